@@ -1,0 +1,40 @@
+/**
+ * The pages that are written from code and never by hand. `npm run generate` writes them; a unit test and
+ * `npm run generate -- --check` fail when one differs from what the code says.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configurationPage, configurationSchemaFile } from './generate-configuration.ts';
+import { errorsPage } from './generate-errors.ts';
+
+export interface Generator {
+  /** Path of the page from the root of the repository. */
+  file: string;
+  /** The whole text of the page. */
+  generate(): string;
+}
+
+export const generators: Generator[] = [
+  { file: 'docs/configuration.md', generate: configurationPage },
+  { file: 'docs/configuration.schema.json', generate: configurationSchemaFile },
+  { file: 'docs/errors.md', generate: errorsPage },
+];
+
+/** Paths of the pages under `root` that are missing or differ from what their generator gives. */
+export function stalePages(root: string): string[] {
+  return generators.filter(({ file, generate }) => current(join(root, file)) !== generate()).map(({ file }) => file);
+}
+
+/** Writes every page under `root`; gives the paths. */
+export function writePages(root: string): string[] {
+  for (const { file, generate } of generators) writeFileSync(join(root, file), generate());
+  return generators.map(({ file }) => file);
+}
+
+function current(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null; // a page that is not there is stale
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The one list of errors: code → HTTP status, whose fault it is, whether repeating the same request can help, and
+ * what to do. HTTP statuses live here and in the API's error middleware only. The statuses on FirecREST's face are
+ * those FirecREST v2 clients compare against.
+ */
+
+/** Whose fault an error is: the caller's request, the cluster behind us, or the broker itself. */
+export type Fault = 'caller' | 'cluster' | 'broker';
+
+/** What is known about one error code. */
+export interface ErrorEntry {
+  /** HTTP status of the answer. */
+  readonly status: number;
+  readonly fault: Fault;
+  /** Whether the same request can succeed later without being changed. */
+  readonly retryable: boolean;
+  /** Short and constant, for the `title` member of RFC 9457. */
+  readonly title: string;
+  /** One sentence that says what the reader can do. */
+  readonly advice: string;
+}
+
+function entry(status: number, fault: Fault, retryable: boolean, title: string, advice: string): ErrorEntry {
+  return { status, fault, retryable, title, advice };
+}
+
+export const errorCatalogue = {
+  // the request itself
+  InvalidRequest: entry(
+    400,
+    'caller',
+    false,
+    'Invalid request',
+    'Correct the fields named in the answer and send the request again.',
+  ),
+  PathNotAbsolute: entry(400, 'caller', false, 'Path is not absolute', 'Send a path that begins with a slash.'),
+  PathNotAllowed: entry(
+    400,
+    'caller',
+    false,
+    'Path is outside the file systems of the system',
+    'Use a path under one of the file systems that /status/systems lists.',
+  ),
+  AccountRequired: entry(
+    400,
+    'caller',
+    false,
+    'An account is required',
+    'Name the account to charge in the `account` field.',
+  ),
+  UsernameClaimMissing: entry(
+    400,
+    'caller',
+    false,
+    'The token names no user',
+    'Ask for a token that carries the configured username claim.',
+  ),
+  FileExists: entry(
+    400,
+    'caller',
+    false,
+    'The target exists',
+    'Choose another target or remove the existing one first.',
+  ),
+  InvalidUser: entry(
+    400,
+    'caller',
+    false,
+    'Unknown user or group',
+    'Use a user and group name that exist on the system.',
+  ),
+  InvalidJob: entry(
+    400,
+    'caller',
+    false,
+    'The scheduler refused the job',
+    'Correct the job as the scheduler says and submit again.',
+  ),
+  // who is asking
+  Unauthenticated: entry(
+    401,
+    'caller',
+    false,
+    'Not authenticated',
+    'Send an access token in the Authorization header: Bearer <token>.',
+  ),
+  TokenInvalid: entry(
+    401,
+    'caller',
+    false,
+    'Invalid access token',
+    'Get a new access token from an issuer this service accepts, for its audience.',
+  ),
+  TokenExpired: entry(
+    401,
+    'caller',
+    false,
+    'Expired access token',
+    'Get a new access token and send the request again.',
+  ),
+  Forbidden: entry(403, 'caller', false, 'Not allowed', 'Ask the administrators of the system for this permission.'),
+  PermissionDenied: entry(
+    403,
+    'caller',
+    false,
+    'The cluster denied permission',
+    'Check owner and mode of the path on the cluster.',
+  ),
+  SubmitLimit: entry(
+    403,
+    'caller',
+    true,
+    'A limit of the scheduler is reached',
+    'Wait for running jobs to end, or ask for a higher limit.',
+  ),
+  // what is asked for
+  NotFound: entry(404, 'caller', false, 'Not found', 'Check the path against /openapi.json.'),
+  SystemNotFound: entry(404, 'caller', false, 'System not found', 'Use a name that /status/systems lists.'),
+  JobNotFound: entry(
+    404,
+    'caller',
+    false,
+    'Job not found',
+    'Check the job id; a job that left the accounting records cannot be shown.',
+  ),
+  FileNotFound: entry(404, 'caller', false, 'No such file or directory', 'Check the path on the cluster.'),
+  TaskNotFound: entry(404, 'caller', false, 'Task not found', 'Check the task id.'),
+  MethodNotAllowed: entry(405, 'caller', false, 'Method not allowed', 'Use one of the methods in the Allow header.'),
+  CommandTimeout: entry(
+    408,
+    'cluster',
+    true,
+    'The command ran out of time',
+    'Try again, or use the transfer routes for work that takes long.',
+  ),
+  HoldTimeout: entry(
+    408,
+    'broker',
+    true,
+    'The task did not end while the request was held',
+    'Follow the Location header to the task, or repeat the request with the same Idempotency-Key.',
+  ),
+  DeadlineExceeded: entry(
+    408,
+    'caller',
+    false,
+    'The deadline of the task passed',
+    'Submit again with a later deadline.',
+  ),
+  TaskConflict: entry(409, 'caller', false, 'The task is in another state', 'Read the task to see its present state.'),
+  TaskCanceled: entry(409, 'caller', false, 'The task was canceled', 'Submit the request again if it is still wanted.'),
+  TaskExpired: entry(
+    410,
+    'caller',
+    false,
+    'The task is no longer kept',
+    'Tasks are kept for a limited time; submit the request again.',
+  ),
+  BodyTooLarge: entry(
+    413,
+    'caller',
+    false,
+    'The request body is too large',
+    'Send at most the number of bytes named in the answer.',
+  ),
+  OutputTooLarge: entry(413, 'caller', false, 'The output is too large', 'Ask for less, or use the transfer routes.'),
+  UnsupportedMediaType: entry(415, 'caller', false, 'Unsupported media type', 'Send the body as application/json.'),
+  IdempotencyMismatch: entry(
+    422,
+    'caller',
+    false,
+    'Idempotency-Key was used for another request',
+    'Use a fresh key for a different request.',
+  ),
+  // how much is asked for
+  UserQueueFull: entry(
+    429,
+    'caller',
+    true,
+    'Too many open tasks',
+    'Wait as Retry-After says; fewer of your tasks may be open at once.',
+  ),
+  // the cluster
+  SshUnavailable: entry(
+    424,
+    'cluster',
+    true,
+    'Unable to establish SSH connection.',
+    'Try again later; the login node did not accept a connection.',
+  ),
+  SshNoChannel: entry(
+    424,
+    'cluster',
+    true,
+    'Unable to open a new SSH channel.',
+    'Try again as Retry-After says; all channels to the login node are in use.',
+  ),
+  SshCredentialsRefused: entry(
+    424,
+    'cluster',
+    false,
+    'The login node refused the credentials',
+    'Ask the administrators whether your account exists on the system.',
+  ),
+  HostKeyMismatch: entry(
+    424,
+    'cluster',
+    false,
+    'The host key of the login node is not the expected one',
+    'Ask the administrators; nothing was sent to the host.',
+  ),
+  RemoteCommandFailed: entry(
+    500,
+    'cluster',
+    false,
+    'The remote command failed',
+    'Read the message of the command in the answer.',
+  ),
+  SchedulerFailed: entry(
+    500,
+    'cluster',
+    true,
+    'The scheduler did not answer as expected',
+    'Try again later; ask the administrators if it persists.',
+  ),
+  SubmissionInDoubt: entry(
+    500,
+    'cluster',
+    true,
+    'It is not yet known whether the scheduler took the job',
+    'Follow the task; the broker looks the job up before it submits again.',
+  ),
+  OutcomeUnknown: entry(
+    500,
+    'broker',
+    false,
+    'The outcome is not known',
+    'Check on the cluster whether the work was done before you repeat it.',
+  ),
+  NotSupported: entry(
+    501,
+    'caller',
+    false,
+    'Not supported on this system',
+    'Use another operation; this system cannot do it.',
+  ),
+  // the broker
+  Internal: entry(500, 'broker', false, 'Internal error', 'Report the request id to the administrators.'),
+  WorkerLost: entry(500, 'broker', true, 'The worker was lost', 'Try again; the work was not finished.'),
+  QueueFull: entry(503, 'broker', true, 'The queue is full', 'Try again as Retry-After says.'),
+  StoreUnavailable: entry(
+    503,
+    'broker',
+    true,
+    'The task store does not answer',
+    'Try again as Retry-After says; accepted tasks are kept.',
+  ),
+  IssuerUnavailable: entry(503, 'broker', true, 'The token issuer does not answer', 'Try again as Retry-After says.'),
+  ServiceUnhealthy: entry(
+    503,
+    'cluster',
+    true,
+    'A service of the system is unhealthy',
+    'Try again as Retry-After says; /status/systems shows the state.',
+  ),
+  ShuttingDown: entry(
+    503,
+    'broker',
+    true,
+    'The service is shutting down',
+    'Send the request again; another instance will take it.',
+  ),
+} as const satisfies Record<string, ErrorEntry>;
+
+/** Every error code there is. */
+export type ErrorCode = keyof typeof errorCatalogue;
+
+/** All codes, in the order of the catalogue. */
+export const errorCodes = Object.keys(errorCatalogue) as ErrorCode[];
+
+/** The catalogue's entry for a code. */
+export function describeError(code: ErrorCode): ErrorEntry {
+  return errorCatalogue[code];
+}
+
+/** Whether a string read from a store is a code of this version's catalogue. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCatalogue, code);
+}

@@ -1,0 +1,74 @@
+/**
+ * What an operation is: one contract that the API's routes, the workers' handlers, the OpenAPI document and the tests
+ * all derive from. Wire names follow FirecREST v2.
+ */
+import type { z } from 'zod';
+import type { ErrorCode } from '../errors/catalogue.ts';
+
+/** A class of queue. `interactive`: file operations a client waits for; `batch`: scheduler commands. */
+export type Lane = 'interactive' | 'batch';
+
+/** What the caller must be allowed to do on the system. */
+export type Relation = 'view_status' | 'read_files' | 'write_files' | 'submit' | 'cancel' | 'transfer' | 'administer';
+
+/** What must be healthy on the system for the operation to make sense. */
+export type Requirement = 'ssh' | 'scheduler' | 'filesystem' | 'storage';
+
+/**
+ * What to do with a task whose worker died while it was active. `rerun`: safe to do again. `verify`: the handler looks
+ * whether the effect is there and then decides. `unknown`: end as `OutcomeUnknown`, never as a false failure.
+ */
+export type Recovery = 'rerun' | 'verify' | 'unknown';
+
+/** The FirecREST v2 route of an operation. */
+export interface FirecrestRoute<Result> {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Template with `{system_name}` and, where it has one, `{job_id}`. */
+  path: string;
+  /** Status of success; 204 answers without a body. */
+  status: 200 | 201 | 204;
+  /** Path parameter → input field. */
+  params?: Readonly<Record<string, string>>;
+  /** The body of the answer. */
+  answer: (result: Result) => unknown;
+}
+
+/** `system`: runs on one configured system. `none`: about the broker itself, runs on no system. */
+export type Scope = 'system' | 'none';
+
+/** The contract of one operation. `Input` and `Result` are Zod schemas with wire names. */
+export interface Operation<
+  Input extends z.ZodObject = z.ZodObject,
+  Result extends z.ZodType = z.ZodType,
+  Reach extends Scope = Scope,
+> {
+  /** `area.verb-noun`, the same words as the file's path. */
+  name: string;
+  summary: string;
+  input: Input;
+  result: Result;
+  firecrest: FirecrestRoute<z.infer<Result>>;
+  relation: Relation;
+  requires: readonly Requirement[];
+  lane: Lane;
+  scope: Reach;
+  /** Whether it changes anything on the cluster. A read is canceled when its client goes away, a mutation goes on. */
+  mutates: boolean;
+  recover: Recovery;
+  /** Input fields that hold a path on the cluster which must lie in a configured file system. */
+  paths: readonly string[];
+  /** Longest run of one attempt, milliseconds, where the system's configuration says nothing shorter. */
+  timeoutMs: number;
+  /** Codes a caller may meet beyond those every operation has. */
+  errors: readonly ErrorCode[];
+}
+
+/** Types an operation's contract; `Input` and `Result` are inferred from its schemas. */
+export function defineOperation<Input extends z.ZodObject, Result extends z.ZodType, Reach extends Scope>(
+  operation: Operation<Input, Result, Reach>,
+): Operation<Input, Result, Reach> {
+  return operation;
+}
+
+export type InputOf<O> = O extends Operation<infer Input, z.ZodType, Scope> ? z.infer<Input> : never;
+export type ResultOf<O> = O extends Operation<z.ZodObject, infer Result, Scope> ? z.infer<Result> : never;

@@ -1,0 +1,133 @@
+/** Who may come in and how the worker logs in: issuers, authorization and SSH credentials from the parsed file. */
+import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig } from './config.ts';
+import type { Example, Questions } from './questions.ts';
+import type { CredentialSettings, FileSettings } from './schema-file.ts';
+import { signatureAlgorithms } from './schema-firecrest.ts';
+import type { IssuerSection } from './schema-goldcrest.ts';
+
+/** What FirecREST's `0` (no limit) stands for here, where every pool has a bound. */
+const connectionsWhenUnlimited = 1_000;
+
+/** The issuers. The first takes what it lacks from FirecREST's `auth.authentication`, key sets included. */
+export function buildIssuers(settings: FileSettings, questions: Questions): IssuerConfig[] {
+  const sections = settings.goldcrest.issuers;
+  const example: Example = { goldcrest: { issuers: sections.map((section) => issuerExample(section, settings)) } };
+  return sections.map((section, index) => {
+    const key = `goldcrest.issuers[${index}]`;
+    const issuer = section.issuer ?? questions.ask({ key: `${key}.issuer`, message: askIssuer, example }, '');
+    const audiences = section.audiences ?? [];
+    if (section.accept_any_audience) {
+      const message = 'tokens meant for other services are accepted; for development only';
+      questions.warn(['goldcrest', 'issuers', index, 'accept_any_audience'], message);
+    } else if (audiences.length === 0) {
+      questions.ask({ key: `${key}.audiences`, message: askAudience, example }, null);
+    }
+    return { ...inherited(section, index, settings), issuer, audiences };
+  });
+}
+
+const askIssuer = 'is required: the exact `iss` claim of the tokens to accept';
+const askAudience = 'is required: what must stand in `aud`, so that tokens for other services are refused';
+
+function issuerExample(section: IssuerSection, settings: FileSettings): Example {
+  const keycloak = /^(.+)\/protocol\/openid-connect\/token$/.exec(settings.auth?.authentication.token_url ?? '')?.[1];
+  return {
+    issuer: section.issuer ?? keycloak ?? 'https://idp.example.org/realms/hpc',
+    ...(section.accept_any_audience
+      ? { accept_any_audience: true }
+      : { audiences: section.audiences ?? ['goldcrest'] }),
+    ...(section.jwks_urls ? { jwks_urls: section.jwks_urls } : {}),
+  };
+}
+
+function inherited(section: IssuerSection, index: number, settings: FileSettings) {
+  const upstream = settings.auth?.authentication;
+  const first = index === 0 ? upstream : undefined;
+  return {
+    jwksUrls: section.jwks_urls ?? first?.public_certs ?? [],
+    acceptAnyAudience: section.accept_any_audience,
+    algorithms: section.algorithms ?? (first?.jwk_algorithm ? [first.jwk_algorithm] : [...signatureAlgorithms]),
+    usernameClaim: section.username_claim ?? upstream?.username_claim ?? 'preferred_username',
+    requiredScopes: section.required_scopes,
+    clockSkewSeconds: section.clock_skew / 1_000,
+    minimumLifeSeconds:
+      section.minimum_life === undefined ? (upstream?.min_token_ttl ?? 30) : section.minimum_life / 1_000,
+    tokenUrl: section.token_url ?? first?.token_url ?? null,
+    tokenEndpointAuthMethod:
+      section.token_endpoint_auth_method ?? first?.token_endpoint_auth_method ?? 'client_secret_basic',
+    scopes: section.scopes ?? first?.scopes ?? {},
+  } satisfies Partial<IssuerConfig>;
+}
+
+/** OpenFGA where a file names it, FirecREST's `auth.authorization` included; else the built-in policy. */
+export function buildAuthorization(settings: FileSettings, questions: Questions): AuthorizationConfig {
+  const ours = settings.goldcrest.authorization;
+  const upstream = settings.auth?.authorization;
+  const isNamed = Boolean(upstream || ours.url || ours.store_id);
+  if ((ours.type ?? (isNamed ? 'openfga' : 'builtin')) === 'builtin') {
+    if (upstream) {
+      const message = 'auth.authorization is not asked: every valid token may use every system';
+      questions.warn(['goldcrest', 'authorization', 'type'], message);
+    }
+    return { type: 'builtin' };
+  }
+  const url = ours.url ?? upstream?.url;
+  const ask = (key: string, message: string, value: string) =>
+    questions.ask(
+      { key: `goldcrest.authorization.${key}`, message, example: { goldcrest: { authorization: { [key]: value } } } },
+      '',
+    );
+  return {
+    type: 'openfga',
+    url: (url ?? ask('url', 'is required: the address of OpenFGA', 'http://127.0.0.1:8080')).replace(/\/+$/, ''),
+    storeId: ours.store_id ?? ask('store_id', 'is required: the OpenFGA store', '01ARZ3NDEKTSV4RRFFQ69G5FAV'),
+    modelId: ours.model_id ?? null,
+    apiToken: ours.api_token ?? null,
+    timeoutMs: ours.timeout ?? (upstream?.timeout ?? 1) * 1_000,
+    connectionsMax: ours.connections_max ?? bounded(upstream?.max_connections ?? 100),
+  };
+}
+
+/** The credentials of `goldcrest.ssh_credentials`, else those of the file. */
+export function buildSshCredentials(settings: FileSettings, questions: Questions): SshCredentialsConfig {
+  const given = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
+  if (given !== undefined) return credentialsOf(given);
+  const example = {
+    goldcrest: { ssh_credentials: { type: 'UserCA', private_key: 'secret_file:/run/secrets/goldcrest_user_ca' } },
+  };
+  const message = 'is required: SSHStaticKeys, SSHService or SSHCA as in FirecREST, or UserCA';
+  return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
+}
+
+function credentialsOf(given: CredentialSettings): SshCredentialsConfig {
+  switch (given.type) {
+    case 'SSHStaticKeys': {
+      const keys = Object.entries(given.keys).map(([username, key]) => [
+        username,
+        {
+          privateKey: key.private_key,
+          passphrase: key.passphrase ?? null,
+          certificate: key.public_cert?.reveal() ?? null,
+        },
+      ]);
+      // without a prototype, so that a user called `constructor` finds no key
+      return { type: 'static-keys', keys: Object.assign(Object.create(null), Object.fromEntries(keys)) };
+    }
+    case 'UserCA':
+      return {
+        type: 'user-ca',
+        privateKey: given.private_key,
+        passphrase: given.passphrase ?? null,
+        validitySeconds: given.validity_seconds,
+        sourceAddress: given.source_address ?? null,
+      };
+    default: {
+      const type = given.type === 'SSHCA' ? 'ssh-ca' : 'ssh-service';
+      return { type, url: given.url.replace(/\/+$/, ''), maxConnections: bounded(given.max_connections) };
+    }
+  }
+}
+
+function bounded(connections: number): number {
+  return connections === 0 ? connectionsWhenUnlimited : connections;
+}

@@ -1,0 +1,156 @@
+/** The parsed file as the configuration the code uses; what safety needs and the file lacks is asked for at once. */
+import { Secret } from '../secret.ts';
+import { buildAuthorization, buildIssuers, buildSshCredentials } from './build-access.ts';
+import { buildSystem } from './build-system.ts';
+import type { Config, RedisConfig, SystemConfig, TasksConfig } from './config.ts';
+import type { ConfigProblem } from './config-error.ts';
+import { createQuestions, type Questions } from './questions.ts';
+import type { FileSettings } from './schema-file.ts';
+import { systemSchema } from './schema-goldcrest.ts';
+import { suggest } from './suggest.ts';
+import { placeOf, type TreeNode } from './tree.ts';
+
+/** Length of the key that seals tokens, in bytes (AES-256). */
+const sealKeyBytes = 32;
+
+/** The configuration and warnings. `root` tells the places. Throws ConfigError with everything missing or wrong. */
+export function buildConfig(settings: FileSettings, root: TreeNode): { config: Config; warnings: ConfigProblem[] } {
+  const questions = createQuestions(root);
+  checkNames(settings, root, questions);
+  const config: Config = {
+    api: buildApi(settings),
+    worker: buildWorker(settings),
+    redis: buildRedis(settings, questions),
+    tasks: buildTasks(settings, questions),
+    webhooks: {
+      attemptsMax: settings.goldcrest.webhooks.attempts_max,
+      timeoutMs: settings.goldcrest.webhooks.timeout,
+      allowedNetworks: settings.goldcrest.webhooks.allowed_networks,
+    },
+    authentication: { issuers: buildIssuers(settings, questions) },
+    authorization: buildAuthorization(settings, questions),
+    sshCredentials: buildSshCredentials(settings, questions),
+    systems: buildSystems(settings, questions),
+    log: {
+      level: settings.goldcrest.log.level ?? (settings.app_debug ? 'debug' : 'info'),
+      tracing: settings.logger.enable_tracing_log,
+      requestHeaders: settings.logger.loggable_request_headers,
+      auditFile: settings.goldcrest.log.audit_file ?? null,
+    },
+  };
+  questions.settle();
+  return { config, warnings: questions.warnings };
+}
+
+/** Names are unique, and what refers to a system refers to one that is there. */
+function checkNames(settings: FileSettings, root: TreeNode, questions: Questions): void {
+  const names = settings.clusters.map(({ name }) => name);
+  names.forEach((name, index) => {
+    const first = names.indexOf(name);
+    if (first === index) return;
+    questions.refuse(
+      ['clusters', index, 'name'],
+      `"${name}" is also defined at ${placeOf(root, ['clusters', first, 'name'])}`,
+    );
+  });
+  const unknown = (name: string) => {
+    const meant = suggest(name, names);
+    return `no system is called "${name}"${meant === null ? '' : `; did you mean "${meant}"?`}`;
+  };
+  for (const name of Object.keys(settings.goldcrest.systems)) {
+    if (!names.includes(name)) questions.refuse(['goldcrest', 'systems', name], unknown(name));
+  }
+  for (const name of settings.goldcrest.worker.systems ?? []) {
+    if (!names.includes(name.toLowerCase())) questions.refuse(['goldcrest', 'worker', 'systems'], unknown(name));
+  }
+}
+
+function buildApi(settings: FileSettings): Config['api'] {
+  const { api } = settings.goldcrest;
+  return {
+    host: api.host,
+    port: api.port,
+    publicUrl: api.public_url?.replace(/\/+$/, '') ?? null,
+    rootPath: settings.apis_root_path,
+    bodyBytesMax: api.body_size_max,
+    holdMs: api.hold,
+    drainMs: api.drain,
+    docServers: settings.doc_servers ?? null,
+    workersToken: api.workers_token ?? null,
+  };
+}
+
+function buildWorker(settings: FileSettings): Config['worker'] {
+  const { worker } = settings.goldcrest;
+  return {
+    concurrencyPerSystem: worker.concurrency_per_system,
+    systems: worker.systems?.map((name) => name.toLowerCase()) ?? null,
+    drainMs: worker.drain,
+    metricsPort: worker.metrics_port ?? null,
+    httpHost: worker.http_host,
+    httpPort: worker.http_port ?? null,
+    httpUrl: worker.http_url?.replace(/\/+$/, '') ?? null,
+  };
+}
+
+function buildRedis(settings: FileSettings, questions: Questions): RedisConfig {
+  const { redis } = settings.goldcrest;
+  if (redis.url !== undefined && !isRedisAddress(redis.url)) {
+    questions.refuse(['goldcrest', 'redis', 'url'], 'must be a redis:// or rediss:// address');
+  }
+  if (!redis.require_durability) {
+    const message = 'accepted tasks can be lost when Redis stops; for development only';
+    questions.warn(['goldcrest', 'redis', 'require_durability'], message);
+  }
+  const question = {
+    key: 'goldcrest.redis.url',
+    message: 'is required: the address of the Redis that keeps the tasks',
+    example: { goldcrest: { redis: { url: 'redis://127.0.0.1:6379/0' } } },
+  };
+  return {
+    url: redis.url ?? questions.ask(question, new Secret('')),
+    keyPrefix: redis.key_prefix,
+    requireDurability: redis.require_durability,
+  };
+}
+
+function isRedisAddress(url: Secret): boolean {
+  return URL.canParse(url.reveal()) && /^rediss?:$/.test(new URL(url.reveal()).protocol);
+}
+
+function buildTasks(settings: FileSettings, questions: Questions): TasksConfig {
+  const { tasks } = settings.goldcrest;
+  const sealKey = tasks.seal_key ?? null;
+  if (sealKey !== null && Buffer.from(sealKey.reveal(), 'base64').length !== sealKeyBytes) {
+    questions.refuse(
+      ['goldcrest', 'tasks', 'seal_key'],
+      `must be ${sealKeyBytes} bytes in base64: openssl rand -base64 32`,
+    );
+  }
+  const credentials = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
+  if (sealKey === null && (credentials?.type === 'SSHCA' || credentials?.type === 'SSHService')) {
+    const message = `is required with ${credentials.type}, which needs the user's token: openssl rand -base64 32`;
+    const example = { goldcrest: { tasks: { seal_key: 'secret_file:/run/secrets/goldcrest_seal_key' } } };
+    questions.ask({ key: 'goldcrest.tasks.seal_key', message, example }, null);
+  }
+  return {
+    keepMs: tasks.keep,
+    heldReadKeepMs: tasks.held_read_keep,
+    resultBytesMax: tasks.result_size_max,
+    resultBytesTotalMax: tasks.result_size_total_max,
+    openPerUserMax: tasks.open_per_user_max,
+    openPerQueueMax: tasks.open_per_queue_max,
+    admittedPerUserMax: tasks.admitted_per_user_max,
+    attemptsMax: tasks.attempts_max,
+    sealKey,
+  };
+}
+
+function buildSystems(settings: FileSettings, questions: Questions): SystemConfig[] {
+  const { systems, host_keys: sharedHostKeys } = settings.goldcrest;
+  return settings.clusters.map((cluster) => {
+    const own = Object.hasOwn(systems, cluster.name) ? systems[cluster.name] : undefined;
+    const section = own ?? systemSchema.parse({});
+    return buildSystem({ cluster, section, sharedHostKeys }, questions);
+  });
+}

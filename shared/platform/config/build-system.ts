@@ -1,0 +1,154 @@
+/** One system from a cluster of FirecREST's list and what `goldcrest.systems` adds to it. */
+import type { DataOperationConfig, HostKeysConfig, ProbingConfig, SystemConfig, SystemSshConfig } from './config.ts';
+import { firecrestView, portRange } from './firecrest-view.ts';
+import type { Questions } from './questions.ts';
+import type { ClusterSettings } from './schema-file.ts';
+import type { HostKeysSection, SystemSection } from './schema-goldcrest.ts';
+
+/** Limit for one scheduler request where FirecREST's file switches the limit off. */
+const schedulerTimeoutSeconds = 10;
+const sshPort = 22;
+
+/** What a system is built from. */
+export interface SystemParts {
+  cluster: ClusterSettings;
+  section: SystemSection;
+  /** Host keys for systems that have none of their own. */
+  sharedHostKeys: HostKeysSection | undefined;
+}
+
+/** The system; asks for host keys that are missing. */
+export function buildSystem(parts: SystemParts, questions: Questions): SystemConfig {
+  const { cluster, section } = parts;
+  const { scheduler, service_account: account } = cluster;
+  const username = section.service_account_username ?? null;
+  return {
+    name: cluster.name,
+    ssh: buildSsh(parts, questions),
+    scheduler: {
+      type: scheduler.type,
+      connectionMode: scheduler.connection_mode,
+      version: scheduler.version ?? '',
+      apiUrl: scheduler.api_url?.replace(/\/+$/, '') ?? null,
+      apiVersion: scheduler.api_version ?? null,
+      timeoutMs: (scheduler.timeout ?? schedulerTimeoutSeconds) * 1_000,
+    },
+    serviceAccount:
+      account || username !== null
+        ? { clientId: account?.client_id ?? null, secret: account?.secret ?? null, username }
+        : null,
+    probing: buildProbing(cluster),
+    fileSystems: cluster.file_systems.map((fileSystem) => ({
+      path: fileSystem.path,
+      dataType: fileSystem.data_type,
+      defaultWorkDir: fileSystem.default_work_dir,
+    })),
+    dataOperation: {
+      maxOpsFileSizeBytes: cluster.data_operation.max_ops_file_size,
+      jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
+      mover: section.mover ?? 'command',
+      dataTransfer: buildTransfer(cluster),
+    },
+    firecrest: firecrestView(cluster),
+  };
+}
+
+function buildSsh({ cluster, section, sharedHostKeys }: SystemParts, questions: Questions): SystemSshConfig {
+  const { ssh } = cluster;
+  const keysOf = (own: HostKeysSection | undefined, key: 'host_keys' | 'proxy_host_keys', host: string) =>
+    buildHostKeys(own ?? sharedHostKeys, { system: cluster.name, key, host }, questions);
+  return {
+    host: ssh.host,
+    port: ssh.port,
+    proxy: ssh.proxy_host
+      ? {
+          host: ssh.proxy_host,
+          port: ssh.proxy_port ?? sshPort,
+          hostKeys: keysOf(section.proxy_host_keys, 'proxy_host_keys', ssh.proxy_host),
+        }
+      : null,
+    hostKeys: keysOf(section.host_keys, 'host_keys', ssh.host),
+    connectionsMax: ssh.max_clients,
+    connectionsPerUserMax: section.connections_per_user_max,
+    channelsPerConnectionMax: section.channels_per_connection_max,
+    slotWaitMs: section.slot_wait,
+    timeout: {
+      connectMs: ssh.timeout.connection * 1_000,
+      loginMs: ssh.timeout.login * 1_000,
+      commandMs: ssh.timeout.command_execution * 1_000,
+      idleMs: ssh.timeout.idle_timeout * 1_000,
+      keepAliveMs: ssh.timeout.keep_alive * 1_000,
+    },
+  };
+}
+
+function buildHostKeys(
+  given: HostKeysSection | undefined,
+  where: { system: string; key: 'host_keys' | 'proxy_host_keys'; host: string },
+  questions: Questions,
+): HostKeysConfig {
+  const path = ['goldcrest', 'systems', where.system, where.key];
+  if (given?.accept_any) {
+    const message = `host keys of ${where.host} are not checked; for development only`;
+    questions.warn([...path, 'accept_any'], message);
+  } else if (!given || (given.pinned.length === 0 && !given.known_hosts_file)) {
+    const message = `is required: pinned or known_hosts_file; the keys of ${where.host} as its site publishes them`;
+    const hostKeys = { known_hosts_file: '/etc/goldcrest/known_hosts' };
+    const example = { goldcrest: { systems: { [where.system]: { [where.key]: hostKeys } } } };
+    questions.ask({ key: path.join('.'), message, example }, null);
+  }
+  if (given !== undefined && given.host_ca.length > 0) {
+    questions.warn([...path, 'host_ca'], 'is not used: host certificates cannot be checked yet, so the keys count');
+  }
+  return {
+    pinned: given?.pinned ?? [],
+    knownHostsFile: given?.known_hosts_file ?? null,
+    hostCa: given?.host_ca ?? [],
+    acceptAny: given?.accept_any ?? false,
+  };
+}
+
+function buildProbing({ probing }: ClusterSettings): ProbingConfig {
+  const services = Object.entries(probing.services ?? {}).flatMap(([service, probe]) =>
+    probe ? [[service, { timeoutMs: probe.timeout * 1_000 }] as const] : [],
+  );
+  return {
+    intervalMs: probing.interval_check * 1_000,
+    services: probing.services ? Object.fromEntries(services) : null,
+  };
+}
+
+function buildTransfer(cluster: ClusterSettings): DataOperationConfig['dataTransfer'] {
+  const transfer = cluster.data_operation.data_transfer;
+  if (!transfer) return null;
+  if (transfer.service_type === 'wormhole') return { type: 'wormhole', pypiIndexUrl: transfer.pypi_index_url ?? null };
+  if (transfer.service_type === 'streamer') {
+    return {
+      type: 'streamer',
+      pypiIndexUrl: transfer.pypi_index_url ?? null,
+      host: transfer.host ?? null,
+      portRange: portRange(transfer.port_range),
+      publicIps: transfer.public_ips ?? ['localhost'],
+      waitTimeoutMs: transfer.wait_timeout * 1_000,
+      inboundTransferBytesMax: transfer.inbound_transfer_limit,
+    };
+  }
+  return {
+    type: 's3',
+    name: transfer.name,
+    privateUrl: transfer.private_url,
+    publicUrl: transfer.public_url,
+    accessKeyId: transfer.access_key_id,
+    secretAccessKey: transfer.secret_access_key,
+    region: transfer.region,
+    ttlSeconds: transfer.ttl,
+    tenant: transfer.tenant ?? null,
+    multipart: {
+      partSizeBytesMax: transfer.multipart.max_part_size,
+      parallelRuns: transfer.multipart.parallel_runs,
+      useSplit: transfer.multipart.use_split,
+      tmpFolder: transfer.multipart.tmp_folder,
+    },
+    bucketLifecycleDays: transfer.bucket_lifecycle_configuration.days,
+  };
+}

@@ -1,0 +1,300 @@
+/**
+ * The configuration as the rest of the code sees it: every default applied, every secret wrapped, every duration in
+ * milliseconds and every size in bytes. How the file is written is another matter, see `schema-*.ts`; the keys that
+ * FirecREST v2 knows are listed in its own configuration reference.
+ */
+import type { Secret } from '../secret.ts';
+import type { FirecrestSystemView } from './firecrest-view.ts';
+
+/** The whole configuration of an API or worker process. */
+export interface Config {
+  api: ApiConfig;
+  worker: WorkerConfig;
+  redis: RedisConfig;
+  tasks: TasksConfig;
+  webhooks: WebhooksConfig;
+  authentication: AuthenticationConfig;
+  authorization: AuthorizationConfig;
+  sshCredentials: SshCredentialsConfig;
+  /** In the order of the file; names are unique and lower-case. */
+  systems: SystemConfig[];
+  log: LogConfig;
+}
+
+export interface ApiConfig {
+  host: string;
+  /** 0 lets the operating system choose. */
+  port: number;
+  /** Address under which clients reach the API, without a trailing slash; null: derived from each request. */
+  publicUrl: string | null;
+  /** Path prefix that a gateway puts in front, without a trailing slash; empty for none. */
+  rootPath: string;
+  /** Largest JSON body. An upload is bounded by `maxOpsFileSizeBytes` of its system instead. */
+  bodyBytesMax: number;
+  /** Longest time a FirecREST request is held while its task runs. */
+  holdMs: number;
+  /** How long the process waits for held requests when it is told to stop. */
+  drainMs: number;
+  /** `servers` of the OpenAPI document; null: the public address. */
+  docServers: Record<string, unknown>[] | null;
+  /** Shared between API and workers for the workers' internal HTTP port; null: that port stays closed. */
+  workersToken: Secret | null;
+}
+
+export interface WorkerConfig {
+  /** Tasks of one system that one worker runs at the same time. */
+  concurrencyPerSystem: number;
+  /** Systems this worker serves; null: all. */
+  systems: string[] | null;
+  /** How long running tasks may go on after the process was told to stop. */
+  drainMs: number;
+  /** Port for `/metrics` and `/health` on `httpHost`; null: none. */
+  metricsPort: number | null;
+  /** Address the internal HTTP port and the metrics port bind. */
+  httpHost: string;
+  /** Internal HTTP port for bodies that do not pass through Redis; null: none; 0: any free port. */
+  httpPort: number | null;
+  /** Base address under which API processes reach the internal HTTP port; null: `httpHost` and the bound port. */
+  httpUrl: string | null;
+}
+
+export interface RedisConfig {
+  /** `redis://` or `rediss://` address; may hold a password. */
+  url: Secret;
+  /** Prefix of every key, without the colon. */
+  keyPrefix: string;
+  /** Refuse to start unless Redis runs with `appendfsync always` and `noeviction`. */
+  requireDurability: boolean;
+}
+
+export interface TasksConfig {
+  /** How long a finished task is kept. */
+  keepMs: number;
+  /** How long the record of a read is kept whose result the held request took with it. */
+  heldReadKeepMs: number;
+  /** Largest result kept in a task record. */
+  resultBytesMax: number;
+  /** Bytes of all results together; beyond it new tasks are refused with `StoreUnavailable`. */
+  resultBytesTotalMax: number;
+  /** Tasks of one user that may be pending or active; beyond it `UserQueueFull`. */
+  openPerUserMax: number;
+  /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */
+  openPerQueueMax: number;
+  /** Entries of one user that stand in one BullMQ queue at once. */
+  admittedPerUserMax: number;
+  /** Runs of one task, the first included. */
+  attemptsMax: number;
+  /** 32 bytes that seal tokens in task records (AES-256-GCM), as base64; null where no provider needs user tokens. */
+  sealKey: Secret | null;
+}
+
+export interface WebhooksConfig {
+  /** Attempts of one delivery, the first included. */
+  attemptsMax: number;
+  /** Time one attempt may take. */
+  timeoutMs: number;
+  /** Networks in CIDR notation that deliveries may reach although they are private; empty: public addresses only. */
+  allowedNetworks: string[];
+}
+
+export interface AuthenticationConfig {
+  /** At least one. */
+  issuers: IssuerConfig[];
+}
+
+export interface IssuerConfig {
+  /** The `iss` claim, compared exactly. */
+  issuer: string;
+  /** http, https or file addresses of key sets; empty: found by OpenID discovery at the issuer. */
+  jwksUrls: string[];
+  /** One of these must be in `aud`; empty only when `acceptAnyAudience` is true. */
+  audiences: string[];
+  /** A named development choice that `loadConfig` warns about. */
+  acceptAnyAudience: boolean;
+  /** Signature algorithms (RFC 7518 names) that are accepted. */
+  algorithms: string[];
+  /** The claim that holds the cluster username. */
+  usernameClaim: string;
+  /** All of these must be in `scope`. */
+  requiredScopes: string[];
+  clockSkewSeconds: number;
+  /** A token that expires sooner than this is refused. */
+  minimumLifeSeconds: number;
+  /** Token endpoint: shown in the OpenAPI document and used by service accounts; null: unknown. */
+  tokenUrl: string | null;
+  tokenEndpointAuthMethod: 'client_secret_basic' | 'client_secret_post';
+  /** Scopes and their descriptions, for the OpenAPI document only. */
+  scopes: Record<string, string>;
+}
+
+/** `builtin`: a valid token may use every system as itself. */
+export type AuthorizationConfig =
+  | { type: 'builtin' }
+  | {
+      type: 'openfga';
+      url: string;
+      storeId: string;
+      /** null: the newest model of the store. */
+      modelId: string | null;
+      apiToken: Secret | null;
+      timeoutMs: number;
+      connectionsMax: number;
+    };
+
+/** How the worker logs in as the user. */
+export type SshCredentialsConfig =
+  | { type: 'static-keys'; keys: Record<string, StaticKey> }
+  | {
+      type: 'user-ca';
+      /** Private key of the CA in OpenSSH format. */
+      privateKey: Secret;
+      passphrase: Secret | null;
+      /** Life of a certificate. */
+      validitySeconds: number;
+      /** `source-address` of the certificates: addresses or CIDR networks; null: not restricted. */
+      sourceAddress: string | null;
+    }
+  | {
+      /** `ssh-ca`: signs a key made by the worker. `ssh-service`: hands out keys. Both need the user's token. */
+      type: 'ssh-ca' | 'ssh-service';
+      url: string;
+      maxConnections: number;
+    };
+
+export interface StaticKey {
+  /** PEM or OpenSSH text of the private key. */
+  privateKey: Secret;
+  passphrase: Secret | null;
+  /** OpenSSH user certificate, one line; null: none. */
+  certificate: string | null;
+}
+
+export interface SystemConfig {
+  name: string;
+  ssh: SystemSshConfig;
+  scheduler: SchedulerConfig;
+  /** null: no shared listings, and probes only where they need no login. */
+  serviceAccount: ServiceAccountConfig | null;
+  probing: ProbingConfig;
+  fileSystems: FileSystemConfig[];
+  dataOperation: DataOperationConfig;
+  /** What `GET /status/systems` says about the system, besides its health. Holds no secret. */
+  firecrest: FirecrestSystemView;
+}
+
+export interface SystemSshConfig {
+  host: string;
+  port: number;
+  proxy: { host: string; port: number; hostKeys: HostKeysConfig } | null;
+  hostKeys: HostKeysConfig;
+  /** Connections to the system over all users (FirecREST's `max_clients`). */
+  connectionsMax: number;
+  connectionsPerUserMax: number;
+  /** Channels in flight on one connection, SFTP channels included; stay below sshd's `MaxSessions`. */
+  channelsPerConnectionMax: number;
+  /** Longest wait for a channel slot. */
+  slotWaitMs: number;
+  timeout: { connectMs: number; loginMs: number; commandMs: number; idleMs: number; keepAliveMs: number };
+}
+
+/** `pinned` or `knownHostsFile` is given, unless `acceptAny`. */
+export interface HostKeysConfig {
+  /** Public keys (`ssh-ed25519 AAAA…`) or fingerprints (`SHA256:…`). */
+  pinned: string[];
+  knownHostsFile: string | null;
+  /** Public keys of host certificate authorities. Does not suffice alone: ssh2 negotiates no host certificates. */
+  hostCa: string[];
+  /** A named development choice that `loadConfig` warns about. */
+  acceptAny: boolean;
+}
+
+export interface SchedulerConfig {
+  /** `process` is Goldcrest's own: no batch system, a process group on the host. */
+  type: 'slurm' | 'pbs' | 'process';
+  connectionMode: 'ssh' | 'rest' | 'hybrid';
+  version: string;
+  /** Given where `connectionMode` is `rest` or `hybrid`. */
+  apiUrl: string | null;
+  /** null: probed. */
+  apiVersion: string | null;
+  timeoutMs: number;
+}
+
+/** Who runs probes and shared listings: an OAuth client, a cluster user named outright, or both. */
+export interface ServiceAccountConfig {
+  /** OAuth client that gets the account's token; null together with `secret`. */
+  clientId: string | null;
+  secret: Secret | null;
+  /** Cluster user; null: the user of the account's token. */
+  username: string | null;
+}
+
+export interface ProbingConfig {
+  intervalMs: number;
+  /** Only services listed here are probed; null: none. */
+  services: { [service in ProbedService]?: { timeoutMs: number } } | null;
+}
+
+export type ProbedService = 'ssh' | 'filesystem' | 'scheduler' | 's3';
+
+export interface FileSystemConfig {
+  /** Absolute and normalised. */
+  path: string;
+  dataType: 'users' | 'store' | 'archive' | 'apps' | 'scratch' | 'project';
+  defaultWorkDir: boolean;
+}
+
+export interface DataOperationConfig {
+  /** Largest file that `ops/upload`, `ops/download` and command output may hold. */
+  maxOpsFileSizeBytes: number;
+  /** Lines put on top of a transfer job's script; `{account}` stands for the account. */
+  jobDirectives: string[];
+  /** Who moves the bytes: a command on the login node, a batch job, or the worker itself. */
+  mover: 'command' | 'job' | 'stream';
+  dataTransfer: S3Config | StreamerConfig | WormholeConfig | null;
+}
+
+export interface S3Config {
+  type: 's3';
+  name: string;
+  /** Endpoint the worker and the cluster use. */
+  privateUrl: Secret;
+  /** Endpoint clients use; presigned URLs name it. */
+  publicUrl: string;
+  accessKeyId: Secret;
+  secretAccessKey: Secret;
+  region: string;
+  /** Life of presigned URLs; at most 7 days (SigV4). */
+  ttlSeconds: number;
+  /** Ceph tenant, put before the bucket name; null: none. */
+  tenant: string | null;
+  multipart: { partSizeBytesMax: number; parallelRuns: number; useSplit: boolean; tmpFolder: string };
+  /** Objects expire after so many days. */
+  bucketLifecycleDays: number;
+}
+
+export interface StreamerConfig {
+  type: 'streamer';
+  pypiIndexUrl: string | null;
+  host: string | null;
+  /** First and last port, both included. */
+  portRange: [number, number];
+  publicIps: string[];
+  waitTimeoutMs: number;
+  inboundTransferBytesMax: number;
+}
+
+export interface WormholeConfig {
+  type: 'wormhole';
+  pypiIndexUrl: string | null;
+}
+
+export interface LogConfig {
+  level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** FirecREST's tracing log: one line of facts a request. */
+  tracing: boolean;
+  /** Request headers copied into the tracing log: header name → field name. */
+  requestHeaders: { input: string; output: string }[];
+  /** Append-only audit record; null: standard output, marked as audit. */
+  auditFile: string | null;
+}

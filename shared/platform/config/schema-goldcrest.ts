@@ -1,0 +1,191 @@
+/**
+ * The `goldcrest` section of the configuration file: what FirecREST v2 has no word for. Every key is checked; durations
+ * and sizes are written with their unit. `loadConfig` asks for what has no safe default.
+ */
+import { z } from 'zod';
+import { duration, flag, integer, port, secret, section, size, text, textList, webAddress } from './schema-fields.ts';
+import { signatureAlgorithms, sshCredentialsSchema } from './schema-firecrest.ts';
+
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+
+const api = section({
+  host: text().default('0.0.0.0').describe('Address the API binds.'),
+  port: port(0).default(8000).describe('Its port; 0: any free one.'),
+  public_url: webAddress().optional().describe('Address clients use; taken from each request if not given.'),
+  body_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
+    .prefault('8MiB')
+    .describe('Largest JSON body.'),
+  hold: duration({ minMs: 1_000, maxMs: 60 * minuteMs })
+    .prefault('60s')
+    .describe('Longest time a FirecREST request waits for its task.'),
+  drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
+    .prefault('30s')
+    .describe('Time for held requests when the API is told to stop.'),
+  workers_token: secret()
+    .optional()
+    .describe('Shared by API and workers for the workers’ internal HTTP port; without it that port stays closed.'),
+});
+
+const worker = section({
+  concurrency_per_system: integer(1, 10_000).default(32).describe('Tasks of one system that a worker runs at once.'),
+  systems: textList().optional().describe('Systems this worker serves; all if not given.'),
+  drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
+    .prefault('30s')
+    .describe('Time for running tasks when the worker is told to stop.'),
+  metrics_port: port(0).optional().describe('Port for metrics and health; closed if not given.'),
+  http_host: text().default('127.0.0.1').describe('Address that the internal port and the metrics port bind.'),
+  http_port: port(0).optional().describe('Internal port for bodies that do not pass through Redis.'),
+  http_url: webAddress().optional().describe('Address under which the API reaches the internal port.'),
+});
+
+const redis = section({
+  url: secret().optional().describe('`redis://` or `rediss://` address. Required.'),
+  key_prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be letters, digits, hyphens, underscores; 32 at most')
+    .default('gc')
+    .describe('Begins every key.'),
+  require_durability: flag()
+    .default(true)
+    .describe('Refuse to start unless Redis has `appendonly yes`, `appendfsync always` and `noeviction`.'),
+});
+
+const tasks = section({
+  keep: duration({ minMs: minuteMs, maxMs: 365 * dayMs })
+    .prefault('7d')
+    .describe('A finished task is kept so long.'),
+  held_read_keep: duration({ minMs: 1_000, maxMs: dayMs })
+    .prefault('60s')
+    .describe('The record of a read that was answered at once is kept so long.'),
+  result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 24 })
+    .prefault('256KiB')
+    .describe('Largest kept result.'),
+  result_size_total_max: size({ minBytes: 2 ** 20, maxBytes: 2 ** 40 })
+    .prefault('1GiB')
+    .describe('All kept results together.'),
+  open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
+  open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
+  admitted_per_user_max: integer(1, 10_000).default(32).describe('Tasks of one user that stand in a queue at once.'),
+  attempts_max: integer(1, 20).default(3).describe('Runs of one task, the first included.'),
+  seal_key: secret()
+    .optional()
+    .describe('32 bytes in base64 that seal user tokens; required with SSHService and SSHCA.'),
+});
+
+const webhooks = section({
+  attempts_max: integer(1, 50).default(10).describe('Attempts of one delivery, the first included.'),
+  timeout: duration({ minMs: 100, maxMs: 5 * minuteMs })
+    .prefault('15s')
+    .describe('Time for one attempt.'),
+  allowed_networks: textList().default([]).describe('Private networks (CIDR) that deliveries may reach.'),
+});
+
+const issuer = section({
+  issuer: text().optional().describe('The `iss` claim of tokens, exactly. Required.'),
+  audiences: textList().optional().describe('One of these must be in `aud`. Required.'),
+  accept_any_audience: flag().default(false).describe('For development only: do not look at `aud`.'),
+  jwks_urls: textList()
+    .optional()
+    .describe('Key sets. First issuer: `public_certs`, else OpenID discovery if not given.'),
+  algorithms: z
+    .array(z.enum(signatureAlgorithms))
+    .min(1)
+    .optional()
+    .describe('Signature algorithms; all asymmetric ones if not given.'),
+  username_claim: text().optional().describe('Claim that holds the cluster username; as in `auth` if not given.'),
+  required_scopes: textList().default([]).describe('All of these must be in `scope`.'),
+  clock_skew: duration({ minMs: 0, maxMs: 5 * minuteMs })
+    .prefault('5s')
+    .describe('Difference of clocks to allow.'),
+  minimum_life: duration({ minMs: 0, maxMs: dayMs })
+    .optional()
+    .describe('A token must still be valid so long; `min_token_ttl` if not given.'),
+  token_url: webAddress().optional().describe('Token endpoint. First issuer: as in `auth` if not given.'),
+  token_endpoint_auth_method: z
+    .enum(['client_secret_basic', 'client_secret_post'])
+    .optional()
+    .describe('How service accounts authenticate there.'),
+  scopes: z.record(z.string(), z.string()).optional().describe('Scopes for the OpenAPI document.'),
+});
+
+const authorization = section({
+  type: z.enum(['builtin', 'openfga']).optional().describe('`openfga` if a store or `auth.authorization` is given.'),
+  url: webAddress().optional().describe('Address of OpenFGA; as in `auth.authorization` if not given.'),
+  store_id: text().optional().describe('Its store. Required with OpenFGA.'),
+  model_id: text().optional().describe('Authorization model; the newest of the store if not given.'),
+  api_token: secret().optional().describe('Preshared key of OpenFGA.'),
+  timeout: duration({ minMs: 50, maxMs: minuteMs }).optional().describe('Time for one check; 1s if not given.'),
+  connections_max: integer(1, 10_000).optional().describe('Connections to it; 100 if not given.'),
+});
+
+const publicKey = text().regex(
+  /^(SHA256:[A-Za-z0-9+/]{43}=?|(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?)$/,
+  'must be a public key ("ssh-ed25519 AAAA…") or a fingerprint ("SHA256:…")',
+);
+
+const hostKeys = section({
+  pinned: z
+    .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(publicKey).max(100))
+    .default([])
+    .describe('Public keys or `SHA256:` fingerprints of the host.'),
+  known_hosts_file: text().optional().describe('A file as OpenSSH keeps it.'),
+  host_ca: z
+    .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(publicKey).max(100))
+    .default([])
+    .describe(
+      'Authorities that sign host certificates; not used yet, with a warning: the SSH library offers no host certificates.',
+    ),
+  accept_any: flag().default(false).describe('For development only: do not look at host keys.'),
+});
+
+/** An entry of `goldcrest.systems`; an empty one gives the defaults. */
+export const systemSchema = section({
+  host_keys: hostKeys.optional().describe('Keys of the login node; `goldcrest.host_keys` if not given.'),
+  proxy_host_keys: hostKeys.optional().describe('Keys of the jump host; `goldcrest.host_keys` if not given.'),
+  connections_per_user_max: integer(1, 64).default(4).describe('Connections of one user from one worker.'),
+  channels_per_connection_max: integer(1, 1_000)
+    .default(8)
+    .describe('Channels on one connection; stay below `MaxSessions` of sshd, which is 10 unless changed.'),
+  slot_wait: duration({ minMs: 100, maxMs: 10 * minuteMs })
+    .prefault('5s')
+    .describe('Longest wait for a channel.'),
+  mover: z
+    .enum(['command', 'job', 'stream'])
+    .optional()
+    .describe('Who moves bytes: a command on the login node, a batch job, the worker. `command` if not given.'),
+  service_account_username: text().optional().describe('Cluster user for probes and shared listings.'),
+});
+
+const log = section({
+  level: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .optional()
+    .describe('`info`, or `debug` with `app_debug`, if not given.'),
+  audit_file: text().optional().describe('Append-only audit record; standard output if not given.'),
+});
+
+/** The `goldcrest` section. */
+export const goldcrestSchema = section({
+  api: api.prefault({}).describe('The HTTP process.'),
+  worker: worker.prefault({}).describe('The executing process.'),
+  redis: redis.prefault({}).describe('The task store.'),
+  tasks: tasks.prefault({}).describe('How long and how many.'),
+  webhooks: webhooks.prefault({}).describe('Notices to clients’ addresses.'),
+  issuers: z
+    .array(issuer)
+    .min(1)
+    .max(50)
+    .prefault([{}])
+    .describe('Who may issue tokens; the first takes what it lacks from `auth`.'),
+  authorization: authorization.prefault({}).describe('Who may do what.'),
+  ssh_credentials: sshCredentialsSchema.optional().describe('Takes the place of the file’s `ssh_credentials`.'),
+  host_keys: hostKeys.optional().describe('Host keys of all systems that have none of their own.'),
+  systems: z.record(z.string(), systemSchema).default({}).describe('By system name.'),
+  log: log.prefault({}).describe('What is written down.'),
+});
+
+export type GoldcrestSection = z.output<typeof goldcrestSchema>;
+export type SystemSection = z.output<typeof systemSchema>;
+export type HostKeysSection = z.output<typeof hostKeys>;
+export type IssuerSection = z.output<typeof issuer>;

@@ -1,0 +1,30 @@
+/** The log: JSON lines on standard output, with what must not be read taken out wherever it stands. */
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+const secretPaths = [
+  'authorization',
+  '*.authorization',
+  'headers.authorization',
+  'req.headers.authorization',
+  'token',
+  '*.token',
+  'password',
+  '*.password',
+  'privateKey',
+  '*.privateKey',
+  'passphrase',
+  '*.passphrase',
+];
+
+/** `destination` is for tests and for the lab; default: standard output. */
+export function createLog(level: string, process: 'api' | 'worker', destination?: DestinationStream): Logger {
+  const options = {
+    level,
+    base: { process },
+    redact: { paths: secretPaths, censor: '[secret]' },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  return destination ? pino(options, destination) : pino(options);
+}

@@ -1,0 +1,115 @@
+/** The queues: one a (lane, system), and one a lane for operations that run on no system. An entry holds ids only. */
+import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { Queue } from 'bullmq';
+import type { Lane } from '../operations/operation.ts';
+import type { Redis } from './redis.ts';
+
+/** A task as a queue entry names it. `fence` is the task's when the entry was added; a task that moved on ignores it. */
+export interface TaskTicket {
+  id: string;
+  fence: number;
+  /** Set by the sweeper: the entry that carried the task before is gone. */
+  isTakeOver?: boolean;
+}
+
+/** What a queue entry holds: the tasks that were added within one turn of the event loop. */
+export interface QueueEntry {
+  tasks: TaskTicket[];
+}
+
+/** Most tasks in one entry. Under load an entry carries many, which is what makes the queue cheap; alone it carries one. */
+const ticketsPerEntryMax = 16;
+
+/** Name of the queue of a lane on a system; null: operations about the broker itself. */
+export function queueName(lane: Lane, system: string | null): string {
+  return system === null ? lane : `${lane}@${system}`;
+}
+
+/** Prefix of BullMQ's keys. */
+export function queuePrefix(keyPrefix: string): string {
+  return `${keyPrefix}:q`;
+}
+
+/** Where a ticket stands, at once, and when that is sure. */
+export interface Placement {
+  /** Id of the queue entry. */
+  entryId: string;
+  /** Resolves when Redis has the entry. */
+  done: Promise<void>;
+}
+
+/** Adds tasks to queues, opened lazily, over one connection. */
+export interface QueueAdder {
+  /**
+   * Puts a task into the entry that this turn of the event loop fills. The entry is sent at the end of the turn, so a
+   * command that the caller issues on the same connection in this turn comes before it.
+   */
+  add(queue: string, ticket: TaskTicket, delayMs?: number): Placement;
+  /** Whether an entry is known to the queue, waiting, delayed or active. */
+  has(queue: string, entryId: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const entryOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const;
+
+/** An entry being filled. */
+interface Filling {
+  entryId: string;
+  tickets: TaskTicket[];
+  delayMs: number;
+  done: Promise<void>;
+}
+
+/** An adder over one connection, which stays the caller's to close. */
+export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
+  const queues = new Map<string, Queue<QueueEntry>>();
+  const filling = new Map<string, Filling>();
+
+  const open = (name: string): Queue<QueueEntry> => {
+    const known = queues.get(name);
+    if (known) return known;
+    const queue = new Queue<QueueEntry>(name, {
+      connection: redis,
+      prefix: queuePrefix(keyPrefix),
+      skipWaitingForReady: true,
+      // Nobody reads BullMQ's event stream; the task record is the history.
+      streams: { events: { maxLen: 100 } },
+    });
+    queue.on('error', () => {}); // the connection logs its own outages
+    queues.set(name, queue);
+    return queue;
+  };
+
+  const begin = (queue: string, ticket: TaskTicket, delayMs: number, slot: string): Filling => {
+    const entry: Filling = {
+      entryId: `${ticket.id}.${ticket.fence}`,
+      tickets: [],
+      delayMs,
+      done: Promise.resolve(),
+    };
+    entry.done = endOfTurn().then(async () => {
+      if (filling.get(slot) === entry) filling.delete(slot);
+      const options = { ...entryOptions, jobId: entry.entryId, ...(delayMs > 0 ? { delay: delayMs } : {}) };
+      await open(queue).add('tasks', { tasks: entry.tickets }, options);
+    });
+    filling.set(slot, entry);
+    return entry;
+  };
+
+  return {
+    add(queue, ticket, delayMs = 0) {
+      const slot = `${queue} ${delayMs}`;
+      const current = filling.get(slot);
+      const entry =
+        current && current.tickets.length < ticketsPerEntryMax ? current : begin(queue, ticket, delayMs, slot);
+      entry.tickets.push(ticket);
+      return { entryId: entry.entryId, done: entry.done };
+    },
+    async has(queue, entryId) {
+      return (await open(queue).getJob(entryId)) !== undefined;
+    },
+    async close() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * The two Lua scripts through which every task is written. Redis runs a script alone and whole, so a task, its place
+ * in the indexes and its idempotency key change together or not at all.
+ */
+import { legalTransitions } from '../tasks/states.ts';
+
+/** The table of legal transitions as a Lua table, so that there is one table only. */
+function luaTransitions(): string {
+  const rows = Object.entries(legalTransitions).map(
+    ([from, to]) => `${from}={${to.map((state) => `${state}=true`).join(',')}}`,
+  );
+  return `{${rows.join(',')}}`;
+}
+
+/**
+ * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key.
+ * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
+ * (empty: no key), index horizon (older index rows are dropped), then field, value …
+ * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'}.
+ */
+export const acceptScript = `
+local id, now = ARGV[1], tonumber(ARGV[2])
+if ARGV[7] ~= '' then
+  local known = redis.call('GET', KEYS[6])
+  if known then
+    local cut = string.find(known, ' ', 1, true)
+    local knownId = string.sub(known, 1, cut - 1)
+    if string.sub(known, cut + 1) == ARGV[7] then return {'replay', knownId} end
+    return {'mismatch', knownId}
+  end
+end
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
+local admitted = redis.call('SCARD', KEYS[5])
+if admitted + redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then return {'user-full'} end
+redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 9))
+redis.call('ZADD', KEYS[3], now, id)
+if ARGV[6] == '1' then
+  redis.call('ZADD', KEYS[2], now, id)
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[8])
+end
+if ARGV[7] ~= '' then redis.call('SET', KEYS[6], id .. ' ' .. ARGV[7]) end
+if admitted < tonumber(ARGV[5]) then
+  redis.call('SADD', KEYS[5], id)
+  return {1, id}
+end
+redis.call('ZADD', KEYS[4], now, id)
+return {0, id}
+`;
+
+/**
+ * Moves a task to another state, or writes fields within its state. KEYS: task. ARGV: key prefix, id, to (empty: stay),
+ * expected fence (empty: any), ticket's fence for a claim (empty: not a claim), now, admitted bound, the queue entry that
+ * claims, whether it may take over whatever entry claimed before (1|0), then field, value … (at least one pair).
+ * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task is kept for the `keepMs` in its record.
+ * Returns {'gone'} | {'stale', state} | {'illegal', state} | {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the
+ * whole hash for a claim and id, fence of each promoted task for an end.
+ */
+export const transitionScript = `
+local legal = ${luaTransitions()}
+local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local now = tonumber(ARGV[6])
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId')
+local state = task[1]
+if not state then return {'gone'} end
+if fence ~= '' and fence ~= task[2] then return {'stale', state} end
+if entryFence ~= '' then
+  local known, mine = tonumber(task[2]), tonumber(entryFence)
+  local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
+  if not isMine then return {'superseded', state} end
+  if redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return {'waiting', state} end
+end
+if to == '' then
+  if state ~= 'active' then return {'illegal', state} end
+  redis.call('HSET', KEYS[1], unpack(ARGV, 10))
+  return {'ok', state}
+end
+if not legal[state][to] then return {'illegal', state} end
+local attempt = tonumber(task[3])
+if to == 'active' then attempt = attempt + 1 end
+local step = to .. '@' .. ARGV[6] .. '@' .. attempt
+local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';' .. step) or step
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 10))
+if to == 'active' then
+  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8])
+  redis.call('HSETNX', KEYS[1], 'startedAt', now)
+  local claimed = redis.call('HGETALL', KEYS[1])
+  table.insert(claimed, 1, state)
+  table.insert(claimed, 1, 'ok')
+  return claimed
+end
+if to == 'pending' then return {'ok', state} end
+local queue, owner, keep = task[4], task[5], tonumber(task[9])
+local admittedKey = prefix .. ':admitted:' .. queue .. ':' .. owner
+local waitingKey = prefix .. ':waiting:' .. queue .. ':' .. owner
+redis.call('HSET', KEYS[1], 'finishedAt', now, 'expiresAt', now + keep)
+redis.call('PEXPIRE', KEYS[1], keep)
+redis.call('ZREM', prefix .. ':open:' .. queue, id)
+redis.call('SREM', admittedKey, id)
+redis.call('ZREM', waitingKey, id)
+if task[7] then redis.call('PEXPIREAT', task[7], now + keep) end
+local answer = {'ok', state}
+while redis.call('SCARD', admittedKey) < tonumber(ARGV[7]) do
+  local next = redis.call('ZPOPMIN', waitingKey)
+  if not next[1] then break end
+  local nextFence = redis.call('HGET', prefix .. ':task:' .. next[1], 'fence')
+  if nextFence then
+    redis.call('SADD', admittedKey, next[1])
+    answer[#answer + 1] = next[1]
+    answer[#answer + 1] = nextFence
+  end
+end
+if task[6] and task[6] ~= '' then redis.call('PUBLISH', prefix .. ':reply:' .. task[6], id .. ' ' .. to) end
+return answer
+`;

@@ -1,0 +1,257 @@
+/**
+ * Task records in Redis, written through the scripts of `task-scripts.ts` only. Every method may be called
+ * concurrently from any process; each throws `StoreUnavailable` when Redis cannot serve.
+ */
+import { BrokerError } from '../errors/broker-error.ts';
+import type { TaskState } from '../tasks/states.ts';
+import { parseTask, type Task } from '../tasks/task.ts';
+import type { TaskTicket } from './queues.ts';
+import { type Redis, withStore } from './redis.ts';
+import { acceptScript, transitionScript } from './task-scripts.ts';
+
+export interface TaskStoreSettings {
+  keyPrefix: string;
+  openPerUserMax: number;
+  openPerQueueMax: number;
+  admittedPerUserMax: number;
+  keepMs: number;
+}
+
+/** A task about to be accepted. Times are milliseconds since the epoch. */
+export interface NewTask {
+  id: string;
+  operation: string;
+  system: string | null;
+  queue: string;
+  owner: string;
+  principal: string;
+  input: string;
+  createdAt: number;
+  deadlineAt: number;
+  /** Instance that waits for the end; empty: nobody. */
+  replyTo: string;
+  /** Whether the owner's list shows it. */
+  isIndexed: boolean;
+  /** How long it is kept after its end. */
+  keepMs: number;
+  requestId: string;
+  /** The queue entry that will carry it, when it is added along; empty otherwise. */
+  entryId: string;
+  idempotency?: { key: string; fingerprint: string };
+}
+
+export interface Accepted {
+  id: string;
+  /** False: the id is of the task an earlier request with the same key made. */
+  isNew: boolean;
+  /** Whether its queue entry is to be added now; otherwise the end of another task of the owner promotes it. */
+  isAdmitted: boolean;
+}
+
+/**
+ * `gone`: no such record. `stale`: another claim came after. `superseded`: the queue entry is of an earlier attempt.
+ * `waiting`: its turn has not come; the end of another task of its owner will add it again.
+ */
+export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
+export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
+export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
+
+export interface TaskStore {
+  accept(task: NewTask): Promise<Accepted>;
+  /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's. */
+  claim(ticket: TaskTicket, entryId: string, worker: string): Promise<Claim>;
+  /** Ends a task. `fence` null: whoever holds it. */
+  settle(id: string, fence: number | null, end: TaskEnd): Promise<Settlement>;
+  /** `active → pending`. A hand-back does not count as an attempt. */
+  release(id: string, fence: number, options: { isHandBack: boolean; attempt: number }): Promise<Settlement>;
+  /** Writes what the next attempt must find. False: another claim came after. */
+  writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
+  /** Notes the wish to cancel and tells the workers. */
+  requestCancel(id: string): Promise<void>;
+  read(id: string): Promise<Task | null>;
+  /** What a waiter needs: the state, and result or error as stored JSON. Null: no such record. */
+  readEnd(id: string): Promise<{ state: TaskState; result: string | null; error: string | null } | null>;
+  /** Whether the owner's index remembers an id whose record is gone. */
+  remembers(owner: string, id: string): Promise<boolean>;
+  /** Whether the task may stand in its queue; otherwise it waits for the end of another task of its owner. */
+  isAdmitted(task: Pick<Task, 'id' | 'queue' | 'owner'>): Promise<boolean>;
+  /** Ids of open tasks of a queue accepted before a time, oldest first. */
+  listOpen(queue: string, acceptedBefore: number, offset: number, count: number): Promise<string[]>;
+  /** Drops a dead id from the open index: its record is gone. */
+  forgetOpen(queue: string, id: string): Promise<void>;
+}
+
+export type TaskEnd = { state: 'completed'; resultJson: string } | { state: 'failed' | 'canceled'; errorJson: string };
+
+interface ScriptedRedis {
+  gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
+  gcTransition(...args: (string | number)[]): Promise<string[]>;
+}
+
+/** The channel on which workers hear of cancellations. */
+export function cancelChannel(keyPrefix: string): string {
+  return `${keyPrefix}:cancel`;
+}
+
+/** The channel on which one API process hears of the ends it waits for: `id state`. */
+export function replyChannel(keyPrefix: string, instance: string): string {
+  return `${keyPrefix}:reply:${instance}`;
+}
+
+/** A store over a connection, which stays the caller's to close. */
+export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
+  const { keyPrefix } = settings;
+  const scripted = redis as unknown as ScriptedRedis;
+  redis.defineCommand('gcAccept', { numberOfKeys: 6, lua: acceptScript });
+  redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
+  const taskKey = (id: string) => `${keyPrefix}:task:${id}`;
+  const openKey = (queue: string) => `${keyPrefix}:open:${queue}`;
+  const indexKey = (owner: string) => `${keyPrefix}:tasks:${owner}`;
+
+  interface Move {
+    to: TaskState | '';
+    fence?: number | null;
+    ticket?: TaskTicket;
+    entryId?: string;
+    fields?: (string | number)[];
+  }
+  const move = (id: string, { to, fence = null, ticket, entryId = '', fields = [] }: Move): Promise<string[]> =>
+    withStore(() =>
+      scripted.gcTransition(
+        taskKey(id),
+        keyPrefix,
+        id,
+        to,
+        fence ?? '',
+        ticket?.fence ?? '',
+        Date.now(),
+        settings.admittedPerUserMax,
+        entryId,
+        ticket?.isTakeOver === true ? '1' : '0',
+        ...fields,
+        'updatedAt',
+        Date.now(),
+      ),
+    );
+  const settlement = ([outcome, state, ...rest]: string[]): Settlement => {
+    if (outcome !== 'ok') return { outcome: outcome as Refusal, ...(state ? { state: state as TaskState } : {}) };
+    const promoted: TaskTicket[] = [];
+    for (let i = 0; i + 1 < rest.length; i += 2) promoted.push({ id: rest[i] ?? '', fence: Number(rest[i + 1]) });
+    return { outcome: 'settled', promoted };
+  };
+
+  return {
+    accept: (task) => accept(scripted, settings, task),
+    async claim(ticket, entryId, worker) {
+      const [outcome, from, ...flat] = await move(ticket.id, {
+        to: 'active',
+        ticket,
+        entryId,
+        fields: ['worker', worker],
+      });
+      if (outcome !== 'ok') return { outcome: outcome as Refusal };
+      const fields: Record<string, string> = {};
+      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
+      return { outcome: 'claimed', task: parseTask(fields), from: from as TaskState };
+    },
+    async settle(id, fence, end) {
+      const fields = end.state === 'completed' ? ['result', end.resultJson] : ['error', end.errorJson];
+      return settlement(await move(id, { to: end.state, fence, fields }));
+    },
+    async release(id, fence, { isHandBack, attempt }) {
+      const fields = isHandBack ? ['attempt', Math.max(0, attempt - 1)] : [];
+      return settlement(await move(id, { to: 'pending', fence, fields }));
+    },
+    async writeJournal(id, fence, entry) {
+      const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry)] });
+      return outcome === 'ok';
+    },
+    requestCancel: (id) =>
+      withStore(async () => {
+        // HSET on a record that just expired would leave a fragment behind, hence the fields' own expiry by the script.
+        await redis.eval(
+          "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'cancel', '1') redis.call('PUBLISH', ARGV[1], ARGV[2]) end",
+          1,
+          taskKey(id),
+          cancelChannel(keyPrefix),
+          id,
+        );
+      }),
+    read: (id) =>
+      withStore(async () => {
+        const fields = await redis.hgetall(taskKey(id));
+        return fields.id === undefined ? null : parseTask(fields);
+      }),
+    readEnd: (id) =>
+      withStore(async () => {
+        const [state, result, error] = await redis.hmget(taskKey(id), 'state', 'result', 'error');
+        return state ? { state: state as TaskState, result: result ?? null, error: error ?? null } : null;
+      }),
+    remembers: (owner, id) => withStore(async () => (await redis.zscore(indexKey(owner), id)) !== null),
+    isAdmitted: ({ id, queue, owner }) =>
+      withStore(async () => (await redis.sismember(`${keyPrefix}:admitted:${queue}:${owner}`, id)) === 1),
+    listOpen: (queue, acceptedBefore, offset, count) =>
+      withStore(() => redis.zrangebyscore(openKey(queue), '-inf', acceptedBefore, 'LIMIT', offset, count)),
+    forgetOpen: (queue, id) =>
+      withStore(async () => {
+        await redis.zrem(openKey(queue), id);
+      }),
+  };
+}
+
+async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {
+  const { keyPrefix } = settings;
+  const idemKey = `${keyPrefix}:idem:${task.owner}:${task.idempotency?.key ?? ''}`;
+  const fields: (string | number)[] = [
+    ...['operation', task.operation, 'system', task.system ?? '', 'queue', task.queue, 'owner', task.owner],
+    ...['principal', task.principal, 'input', task.input, 'deadlineAt', task.deadlineAt, 'keepMs', task.keepMs],
+    ...[
+      'replyTo',
+      task.replyTo,
+      'requestId',
+      task.requestId,
+      'timeline',
+      `pending@${task.createdAt}@0`,
+      'entryId',
+      task.entryId,
+    ],
+    ...(task.idempotency ? ['idem', idemKey] : []),
+  ];
+  const [outcome, id] = await withStore(() =>
+    redis.gcAccept(
+      `${keyPrefix}:task:${task.id}`,
+      `${keyPrefix}:tasks:${task.owner}`,
+      `${keyPrefix}:open:${task.queue}`,
+      `${keyPrefix}:waiting:${task.queue}:${task.owner}`,
+      `${keyPrefix}:admitted:${task.queue}:${task.owner}`,
+      idemKey,
+      task.id,
+      task.createdAt,
+      settings.openPerQueueMax,
+      settings.openPerUserMax,
+      settings.admittedPerUserMax,
+      task.isIndexed ? '1' : '0',
+      task.idempotency?.fingerprint ?? '',
+      task.createdAt - 2 * settings.keepMs,
+      ...fields,
+    ),
+  );
+  switch (outcome) {
+    case 'replay':
+      return { id: String(id), isNew: false, isAdmitted: false };
+    case 'mismatch':
+      throw new BrokerError('IdempotencyMismatch', 'This Idempotency-Key was used for a request with another payload.');
+    case 'queue-full':
+      throw new BrokerError('QueueFull', `The queue holds ${settings.openPerQueueMax} open tasks, its bound.`, {
+        retryAfterSeconds: 5,
+      });
+    case 'user-full':
+      throw new BrokerError(
+        'UserQueueFull',
+        `You have ${settings.openPerUserMax} open tasks in this queue, the bound for one user.`,
+        { retryAfterSeconds: 5 },
+      );
+    default:
+      return { id: String(id), isNew: true, isAdmitted: Number(outcome) === 1 };
+  }
+}

@@ -1,0 +1,174 @@
+/** The task record: one accepted request to run an operation. It lives in a Redis hash; this file reads and shows it. */
+import { z } from 'zod';
+import type { StoredError } from '../errors/broker-error.ts';
+import { type TaskState, taskStates } from './states.ts';
+
+/** Who asked. `subject` and `issuer` identify; `username` is the account on the clusters. */
+export interface Principal {
+  issuer: string;
+  subject: string;
+  username: string;
+  client: string | null;
+}
+
+/** The key a principal's tasks are kept under; issuers are told apart. */
+export function principalKey(principal: Pick<Principal, 'issuer' | 'subject'>): string {
+  return `${encodeURIComponent(principal.issuer)}|${encodeURIComponent(principal.subject)}`;
+}
+
+/** One step of a task's life: the state it reached, when, and in which attempt. */
+export interface TimelineStep {
+  state: TaskState;
+  at: number;
+  attempt: number;
+}
+
+/** Times are milliseconds since the epoch. */
+export interface Task {
+  id: string;
+  operation: string;
+  /** System name, or null for an operation about the broker itself. */
+  system: string | null;
+  queue: string;
+  owner: string;
+  principal: Principal;
+  input: unknown;
+  state: TaskState;
+  /** How often a worker has taken it; the first run is 1. */
+  attempt: number;
+  /** Grows with each claim; a write that carries an older one is refused. */
+  fence: number;
+  createdAt: number;
+  startedAt: number | null;
+  finishedAt: number | null;
+  deadlineAt: number;
+  expiresAt: number | null;
+  timeline: TimelineStep[];
+  result: unknown;
+  error: StoredError | null;
+  isCancelRequested: boolean;
+  /** What a handler wrote down before an effect, for the next attempt to find. */
+  journal: Record<string, unknown> | null;
+  requestId: string | null;
+  /** The queue entry that carries it, where that is known. */
+  entryId: string | null;
+}
+
+const storedHash = z.object({
+  id: z.string(),
+  operation: z.string(),
+  system: z.string().default(''),
+  queue: z.string(),
+  owner: z.string(),
+  principal: z.string(),
+  input: z.string(),
+  state: z.enum(taskStates),
+  attempt: z.coerce.number(),
+  fence: z.coerce.number(),
+  createdAt: z.coerce.number(),
+  startedAt: z.coerce.number().optional(),
+  finishedAt: z.coerce.number().optional(),
+  deadlineAt: z.coerce.number(),
+  expiresAt: z.coerce.number().optional(),
+  timeline: z.string().default(''),
+  result: z.string().optional(),
+  error: z.string().optional(),
+  cancel: z.string().optional(),
+  journal: z.string().optional(),
+  requestId: z.string().optional(),
+  entryId: z.string().default(''),
+});
+
+/** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
+export function parseTask(fields: Record<string, string>): Task {
+  const hash = storedHash.parse(fields);
+  return {
+    id: hash.id,
+    operation: hash.operation,
+    system: hash.system === '' ? null : hash.system,
+    queue: hash.queue,
+    owner: hash.owner,
+    principal: JSON.parse(hash.principal) as Principal,
+    input: JSON.parse(hash.input) as unknown,
+    state: hash.state,
+    attempt: hash.attempt,
+    fence: hash.fence,
+    createdAt: hash.createdAt,
+    startedAt: hash.startedAt ?? null,
+    finishedAt: hash.finishedAt ?? null,
+    deadlineAt: hash.deadlineAt,
+    expiresAt: hash.expiresAt ?? null,
+    timeline: parseTimeline(hash.timeline),
+    result: hash.result === undefined ? null : (JSON.parse(hash.result) as unknown),
+    error: hash.error === undefined ? null : (JSON.parse(hash.error) as StoredError),
+    isCancelRequested: hash.cancel !== undefined,
+    journal: hash.journal === undefined ? null : (JSON.parse(hash.journal) as Record<string, unknown>),
+    requestId: hash.requestId ?? null,
+    entryId: hash.entryId === '' ? null : hash.entryId,
+  };
+}
+
+/** The timeline is kept as `state@ms@attempt` joined by `;`, so that the store's script appends without parsing. */
+function parseTimeline(text: string): TimelineStep[] {
+  return text
+    .split(';')
+    .filter((step) => step !== '')
+    .map((step) => {
+      const [state, at, attempt] = step.split('@');
+      return { state: state as TaskState, at: Number(at), attempt: Number(attempt) };
+    });
+}
+
+/** A task as the native API shows it. Times are RFC 3339 in UTC. */
+export const taskView = z.object({
+  id: z.string(),
+  operation: z.string(),
+  system: z.string().nullable(),
+  state: z.enum(taskStates),
+  attempt: z.int(),
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime().nullable(),
+  finishedAt: z.iso.datetime().nullable(),
+  deadlineAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime().nullable(),
+  cancelRequested: z.boolean(),
+  timeline: z.array(z.object({ state: z.enum(taskStates), at: z.iso.datetime(), attempt: z.int() })),
+  input: z.unknown(),
+  result: z.unknown(),
+  error: z
+    .object({
+      code: z.string(),
+      message: z.string(),
+      fault: z.enum(['caller', 'cluster', 'broker']),
+      retryable: z.boolean(),
+      advice: z.string(),
+    })
+    .loose()
+    .nullable(),
+});
+
+export type TaskView = z.infer<typeof taskView>;
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+export function viewTask(task: Task): TaskView {
+  return {
+    id: task.id,
+    operation: task.operation,
+    system: task.system,
+    state: task.state,
+    attempt: task.attempt,
+    createdAt: isoTime(task.createdAt),
+    startedAt: task.startedAt === null ? null : isoTime(task.startedAt),
+    finishedAt: task.finishedAt === null ? null : isoTime(task.finishedAt),
+    deadlineAt: isoTime(task.deadlineAt),
+    expiresAt: task.expiresAt === null ? null : isoTime(task.expiresAt),
+    cancelRequested: task.isCancelRequested,
+    timeline: task.timeline.map((step) => ({ ...step, at: isoTime(step.at) })),
+    input: task.input,
+    result: task.result,
+    error: task.error === null ? null : { ...task.error },
+  };
+}

@@ -1,0 +1,216 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../shared/platform/config/load-config.ts';
+import { inMemory, loadFixture, loadText, refusal } from './config-support.ts';
+
+const load = () => loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml');
+
+describe('a FirecREST v2 file', () => {
+  it('is asked only for what safety needs, all of it in one message with YAML to paste', () => {
+    const { problems, snippet, message } = refusal(() => loadFixture('firecrest-v2.yaml'));
+    expect(problems.map(({ key }) => key)).toEqual([
+      'goldcrest.redis.url',
+      'goldcrest.issuers[0].issuer',
+      'goldcrest.issuers[0].audiences',
+      'goldcrest.systems.alpha-ssh.proxy_host_keys',
+      ...['alpha-ssh', 'alpha-rest', 'alpha-hybrid', 'beta-pbs', 'gamma-defaults'].map(
+        (name) => `goldcrest.systems.${name}.host_keys`,
+      ),
+    ]);
+    for (const { key } of problems) expect(message).toContain(key);
+    expect(message).toContain(snippet?.trimEnd());
+  });
+
+  it('loads when the pasted YAML is used as the overlay', () => {
+    const text = readFileSync('test/fixtures/config/firecrest-v2.yaml', 'utf8');
+    const snippet = refusal(() => loadText(text)).snippet ?? '';
+    const { config } = loadText(text, { GOLDCREST_OVERLAY: 'over.yaml' }, { 'over.yaml': snippet });
+    expect(config.systems).toHaveLength(5);
+    expect(config.authentication.issuers[0]?.issuer).toBe('https://idp.example.org/realms/hpc');
+  });
+
+  it('has its keys that FirecREST ignores reported with key and line, and nothing else', () => {
+    expect(load().warnings).toEqual([
+      {
+        key: 'clusters[0].probing.startup_grace_period',
+        place: 'test/fixtures/config/firecrest-v2.yaml:53',
+        message: 'is not used',
+      },
+      {
+        key: 'clusters[0].data_operation.probing',
+        place: 'test/fixtures/config/firecrest-v2.yaml:70',
+        message: 'is not used',
+      },
+    ]);
+  });
+
+  it('keeps every value it sets, in the units of the code', () => {
+    const system = load().config.systems[0];
+    expect(system?.name).toBe('alpha-ssh');
+    expect(system?.ssh.timeout).toEqual({
+      connectMs: 6_000,
+      loginMs: 7_000,
+      commandMs: 8_000,
+      idleMs: 90_000,
+      keepAliveMs: 9_000,
+    });
+    expect(system?.ssh.proxy).toMatchObject({ host: 'jump.example.org', port: 2222 });
+    expect(system?.scheduler).toMatchObject({
+      type: 'slurm',
+      connectionMode: 'ssh',
+      version: '24.11.0',
+      timeoutMs: 12_000,
+    });
+    expect(system?.fileSystems).toEqual([
+      { path: '/home', dataType: 'users', defaultWorkDir: true },
+      { path: '/capstor/scratch', dataType: 'scratch', defaultWorkDir: false },
+    ]);
+    expect(system?.dataOperation).toMatchObject({
+      maxOpsFileSizeBytes: 1_048_576,
+      jobDirectives: ['#SBATCH --nodes=1', '#SBATCH --account={account}'],
+      dataTransfer: { type: 's3', ttlSeconds: 604_800, tenant: 'hpc', bucketLifecycleDays: 12 },
+    });
+    expect(system?.probing).toEqual({
+      intervalMs: 60_000,
+      services: {
+        ssh: { timeoutMs: 5_000 },
+        filesystem: { timeoutMs: 6_000 },
+        scheduler: { timeoutMs: 7_000 },
+        s3: { timeoutMs: 8_000 },
+      },
+    });
+  });
+
+  it('may use camelCase, aliases, text for numbers, YAML words for booleans, and merge keys', () => {
+    const { config } = load();
+    const [, rest, hybrid] = config.systems;
+    expect(rest?.ssh).toMatchObject({ port: 22, connectionsMax: 50, timeout: { commandMs: 20_000, loginMs: 5_000 } });
+    expect(rest?.scheduler).toMatchObject({ connectionMode: 'rest', apiVersion: '0.0.42', timeoutMs: 10_000 });
+    expect(rest?.probing).toEqual({
+      intervalMs: 120_000,
+      services: { filesystem: { timeoutMs: 20_000 }, s3: { timeoutMs: 21_000 } },
+    });
+    expect(rest?.fileSystems[0]?.defaultWorkDir).toBe(true);
+    expect(hybrid?.serviceAccount?.clientId).toBe('firecrest-probe');
+    expect(hybrid?.dataOperation.dataTransfer).toMatchObject({
+      type: 's3',
+      name: 'staging-hybrid',
+      region: 'eu-central-1',
+    });
+  });
+
+  it('has the defaults of FirecREST where it says nothing', () => {
+    const system = load().config.systems[4];
+    expect(system?.ssh).toMatchObject({
+      proxy: null,
+      connectionsMax: 100,
+      timeout: { connectMs: 5_000, loginMs: 5_000, commandMs: 5_000, idleMs: 60_000, keepAliveMs: 5_000 },
+    });
+    expect(system?.probing).toEqual({ intervalMs: 120_000, services: null });
+    expect(system?.dataOperation).toEqual({
+      maxOpsFileSizeBytes: 5_242_880,
+      jobDirectives: [],
+      mover: 'command',
+      dataTransfer: null,
+    });
+  });
+
+  it('leaves usernames and scopes as they are spelled', () => {
+    const { config } = load();
+    expect(config.sshCredentials.type === 'static-keys' && Object.keys(config.sshCredentials.keys)).toEqual([
+      'astroUser',
+      'probe',
+    ]);
+    expect(config.authentication.issuers[0]?.scopes).toEqual({ openid: 'Sign in', hpcAccess: 'Use the systems' });
+  });
+
+  it('gives its authentication to the first issuer of the overlay', () => {
+    expect(load().config.authentication.issuers).toEqual([
+      {
+        issuer: 'https://idp.example.org/realms/hpc',
+        audiences: ['goldcrest'],
+        acceptAnyAudience: false,
+        jwksUrls: ['https://idp.example.org/realms/hpc/protocol/openid-connect/certs'],
+        algorithms: ['RS256'],
+        usernameClaim: 'uid',
+        requiredScopes: ['hpcAccess'],
+        clockSkewSeconds: 5,
+        minimumLifeSeconds: 45,
+        tokenUrl: 'https://idp.example.org/realms/hpc/protocol/openid-connect/token',
+        tokenEndpointAuthMethod: 'client_secret_post',
+        scopes: { openid: 'Sign in', hpcAccess: 'Use the systems' },
+      },
+    ]);
+  });
+
+  it('answers /status/systems as it would, with its secrets masked', () => {
+    const [s3, streamer, , wormhole, defaults] = load().config.systems.map(({ firecrest }) => firecrest);
+    expect(s3?.dataOperation).toEqual({
+      datatransfer_jobs_directives: ['#SBATCH --nodes=1', '#SBATCH --account={account}'],
+      max_ops_file_size: 1_048_576,
+      data_transfer: {
+        serviceType: 's3',
+        name: 'staging',
+        privateUrl: '**********',
+        publicUrl: 'https://s3.example.org',
+        accessKeyId: '**********',
+        secretAccessKey: '**********',
+        region: 'eu-central-1',
+        ttl: 604_800,
+        tenant: 'hpc',
+        multipart: { use_split: false, max_part_size: 1_073_741_824, parallel_runs: 4, tmp_folder: 'tmp' },
+        bucketLifecycleConfiguration: { days: 12 },
+      },
+    });
+    expect(streamer?.scheduler).toMatchObject({ apiUrl: 'http://slurmrestd.alpha.example.org:6820/', timeout: null });
+    expect(streamer?.dataOperation.data_transfer).toMatchObject({ serviceType: 'streamer', portRange: [5700, 5710] });
+    expect(wormhole?.dataOperation.data_transfer).toEqual({ serviceType: 'wormhole', pypiIndexUrl: null });
+    expect(defaults?.dataOperation.data_transfer).toBeNull();
+    expect(defaults?.probing).toEqual({ services: null, intervalCheck: 120 });
+  });
+
+  it('is refused with a key service until a seal key is given, since the user’s token is needed', () => {
+    const file = 'test/fixtures/config/firecrest-v2.ssh-service.yaml';
+    const settings = {
+      YAML_CONFIG_FILE: file,
+      GOLDCREST_REDIS__URL: 'redis://127.0.0.1',
+      GOLDCREST_ISSUERS__0__ISSUER: 'https://idp.example.org',
+      GOLDCREST_ISSUERS__0__AUDIENCES: 'goldcrest',
+      GOLDCREST_SYSTEMS__DELTA__HOST_KEYS__KNOWN_HOSTS_FILE: '/etc/known_hosts',
+    };
+    expect(refusal(() => loadConfig({ env: settings })).problems.map(({ key }) => key)).toEqual([
+      'goldcrest.tasks.seal_key',
+    ]);
+    const sealed = { ...settings, GOLDCREST_TASKS__SEAL_KEY: Buffer.alloc(32, 7).toString('base64') };
+    expect(loadConfig({ env: sealed }).config.sshCredentials).toEqual({
+      type: 'ssh-service',
+      url: 'https://keys.example.org',
+      maxConnections: 1_000,
+    });
+  });
+
+  it('may keep its clusters in a folder, and is asked for the OpenFGA store behind its authorization', () => {
+    const keys = refusal(() => loadFixture('firecrest-v2.ssh-ca.yaml')).problems.map(({ key }) => key);
+    expect(keys).toContain('goldcrest.authorization.store_id');
+    expect(keys).toContain('goldcrest.systems.epsilon.host_keys');
+    expect(keys).toContain('goldcrest.systems.zeta.host_keys');
+  });
+
+  it('names the file of the folder in which a mistake stands', () => {
+    const files = { '/c/a.yaml': 'name: a\nssh: {host: h, port: 0}\nscheduler: {type: slurm, version: "1"}\n' };
+    const text = 'clusters: "path:/c"\n';
+    expect(refusal(() => loadText(text, {}, files)).problems).toEqual([
+      { key: 'clusters[0].ssh.port', place: '/c/a.yaml:2', message: 'must be at least 1' },
+    ]);
+  });
+
+  it('is found by GOLDCREST_CONFIG before FirecREST’s own variables', () => {
+    const files = inMemory({ a: 'x: 1', b: 'y: 1', c: 'z: 1' });
+    const keysWith = (env: Record<string, string>) =>
+      refusal(() => loadConfig({ env, files })).problems.map(({ key }) => key);
+    expect(keysWith({ GOLDCREST_CONFIG: 'a', YAML_CONFIG_FILE: 'b', INPUT_YAML_CONFIG_FILE: 'c' })).toEqual(['x']);
+    expect(keysWith({ YAML_CONFIG_FILE: 'b', INPUT_YAML_CONFIG_FILE: 'c' })).toEqual(['y']);
+    expect(keysWith({ INPUT_YAML_CONFIG_FILE: 'c' })).toEqual(['z']);
+    expect(refusal(() => loadConfig({ env: {}, files })).message).toContain('GOLDCREST_CONFIG');
+  });
+});
