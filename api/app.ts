@@ -1,0 +1,78 @@
+/** The HTTP application: middleware and the two faces over the operation registry. Creating it does no I/O. */
+import { Hono, type MiddlewareHandler } from 'hono';
+import { findOperation, operationNames } from '../shared/operations/registry.ts';
+import { serveLiveness } from './faces/firecrest/liveness.ts';
+import { serveOperation } from './faces/firecrest/serve-operation.ts';
+import { cancelTask, getTask } from './faces/tasks/read-task.ts';
+import { submitTask } from './faces/tasks/submit-task.ts';
+import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
+import { serveLivez, serveReadyz } from './http/health.ts';
+import { createRoutePath } from './http/route-path.ts';
+import { createRouteTable, type Route } from './http/route-table.ts';
+import { accessLog } from './middleware/access-log.ts';
+import { answerError } from './middleware/answer-error.ts';
+import { answerMiss } from './middleware/answer-miss.ts';
+import { authenticate } from './middleware/authenticate.ts';
+import { responseHeaders } from './middleware/response-headers.ts';
+import { serveOpenApi } from './openapi.ts';
+
+interface Endpoint extends Route {
+  isPublic: boolean;
+  handle: (c: AppContext) => Response | Promise<Response>;
+}
+
+/** All endpoints. A later face adds its own to the list. */
+function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
+  const systems = new Map(deps.config.systems.map((system) => [system.name, system]));
+  const faceDeps = { ...deps, systems };
+  const firecrest = operationNames.flatMap((name): Endpoint[] => {
+    const operation = findOperation(name);
+    if (operation === undefined) return [];
+    const { method, path } = operation.firecrest;
+    return [{ method, path, isPublic: false, handle: serveOperation(faceDeps, operation) }];
+  });
+  return [
+    ...firecrest,
+    { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
+    { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
+    { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
+    { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },
+    { method: 'GET', path: '/livez', isPublic: true, handle: serveLivez },
+    { method: 'GET', path: '/readyz', isPublic: true, handle: serveReadyz(deps.readiness) },
+    { method: 'GET', path: '/openapi.json', isPublic: true, handle: serveOpenApi(deps.config) },
+  ];
+}
+
+/** Hono routes HEAD to GET handlers; here it is a method like any other that nobody handles, as in FirecREST v2. */
+const refuseHead: MiddlewareHandler<AppEnv> = (c, next) =>
+  c.req.method === 'HEAD' ? Promise.resolve(c.notFound()) : next();
+
+function markRoute(template: string): MiddlewareHandler<AppEnv> {
+  return (c, next) => {
+    c.set('route', template);
+    return next();
+  };
+}
+
+/** The application; tests call `app.request()` on it. */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const now = deps.now ?? Date.now;
+  const { api } = deps.config;
+  const endpoints = endpointsOf({ ...deps, now });
+  const templates = endpoints.map((endpoint) => endpoint.path);
+  const app = new Hono<AppEnv>({ getPath: createRoutePath(templates, api.rootPath) });
+
+  const isHttps = api.publicUrl?.startsWith('https:') === true;
+  app.use(accessLog(deps.log), responseHeaders({ now, isHttps }));
+  app.use(refuseHead);
+  app.onError(answerError(deps.log));
+  app.notFound(answerMiss(createRouteTable(endpoints), api));
+
+  const mustAuthenticate = authenticate(deps.verifyToken);
+  for (const { method, path, isPublic, handle } of endpoints) {
+    const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    if (isPublic) app.on(method, pattern, markRoute(path), handle);
+    else app.on(method, pattern, markRoute(path), mustAuthenticate, handle);
+  }
+  return app;
+}

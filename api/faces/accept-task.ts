@@ -1,0 +1,65 @@
+/** What both faces do with a request once its input is known: system, permission, validation, and the request to the gate. */
+import { BrokerError, type FieldProblem } from '../../shared/errors/broker-error.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import { admitPaths } from '../../shared/operations/paths.ts';
+import type { OperationName } from '../../shared/operations/registry.ts';
+import type { AppContext, SystemEntry } from '../http/app-env.ts';
+import { fingerprintOf, readIdempotencyKey } from '../http/idempotency-key.ts';
+import { invalidRequest, problemsOf } from '../http/invalid-request.ts';
+import type { AcceptRequest } from '../tasks/task-gate.ts';
+
+/** System name → system. */
+export type SystemsByName = ReadonlyMap<string, SystemEntry>;
+
+/** Names are case-insensitive. Throws SystemNotFound. */
+export function findSystem(systems: SystemsByName, name: string): SystemEntry {
+  const system = systems.get(name.toLowerCase());
+  if (system === undefined) throw new BrokerError('SystemNotFound', 'System not found');
+  return system;
+}
+
+/** The input as the operation's schema makes it, its paths admitted. Throws InvalidRequest, PathNotAbsolute, PathNotAllowed. */
+export function admitInput(
+  operation: Operation,
+  input: Record<string, unknown>,
+  system: SystemEntry | null,
+  locate: (field: string) => Pick<FieldProblem, 'location' | 'name'>,
+): Record<string, unknown> {
+  const parsed = operation.input.safeParse(input);
+  if (!parsed.success) throw invalidRequest(problemsOf(parsed.error.issues, input, locate));
+  const value = parsed.data as Record<string, unknown>;
+  if (system === null || operation.paths.length === 0) return value;
+  const roots = system.fileSystems.map((fileSystem) => fileSystem.path);
+  return admitPaths(operation, value, { systemName: system.name, roots });
+}
+
+export interface TaskWish {
+  operation: Operation;
+  system: string | null;
+  input: Record<string, unknown>;
+  isHeld: boolean;
+  holdMs: number;
+  deadlineAt?: number;
+}
+
+/** The gate's request. The Idempotency-Key counts where something is changed; a read needs none. */
+export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
+  const { operation, system, input } = wish;
+  const key = operation.mutates ? readIdempotencyKey(c.req.header('idempotency-key')) : undefined;
+  return {
+    operation: operation.name as OperationName,
+    system,
+    principal: c.get('principal'),
+    input,
+    isHeld: wish.isHeld,
+    holdMs: wish.holdMs,
+    requestId: c.get('requestId'),
+    ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
+    ...(key === undefined ? {} : { idempotencyKey: key, fingerprint: fingerprintOf(operation.name, system, input) }),
+  };
+}
+
+/** Says whether a repeated key found its earlier task; empty where no key was sent. */
+export function replayHeaders(request: AcceptRequest, isReplay: boolean): Record<string, string> {
+  return request.idempotencyKey === undefined ? {} : { 'idempotency-key-reply': isReplay ? 'hit' : 'miss' };
+}

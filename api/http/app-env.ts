@@ -1,0 +1,52 @@
+/** What a request carries through the middleware and what the application is built from. */
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
+import type { Principal } from '../../shared/tasks/task.ts';
+import type { AccessChecker } from '../auth/access-checker.ts';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { TaskGate } from '../tasks/task-gate.ts';
+
+/** Hono's types of one request. */
+export interface AppEnv {
+  Variables: {
+    requestId: string;
+    correlationId: string;
+    /** The headers every answer carries, for the one who makes the answer. */
+    takeHeaders: () => Record<string, string>;
+    /** Template of the matched route, for the log. */
+    route: string;
+    /** Headers an error answer carries too, e.g. whether an idempotency key was known. */
+    replyHeaders: Record<string, string>;
+    /** Set once the request is authenticated. */
+    principal: Principal;
+    /** Set once the request has become a task, for the log. */
+    taskId: string;
+  };
+}
+
+export type AppContext = Context<AppEnv>;
+
+/** The part of a system's configuration the HTTP side uses. */
+export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems'>;
+
+/** The part of the configuration the HTTP side uses. */
+export interface AppConfig {
+  api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers'>;
+  authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes'>[] };
+  systems: readonly SystemEntry[];
+  /** Version of this software. */
+  version: string;
+}
+
+export interface AppDeps {
+  config: AppConfig;
+  gate: TaskGate;
+  verifyToken: TokenVerifier;
+  checkAccess: AccessChecker;
+  /** Rejects while the service cannot take requests, e.g. because Redis does not answer. */
+  readiness: () => Promise<void>;
+  log: Logger;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+}

@@ -1,0 +1,85 @@
+/**
+ * The one body of every error: the members of RFC 9457 and those of FirecREST v2 (`errorType, message, causedBy, data,
+ * user`) in one object, with the headers that belong to its status.
+ */
+import type { BrokerError, FieldProblem } from '../../shared/errors/broker-error.ts';
+import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts';
+import type { AppContext } from './app-env.ts';
+import { textResponse } from './json-response.ts';
+
+/** Seconds told when an error that is worth a repeat does not say itself when. */
+const retryAfterDefaultSeconds = 2;
+
+interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  code: ErrorCode;
+  retryable: boolean;
+  advice: string;
+  fault: 'caller' | 'cluster' | 'broker';
+  requestId: string;
+  errors: { pointer: string; detail: string }[];
+  errorType: 'error' | 'validation';
+  message: string;
+  causedBy: string[] | null;
+  data: { fields: Pick<FieldProblem, 'location' | 'name' | 'message'>[] } | null;
+  user: string | null;
+}
+
+/** `FileNotFound` → `urn:goldcrest:error:file-not-found`. */
+export function problemType(code: ErrorCode): string {
+  return `urn:goldcrest:error:${code.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase()}`;
+}
+
+/** FirecREST names a field only by its first step below body, query or path; `errors` holds full pointers. */
+function problemBody(c: AppContext, error: BrokerError): ProblemBody {
+  const { status, title, fault, retryable, advice } = describeError(error.code);
+  return {
+    type: problemType(error.code),
+    title,
+    status,
+    detail: error.message,
+    instance: c.req.path,
+    code: error.code,
+    retryable,
+    advice,
+    fault,
+    requestId: c.get('requestId') ?? '',
+    errors: error.fields.map(({ pointer, message }) => ({ pointer, detail: message })),
+    errorType: error.code === 'InvalidRequest' ? 'validation' : 'error',
+    message: error.message,
+    causedBy: null,
+    data:
+      error.fields.length === 0
+        ? null
+        : { fields: error.fields.map(({ location, name, message }) => ({ location, name, message })) },
+    user: c.get('principal')?.username ?? null,
+  };
+}
+
+/** RFC 6750, section 3: the challenge names an error only when a token was sent. */
+function challenge(error: BrokerError): string {
+  if (error.code === 'Unauthenticated') return 'Bearer';
+  return `Bearer error="invalid_token", error_description="${error.message.replace(/["\\]/g, "'")}"`;
+}
+
+function problemHeaders(c: AppContext, error: BrokerError, status: number): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
+  const principal = c.get('principal');
+  if (principal !== undefined) headers['f7t-authusername'] = principal.username;
+  if (status === 401) headers['www-authenticate'] = challenge(error);
+  const isRepeatAdvised = status === 429 || status === 503 || error.code === 'SshNoChannel';
+  const seconds = error.retryAfterSeconds ?? (isRepeatAdvised ? retryAfterDefaultSeconds : undefined);
+  if (seconds !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(seconds)));
+  return headers;
+}
+
+/** The answer for an error. `extra` headers are added, e.g. Location or Allow. */
+export function problemResponse(c: AppContext, error: BrokerError, extra: Record<string, string> = {}): Response {
+  const { status } = describeError(error.code);
+  const headers = { ...problemHeaders(c, error, status), ...c.get('replyHeaders'), ...extra };
+  return textResponse(c, status, JSON.stringify(problemBody(c, error)), headers);
+}

@@ -1,0 +1,38 @@
+/** What to say about a path that no handler took: another method, another spelling of the trailing slash, or nothing. */
+
+export interface Route {
+  method: string;
+  /** Template with `{parameter}` segments. */
+  path: string;
+}
+
+export type Miss = { kind: 'method'; allow: string } | { kind: 'slash'; path: string } | { kind: 'unknown' };
+
+interface CompiledRoute extends Route {
+  pattern: RegExp;
+}
+
+function compile(route: Route): CompiledRoute {
+  const source = route.path
+    .split('/')
+    .map((segment) => (segment.startsWith('{') ? '[^/]+' : segment.replaceAll('.', '\\.')))
+    .join('/');
+  return { ...route, pattern: new RegExp(`^${source}$`) };
+}
+
+function toggleSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
+}
+
+/** The finder over all routes of the application. Only asked when routing failed, so it may be slow. */
+export function createRouteTable(routes: readonly Route[]): (path: string) => Miss {
+  const compiled = routes.map(compile);
+  const matching = (path: string) => compiled.filter((route) => route.pattern.test(path));
+  return (path) => {
+    const found = matching(path);
+    if (found.length > 0) return { kind: 'method', allow: [...new Set(found.map((route) => route.method))].join(', ') };
+    const other = toggleSlash(path);
+    if (other !== '' && matching(other).length > 0) return { kind: 'slash', path: other };
+    return { kind: 'unknown' };
+  };
+}

@@ -1,0 +1,65 @@
+/** The API process: configuration → Redis, tokens, gate → app → listen → drain. Wiring only. */
+import { randomUUID } from 'node:crypto';
+import { createQueueAdder } from '../shared/platform/queues.ts';
+import { connectRedis, withStore } from '../shared/platform/redis.ts';
+import { onShutdown } from '../shared/platform/shutdown.ts';
+import { guardDurability, startUp } from '../shared/platform/start.ts';
+import { createTaskStore } from '../shared/platform/task-store.ts';
+import { version } from '../shared/platform/version.ts';
+import { createApp } from './app.ts';
+import { allowEverySystem } from './auth/access-checker.ts';
+import { createTokenVerifier } from './auth/token-verifier.ts';
+import { listen } from './http/listen.ts';
+import { createTaskGate } from './tasks/task-gate.ts';
+import { createWaiters } from './tasks/waiters.ts';
+
+const { config, log } = startUp(process, 'api');
+const instance = randomUUID();
+const { keyPrefix } = config.redis;
+
+const redis = connectRedis(config.redis.url.reveal(), 'answer', log);
+const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
+guardDurability(redis, config.redis.requireDurability, log);
+
+const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
+const queues = createQueueAdder(redis, keyPrefix);
+const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
+const gate = createTaskGate({ store, queues, waiters, instance, settings: config.tasks });
+let isStopping = false;
+
+const app = createApp({
+  config: { ...config, version },
+  gate,
+  verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
+  checkAccess: allowEverySystem,
+  log,
+  readiness: async () => {
+    if (isStopping) throw new Error('stopping');
+    await withStore(() => redis.ping());
+  },
+});
+
+const listener = await listen({ app, host: config.api.host, port: config.api.port, log });
+log.info({ host: config.api.host, port: listener.port, instance }, 'API is ready');
+
+onShutdown(
+  [
+    {
+      name: 'http',
+      run() {
+        isStopping = true;
+        return listener.close(config.api.drainMs);
+      },
+    },
+    { name: 'waiters', run: async () => waiters.close() },
+    { name: 'queues', run: () => queues.close() },
+    {
+      name: 'redis',
+      run: async () => {
+        for (const connection of [redis, subscriber]) connection.disconnect();
+      },
+    },
+  ],
+  config.api.drainMs + 10_000,
+  log,
+);

@@ -1,0 +1,19 @@
+/** Requires a valid bearer token (RFC 6750) and puts its principal into the request. */
+import type { MiddlewareHandler } from 'hono';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { AppEnv } from '../http/app-env.ts';
+
+const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+
+/** Throws Unauthenticated without a bearer token, and what the verifier throws. */
+export function authenticate(verifyToken: TokenVerifier): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const header = c.req.header('authorization');
+    if (header === undefined || header === '') throw new BrokerError('Unauthenticated', 'Not authenticated');
+    const token = bearer.exec(header)?.[1];
+    if (token === undefined) throw new BrokerError('Unauthenticated', 'Invalid authentication credentials');
+    c.set('principal', await verifyToken(token));
+    await next();
+  };
+}

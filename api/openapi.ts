@@ -1,0 +1,279 @@
+/** The OpenAPI 3.1 document, derived from the operation registry and the schemas of the native face. */
+import { z } from 'zod';
+import { describeError, type ErrorCode } from '../shared/errors/catalogue.ts';
+import type { Operation } from '../shared/operations/operation.ts';
+import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
+import { taskView } from '../shared/tasks/task.ts';
+import { taskSubmission } from './faces/tasks/submit-task.ts';
+import type { AppConfig, AppContext } from './http/app-env.ts';
+import { firecrestApiVersion } from './http/f7t-headers.ts';
+import { textResponse } from './http/json-response.ts';
+
+type Json = Record<string, unknown>;
+
+/** Upstream's function names where they are not `<method>_<last word of the operation>`; part of its operation ids. */
+const upstreamFunctions: { [name in OperationName]?: string } = {
+  'compute.submit-job': 'post_job_submit',
+  'compute.get-job': 'get_job',
+  'compute.cancel-job': 'delete_job_cancel',
+};
+
+/** Errors that any authenticated operation can answer with. */
+const commonErrors: readonly ErrorCode[] = [
+  'InvalidRequest',
+  'Unauthenticated',
+  'Forbidden',
+  'HoldTimeout',
+  'UserQueueFull',
+  'SshUnavailable',
+  'Internal',
+  'StoreUnavailable',
+];
+
+/** FastAPI's rule: function name, path and method, every other character an underscore. */
+function operationId(operation: Operation): string {
+  const { method, path } = operation.firecrest;
+  const verb = operation.name.split('.').at(-1)?.replaceAll('-', '_') ?? '';
+  const name = upstreamFunctions[operation.name as OperationName] ?? `${method.toLowerCase()}_${verb}`;
+  return `${`${name}${path}`.replaceAll(/\W/g, '_')}_${method.toLowerCase()}`;
+}
+
+function isOptional(schema: z.core.$ZodType | undefined): boolean {
+  return schema !== undefined && z.safeParse(schema, undefined).success;
+}
+
+/** A schema as callers see it: a field with a default is optional, unknown fields are allowed. */
+function requestSchema(schema: z.core.$ZodType): Json {
+  return z.toJSONSchema(schema, {
+    io: 'output',
+    unrepresentable: 'any',
+    override({ zodSchema, jsonSchema }) {
+      delete jsonSchema.$schema;
+      if (!(zodSchema instanceof z.ZodObject)) return;
+      const required = Object.keys(zodSchema.shape).filter((name) => !isOptional(zodSchema.shape[name]));
+      delete jsonSchema.additionalProperties;
+      delete jsonSchema.required;
+      if (required.length > 0) jsonSchema.required = required;
+    },
+  }) as Json;
+}
+
+function resultSchema(schema: z.core.$ZodType): Json {
+  return z.toJSONSchema(schema, {
+    io: 'output',
+    unrepresentable: 'any',
+    override({ jsonSchema }) {
+      delete jsonSchema.$schema;
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
+  }) as Json;
+}
+
+/**
+ * The schema of an answer's body, found by giving `answer` a result made of empty marker objects and looking where they
+ * end up. A body that is made in another way is described as any JSON.
+ */
+function answerSchema(operation: Operation): Json {
+  const marked: Record<string, unknown> = {};
+  const schemas = new Map<unknown, z.core.$ZodType>([[marked, operation.result]]);
+  if (operation.result instanceof z.ZodObject) {
+    for (const [name, field] of Object.entries(operation.result.shape)) {
+      marked[name] = {};
+      schemas.set(marked[name], field);
+    }
+  }
+  const describe = (value: unknown): Json => {
+    const schema = schemas.get(value);
+    if (schema !== undefined) return resultSchema(schema);
+    if (typeof value !== 'object' || value === null) return {};
+    const properties = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, describe(member)]));
+    return { type: 'object', properties, required: Object.keys(properties) };
+  };
+  try {
+    return describe(operation.firecrest.answer(marked));
+  } catch (error) {
+    if (error instanceof TypeError) return {};
+    throw error;
+  }
+}
+
+function parameter(name: string, place: 'path' | 'query', isRequired: boolean, schema: Json): Json {
+  const { description, ...rest } = schema;
+  return { name, in: place, required: isRequired, schema: rest, ...(description === undefined ? {} : { description }) };
+}
+
+function parametersOf(operation: Operation): Json[] {
+  const { method, path, params = {} } = operation.firecrest;
+  const shape = operation.input.shape as Record<string, z.core.$ZodType>;
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
+    const field = shape[params[name] ?? ''];
+    return parameter(name, 'path', true, field === undefined ? { type: 'string' } : requestSchema(field));
+  });
+  if (method === 'POST' || method === 'PUT') return inPath;
+  const pathFields = Object.values(params);
+  const inQuery = Object.entries(shape)
+    .filter(([name]) => !pathFields.includes(name))
+    .map(([name, field]) => parameter(name, 'query', !isOptional(field), requestSchema(field)));
+  return [...inPath, ...inQuery];
+}
+
+function errorResponses(codes: readonly ErrorCode[]): Json {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) {
+    const { status, title } = describeError(code);
+    byStatus.set(status, [...(byStatus.get(status) ?? []), `${code}: ${title}`]);
+  }
+  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  return Object.fromEntries(
+    [...byStatus].map(([status, titles]) => [String(status), { description: titles.join('; '), content }]),
+  );
+}
+
+function jsonContent(schema: Json): Json {
+  return { content: { 'application/json': { schema } } };
+}
+
+const taskRef = { $ref: '#/components/schemas/Task' };
+const acceptedTask = { description: 'The task was accepted; Location names it', ...jsonContent(taskRef) };
+
+function pathItem(operation: Operation): Json {
+  const { method, status } = operation.firecrest;
+  const hasBody = method === 'POST' || method === 'PUT';
+  const systemErrors: ErrorCode[] = operation.scope === 'system' ? ['SystemNotFound'] : [];
+  const success =
+    status === 204
+      ? { description: operation.summary }
+      : { description: operation.summary, ...jsonContent(answerSchema(operation)) };
+  return {
+    operationId: operationId(operation),
+    summary: operation.summary,
+    tags: [operation.firecrest.path.split('/')[1]],
+    parameters: parametersOf(operation),
+    ...(hasBody ? { requestBody: { required: true, ...jsonContent(requestSchema(operation.input)) } } : {}),
+    responses: {
+      [status]: success,
+      202: acceptedTask,
+      ...errorResponses([...commonErrors, ...systemErrors, ...operation.errors]),
+    },
+  };
+}
+
+function taskPaths(): Json {
+  const id = parameter('id', 'path', true, { type: 'string', format: 'uuid' });
+  const task = { description: 'The task', ...jsonContent(taskRef) };
+  const errors = errorResponses(['Unauthenticated', 'TaskNotFound', 'TaskExpired', 'StoreUnavailable']);
+  return {
+    '/tasks': {
+      post: {
+        operationId: 'submit_task',
+        summary: 'Submit any operation as a task',
+        tags: ['tasks'],
+        requestBody: { required: true, ...jsonContent(requestSchema(taskSubmission)) },
+        responses: {
+          202: acceptedTask,
+          ...errorResponses([...commonErrors, 'SystemNotFound', 'UnsupportedMediaType']),
+        },
+      },
+    },
+    '/tasks/{id}': {
+      get: {
+        operationId: 'get_task',
+        summary: 'The task as it stands',
+        tags: ['tasks'],
+        parameters: [id],
+        responses: { 200: task, 304: { description: 'As the If-None-Match header has it' }, ...errors },
+      },
+      delete: {
+        operationId: 'cancel_task',
+        summary: 'Cancel a task',
+        tags: ['tasks'],
+        parameters: [id],
+        responses: { 200: task, 202: acceptedTask, ...errors },
+      },
+    },
+  };
+}
+
+const nullable = (type: string): Json => ({ type: [type, 'null'] });
+
+const problemSchema: Json = {
+  type: 'object',
+  description: 'Members of RFC 9457 and of FirecREST v2 in one object',
+  properties: {
+    type: { type: 'string', format: 'uri' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    instance: { type: 'string' },
+    code: { type: 'string' },
+    retryable: { type: 'boolean' },
+    advice: { type: 'string' },
+    fault: { enum: ['caller', 'cluster', 'broker'] },
+    requestId: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: { type: 'object', properties: { pointer: { type: 'string' }, detail: { type: 'string' } } },
+    },
+    errorType: { enum: ['error', 'validation'] },
+    message: { type: 'string' },
+    causedBy: { type: ['array', 'null'], items: { type: 'string' } },
+    data: nullable('object'),
+    user: nullable('string'),
+  },
+  required: ['errorType', 'message', 'causedBy', 'data', 'user', 'code', 'status', 'retryable'],
+};
+
+function securitySchemes(config: AppConfig): Json {
+  const issuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
+  const bearer = { HTTPBearer: { type: 'http', scheme: 'bearer' } };
+  if (issuer === undefined) return bearer;
+  const clientCredentials = { tokenUrl: issuer.tokenUrl, scopes: issuer.scopes };
+  return { APIAuthDependency: { type: 'oauth2', flows: { clientCredentials } }, ...bearer };
+}
+
+function operationPaths(): Json {
+  const paths: Record<string, Json> = {};
+  for (const name of operationNames) {
+    const operation = findOperation(name);
+    if (operation === undefined) continue;
+    const { path, method } = operation.firecrest;
+    paths[path] = { ...paths[path], [method.toLowerCase()]: pathItem(operation) };
+  }
+  return paths;
+}
+
+/** The document. Pure; the same for the life of a process. */
+export function openApiDocument(config: AppConfig): Json {
+  const schemes = securitySchemes(config);
+  const address = config.api.publicUrl ?? (config.api.rootPath === '' ? '/' : config.api.rootPath);
+  const isPublic = { security: [], tags: ['status'] };
+  const liveness = { ...isPublic, operationId: 'get_liveness_status_liveness__get', summary: 'Liveness' };
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Goldcrest',
+      version: config.version,
+      description: `A task broker that speaks the REST API of FirecREST ${firecrestApiVersion}`,
+    },
+    servers: config.api.docServers ?? [{ url: address }],
+    paths: {
+      ...operationPaths(),
+      '/status/liveness/': { get: { ...liveness, responses: { 200: { description: 'Alive', ...jsonContent({}) } } } },
+      ...taskPaths(),
+    },
+    components: {
+      schemas: { Problem: problemSchema, Task: resultSchema(taskView) },
+      securitySchemes: schemes,
+    },
+    security: Object.keys(schemes).map((name) => ({ [name]: [] })),
+  };
+}
+
+/** Made on the first request and kept. */
+export function serveOpenApi(config: AppConfig): (c: AppContext) => Response {
+  let text: string | undefined;
+  return (c) => {
+    text ??= JSON.stringify(openApiDocument(config));
+    return textResponse(c, 200, text, { 'content-type': 'application/json' });
+  };
+}

@@ -1,0 +1,228 @@
+/** The producer side of tasks: accept, wait, read, cancel. All the API knows of queues is here. */
+import { v7 as uuidv7 } from 'uuid';
+import { BrokerError, type StoredError, toStoredError } from '../../shared/errors/broker-error.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
+import { type QueueAdder, queueName } from '../../shared/platform/queues.ts';
+import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
+import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
+import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import type { Waiters } from './waiters.ts';
+
+export interface AcceptRequest {
+  operation: OperationName;
+  /** Null for an operation about the broker itself. */
+  system: string | null;
+  principal: Principal;
+  /** Parsed by the operation's schema, paths admitted. */
+  input: unknown;
+  /** Whether a client holds its request open for the end. */
+  isHeld: boolean;
+  /** How long it is held. */
+  holdMs: number;
+  /** Milliseconds since the epoch; default: a day after now, for a held read the end of the hold. */
+  deadlineAt?: number;
+  idempotencyKey?: string;
+  /** Of the payload; the same key with another fingerprint is refused. */
+  fingerprint?: string;
+  requestId: string;
+}
+
+/** How a held request ended. A state that is not terminal means that the hold ran out. */
+export interface Outcome {
+  id: string;
+  isReplay: boolean;
+  state: TaskState;
+  /** JSON text of the result, as the worker stored it. */
+  resultJson?: string;
+  error?: StoredError;
+}
+
+/** Every method throws `StoreUnavailable` when Redis cannot serve. */
+export interface TaskGate {
+  /** The task is kept when this returns. UserQueueFull, QueueFull, IdempotencyMismatch. */
+  accept(request: AcceptRequest): Promise<{ id: string; isReplay: boolean }>;
+  /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
+  acceptAndWait(request: AcceptRequest, signal: AbortSignal): Promise<Outcome>;
+  /** TaskNotFound also for another owner's task; TaskExpired for one that was kept and is no more. */
+  get(id: string, principal: Principal): Promise<Task>;
+  /** The task when it has ended, or as it is after `waitMs`. */
+  wait(id: string, principal: Principal, waitMs: number, signal: AbortSignal): Promise<Task>;
+  /** Cancels a waiting task at once and asks the worker of an active one to stop; the answer shows which. */
+  cancel(id: string, principal: Principal): Promise<Task>;
+}
+
+export interface TaskGateDependencies {
+  store: TaskStore;
+  queues: QueueAdder;
+  waiters: Waiters;
+  /** The reply channel's name for this process. */
+  instance: string;
+  settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number };
+}
+
+/** Longest life of a task that names no deadline. */
+const defaultLifeMs = 24 * 3_600_000;
+
+const taskId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+const canceledByCaller = JSON.stringify(toStoredError(new BrokerError('TaskCanceled', 'The task was canceled.')));
+
+export function createTaskGate(deps: TaskGateDependencies): TaskGate {
+  const { store, queues, waiters } = deps;
+
+  /** Tasks of an owner in a queue that this process waits for; a guess at whether one more will be admitted. */
+  const openByOwner = new Map<string, number>();
+
+  const accept = async (request: AcceptRequest, id: string): Promise<Accepted> => {
+    const operation = findOperation(request.operation) as Operation;
+    const isHeldRead = request.isHeld && !operation.mutates;
+    const now = Date.now();
+    const queue = queueName(operation.lane, request.system);
+    const owner = principalKey(request.principal);
+    const isLikelyAdmitted = (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
+    // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
+    // worker that takes it.
+    const placement = isLikelyAdmitted ? queues.add(queue, { id, fence: 0 }) : null;
+    placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
+    const accepted = await store.accept({
+      id,
+      operation: request.operation,
+      system: request.system,
+      queue,
+      owner,
+      principal: JSON.stringify(request.principal),
+      input: JSON.stringify(request.input),
+      createdAt: now,
+      deadlineAt: request.deadlineAt ?? now + (isHeldRead ? request.holdMs : defaultLifeMs),
+      replyTo: deps.instance,
+      isIndexed: !isHeldRead,
+      keepMs: isHeldRead ? deps.settings.heldReadKeepMs : deps.settings.keepMs,
+      requestId: request.requestId,
+      entryId: placement?.entryId ?? '',
+      ...(request.idempotencyKey === undefined
+        ? {}
+        : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
+    });
+    if (accepted.isNew && accepted.isAdmitted && placement === null) {
+      queues.add(queue, { id, fence: 0 }).done.catch(() => undefined);
+    }
+    return accepted;
+  };
+
+  /** Counts a request of an owner while it is held. */
+  const counted = async <T>(request: AcceptRequest, work: () => Promise<T>): Promise<T> => {
+    const operation = findOperation(request.operation) as Operation;
+    const key = `${queueName(operation.lane, request.system)} ${principalKey(request.principal)}`;
+    openByOwner.set(key, (openByOwner.get(key) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (openByOwner.get(key) ?? 1) - 1;
+      if (left > 0) openByOwner.set(key, left);
+      else openByOwner.delete(key);
+    }
+  };
+
+  const owned = async (id: string, principal: Principal): Promise<Task> => {
+    if (!taskId.test(id)) throw new BrokerError('TaskNotFound', 'Task not found.');
+    const owner = principalKey(principal);
+    const task = await store.read(id);
+    if (task !== null && task.owner === owner) return task;
+    if (task === null && (await store.remembers(owner, id))) {
+      throw new BrokerError('TaskExpired', 'The task has ended and is no longer kept.');
+    }
+    throw new BrokerError('TaskNotFound', 'Task not found.');
+  };
+
+  /** Ends a waiting task; asks the worker of an active one. */
+  const stop = async (id: string): Promise<void> => {
+    await store.requestCancel(id);
+    const task = await store.read(id);
+    if (task?.state !== 'pending') return;
+    const settled = await store.settle(id, task.fence, { state: 'canceled', errorJson: canceledByCaller });
+    if (settled.outcome !== 'settled') return;
+    for (const ticket of settled.promoted) queues.add(task.queue, ticket).done.catch(() => undefined);
+  };
+
+  const outcome = async (id: string, isReplay: boolean): Promise<Outcome> => {
+    const record = await store.readEnd(id);
+    if (record === null) throw new BrokerError('TaskExpired', 'The task has ended and is no longer kept.');
+    return {
+      id,
+      isReplay,
+      state: record.state,
+      ...(record.result === null ? {} : { resultJson: record.result }),
+      ...(record.error === null ? {} : { error: JSON.parse(record.error) as StoredError }),
+    };
+  };
+
+  /** A repeat with the same key waits for the task that the first one made. */
+  const joinEarlier = async (id: string, holdMs: number, signal: AbortSignal): Promise<Outcome> => {
+    const { ended, abandon } = waiters.wait(id, holdMs);
+    const earlier = await store.readEnd(id);
+    if (earlier === null || isTerminal(earlier.state)) abandon();
+    else await untilAborted(ended, abandon, signal);
+    return outcome(id, true);
+  };
+
+  return {
+    async accept(request) {
+      const accepted = await accept(request, uuidv7());
+      return { id: accepted.id, isReplay: !accepted.isNew };
+    },
+
+    acceptAndWait: (request, signal) =>
+      counted(request, async () => {
+        const id = uuidv7();
+        const { ended, abandon } = waiters.wait(id, request.holdMs);
+        let accepted: Accepted;
+        try {
+          accepted = await accept(request, id);
+        } catch (error) {
+          abandon();
+          throw error;
+        }
+        if (!accepted.isNew) {
+          abandon();
+          return joinEarlier(accepted.id, request.holdMs, signal);
+        }
+        const hasEnded = await untilAborted(ended, abandon, signal);
+        const isRead = findOperation(request.operation)?.mutates === false;
+        if (!hasEnded && isRead) await stop(id);
+        return outcome(id, false);
+      }),
+
+    get: owned,
+
+    async wait(id, principal, waitMs, signal) {
+      const { ended, abandon } = waiters.wait(id, waitMs);
+      try {
+        const task = await owned(id, principal);
+        if (isTerminal(task.state)) return task;
+        await untilAborted(ended, abandon, signal);
+        return await owned(id, principal);
+      } finally {
+        abandon();
+      }
+    },
+
+    async cancel(id, principal) {
+      const task = await owned(id, principal);
+      if (isTerminal(task.state)) return task;
+      await stop(id);
+      return owned(id, principal);
+    },
+  };
+}
+
+/** Gives up waiting when `signal` aborts. */
+async function untilAborted(ended: Promise<boolean>, abandon: () => void, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) abandon();
+  signal.addEventListener('abort', abandon, { once: true });
+  try {
+    return await ended;
+  } finally {
+    signal.removeEventListener('abort', abandon);
+  }
+}

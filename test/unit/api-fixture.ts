@@ -1,0 +1,128 @@
+/** An application over a gate that lives in this process: tests of the HTTP side need no Redis. */
+import { pino } from 'pino';
+import { createApp } from '../../api/app.ts';
+import { allowEverySystem } from '../../api/auth/access-checker.ts';
+import type { AppDeps } from '../../api/http/app-env.ts';
+import type { AcceptRequest, TaskGate } from '../../api/tasks/task-gate.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { isTerminal } from '../../shared/tasks/states.ts';
+import { type Principal, parseTask, principalKey, type Task } from '../../shared/tasks/task.ts';
+
+export const nowMs = Date.parse('2026-01-02T03:04:05.250Z');
+
+export const alice: Principal = { issuer: 'https://idp', subject: 's-alice', username: 'alice', client: null };
+export const bob: Principal = { issuer: 'https://idp', subject: 's-bob', username: 'bob', client: null };
+
+type Ending = Partial<Pick<Task, 'state' | 'result' | 'error'>>;
+
+/** What was accepted, and a gate whose tasks end at once as `end` says (default: they stay pending). */
+export function createLocalGate(end: (request: AcceptRequest) => Ending | Promise<Ending> = () => ({})) {
+  const accepted: AcceptRequest[] = [];
+  const tasks = new Map<string, Task>();
+  const byKey = new Map<string, string>();
+
+  const accept = async (request: AcceptRequest): Promise<{ id: string; isReplay: boolean }> => {
+    const key = request.idempotencyKey;
+    const earlier = key === undefined ? undefined : byKey.get(key);
+    if (earlier !== undefined) return { id: earlier, isReplay: true };
+    accepted.push(request);
+    const id = `01900000-0000-7000-8000-${String(tasks.size + 1).padStart(12, '0')}`;
+    if (key !== undefined) byKey.set(key, id);
+    const task = parseTask({
+      id,
+      operation: request.operation,
+      system: request.system ?? '',
+      queue: 'q',
+      owner: principalKey(request.principal),
+      principal: JSON.stringify(request.principal),
+      input: JSON.stringify(request.input),
+      state: 'pending',
+      attempt: '0',
+      fence: '0',
+      createdAt: String(nowMs),
+      deadlineAt: String(request.deadlineAt ?? nowMs + 60_000),
+      timeline: `pending@${nowMs}@0`,
+      requestId: request.requestId,
+    });
+    tasks.set(id, { ...task, ...(await end(request)) });
+    return { id, isReplay: false };
+  };
+
+  const get = async (id: string, principal: Principal): Promise<Task> => {
+    const task = tasks.get(id);
+    if (task?.owner !== principalKey(principal)) throw new BrokerError('TaskNotFound', 'Task not found.');
+    return task;
+  };
+
+  const gate: TaskGate = {
+    accept,
+    get,
+    wait: (id, principal) => get(id, principal),
+    async acceptAndWait(request) {
+      const { id, isReplay } = await accept(request);
+      const task = await get(id, request.principal);
+      return {
+        id,
+        isReplay,
+        state: task.state,
+        ...(task.state === 'completed' ? { resultJson: JSON.stringify(task.result) } : {}),
+        ...(task.error === null ? {} : { error: task.error }),
+      };
+    },
+    async cancel(id, principal) {
+      const task = await get(id, principal);
+      if (!isTerminal(task.state)) {
+        tasks.set(id, task.state === 'pending' ? { ...task, state: 'canceled' } : { ...task, isCancelRequested: true });
+      }
+      return get(id, principal);
+    },
+  };
+  return { gate, accepted, tasks };
+}
+
+/** Collects log lines. */
+export function createLogSink() {
+  const lines: string[] = [];
+  return { lines, log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }) };
+}
+
+/** The application with two systems; the token is the user's name. */
+export function createTestApp(
+  gate: TaskGate,
+  overrides: Partial<AppDeps> = {},
+  api: Partial<AppDeps['config']['api']> = {},
+) {
+  const fileSystems = [{ path: '/home', dataType: 'users' as const, defaultWorkDir: true }];
+  return createApp({
+    config: {
+      api: { publicUrl: null, rootPath: '', bodyBytesMax: 64 * 1024, holdMs: 1_000, docServers: null, ...api },
+      authentication: { issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {} }] },
+      systems: [
+        { name: 'alps', fileSystems },
+        { name: 'daint', fileSystems },
+      ],
+      version: '0.1.0',
+    },
+    gate,
+    verifyToken: async (token) => {
+      const principal = [alice, bob].find(({ username }) => username === token);
+      if (principal === undefined) throw new BrokerError('TokenInvalid', 'Access token is invalid.');
+      return principal;
+    },
+    checkAccess: allowEverySystem,
+    readiness: async () => {},
+    log: pino({ level: 'silent' }),
+    now: () => nowMs,
+    ...overrides,
+  });
+}
+
+export const asAlice = { authorization: 'Bearer alice' };
+
+export function jsonPost(body: unknown, headers: Record<string, string> = {}): RequestInit {
+  return {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    headers: { ...asAlice, 'content-type': 'application/json', ...headers },
+  };
+}
