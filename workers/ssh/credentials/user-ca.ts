@@ -1,0 +1,57 @@
+/** A CA key held by the worker: each login gets a key made in memory and a certificate for one user, for minutes. */
+import ssh2, { type ParsedKey } from 'ssh2';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { CredentialProvider } from './credential-provider.ts';
+import { signUserCertificate } from './openssh-certificate.ts';
+import { parsePrivateKey } from './private-key.ts';
+
+export interface UserCaOptions {
+  /** OpenSSH private key text: ed25519, ecdsa or rsa. */
+  readonly caPrivateKey: string;
+  readonly passphrase?: string | undefined;
+  /** Life of a certificate; connections are replaced at its end. Default 15 minutes. */
+  readonly validityMs?: number | undefined;
+  /** CIDR list of the broker's own addresses, as the login node sees them. */
+  readonly sourceAddress?: string | undefined;
+  /** The same for the jump host. Without a jump host the target sees the broker; with one, it sees the jump host. */
+  readonly jumpSourceAddress?: string | undefined;
+}
+
+/** How far a login node's clock may be behind ours. */
+const clockSkewSeconds = 120;
+
+/** Throws Error when the CA key cannot be read. */
+export function createUserCa(options: UserCaOptions): CredentialProvider {
+  const ca = parsePrivateKey(options.caPrivateKey, options.passphrase, 'the SSH user CA key');
+  const validityMs = options.validityMs ?? 15 * 60_000;
+
+  function certificates(key: ParsedKey, username: string, keyId: string, expiresAt: number) {
+    const content = {
+      keyId,
+      principal: username,
+      validAfter: Math.floor(Date.now() / 1000) - clockSkewSeconds,
+      validBefore: Math.floor(expiresAt / 1000),
+    };
+    const { sourceAddress, jumpSourceAddress } = options;
+    return {
+      certificate: signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) }),
+      jumpCertificate: signUserCertificate(ca, key, {
+        ...content,
+        permitPortForwarding: true,
+        ...(jumpSourceAddress ? { sourceAddress: jumpSourceAddress } : {}),
+      }),
+    };
+  }
+
+  return {
+    async credentialFor(system, username) {
+      if (username === '' || username.includes('\0')) {
+        throw new BrokerError('SshCredentialsRefused', 'A certificate needs the name of a user.');
+      }
+      const key = parsePrivateKey(ssh2.utils.generateKeyPairSync('ed25519').private, undefined, 'the new key');
+      const keyId = `goldcrest:${username}@${system}`;
+      const expiresAt = Date.now() + validityMs;
+      return { id: keyId, key, expiresAt, ...certificates(key, username, keyId, expiresAt) };
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/** Lists a directory over SFTP in as few round trips as it takes. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { DirectoryEntry, RemotePath } from './remote-files.ts';
+import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
+import * as sftp from './sftp-requests.ts';
+import { readAttributes, status } from './sftp-wire.ts';
+import { hasStatus } from './warm-channels.ts';
+
+/** Requests under way at a time: a small directory is done, end included, in one round trip. */
+const requestsAhead = 2;
+
+/** Entries without `.` and `..`. Throws OutputTooLarge past entriesMax. */
+export async function readDirectory(
+  channel: SftpChannel,
+  path: RemotePath,
+  entriesMax: number,
+  limits: RequestLimits,
+): Promise<DirectoryEntry[]> {
+  const handle = await sftp.opendir(channel, path, limits);
+  const entries: DirectoryEntry[] = [];
+  let isAtEnd = false;
+  const readOn = async (): Promise<void> => {
+    while (!isAtEnd) {
+      const batch = await nextBatch(channel, handle, limits);
+      if (batch === undefined) isAtEnd = true;
+      else entries.push(...batch);
+      if (entries.length > entriesMax) {
+        isAtEnd = true;
+        throw new BrokerError('OutputTooLarge', `The directory has more than ${entriesMax} entries.`);
+      }
+    }
+  };
+  try {
+    const readers = await Promise.allSettled(Array.from({ length: requestsAhead }, readOn));
+    for (const reader of readers) if (reader.status === 'rejected') throw reader.reason;
+  } finally {
+    sftp.close(channel, handle, limits).catch(() => undefined); // nobody waits for it; a lost channel closes it too
+  }
+  return entries;
+}
+
+/** Undefined at the end. */
+async function nextBatch(
+  channel: SftpChannel,
+  handle: Buffer,
+  limits: RequestLimits,
+): Promise<DirectoryEntry[] | undefined> {
+  try {
+    const fields = await sftp.readdir(channel, handle, limits);
+    const entries: DirectoryEntry[] = [];
+    for (let left = fields.uint32(); left > 0; left -= 1) {
+      const nameBytes = Buffer.from(fields.string());
+      const longname = fields.string().toString();
+      const attributes = sftp.attributes(readAttributes(fields));
+      const name = nameBytes.toString();
+      if (name !== '.' && name !== '..') entries.push({ name, nameBytes, longname, attributes });
+    }
+    return entries;
+  } catch (error) {
+    if (hasStatus(error, status.eof)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,91 @@
+/** Follows one command on an open exec channel to its end, and ends it early when it must: abort, deadline, output. */
+import { signalChannel } from './channel-signal.ts';
+import type { LentChannel } from './connection-pool.ts';
+
+/** The bounds of one command. */
+export interface DriveOptions {
+  readonly stdin: string | Buffer;
+  readonly outputBytesMax: number;
+  /** Longer than the remote `timeout`, which is meant to act first. */
+  readonly deadlineMs: number;
+  /** From SIGTERM to SIGKILL; another second later the channel is given up. */
+  readonly killAfterMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Why a command was ended before its time. */
+export type Stopped = { readonly why: 'output' | 'deadline' } | { readonly why: 'abort'; readonly signal: AbortSignal };
+
+export interface ChannelEnd {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  readonly exitCode: number | undefined;
+  /** Without `SIG`. */
+  readonly signalName: string | undefined;
+  readonly stopped: Stopped | undefined;
+  /** The server reported the end of the process; false when it did not even after SIGKILL. */
+  readonly isGone: boolean;
+}
+
+const lastWaitMs = 1_000;
+/** A process that ended but left its output open to others is not waited for longer than this after its last byte. */
+const lingerMs = 2_000;
+
+/** Resolves when the channel is closed or given up, and has then given back its slot. Never rejects. */
+export function driveChannel(channel: LentChannel, options: DriveOptions): Promise<ChannelEnd> {
+  const { stream, connection } = channel;
+  return new Promise((resolve) => {
+    const output = { stdout: [] as Buffer[], stderr: [] as Buffer[], bytes: 0 };
+    const timers = new Set<NodeJS.Timeout>();
+    let stopped: Stopped | undefined;
+    let linger: NodeJS.Timeout | undefined;
+
+    const after = (waitMs: number, act: () => void): NodeJS.Timeout => {
+      const timer = setTimeout(act, waitMs);
+      timers.add(timer);
+      return timer;
+    };
+    const finish = (isGone: boolean) => {
+      for (const timer of timers) clearTimeout(timer);
+      options.signal?.removeEventListener('abort', abort);
+      stream.removeListener('close', closed);
+      channel.release(isGone ? 'done' : 'stuck');
+      const exit = channel.exit();
+      const ended = { exitCode: exit?.code, signalName: exit?.signalName, stopped, isGone };
+      resolve({ stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr), ...ended });
+    };
+    const closed = () => finish(channel.exit() !== undefined);
+    const giveUp = () => {
+      stream.close();
+      finish(channel.exit() !== undefined);
+    };
+    const stop = (reason: Stopped) => {
+      if (stopped) return;
+      stopped = reason;
+      signalChannel(connection.client, stream, 'TERM');
+      after(options.killAfterMs, () => signalChannel(connection.client, stream, 'KILL'));
+      after(options.killAfterMs + lastWaitMs, giveUp);
+    };
+    const abort = () => options.signal && stop({ why: 'abort', signal: options.signal });
+    const collect = (chunks: Buffer[]) => (chunk: Buffer) => {
+      linger?.refresh();
+      output.bytes += chunk.length;
+      if (output.bytes > options.outputBytesMax) stop({ why: 'output' });
+      else if (!stopped) chunks.push(chunk);
+    };
+
+    stream.on('data', collect(output.stdout));
+    stream.stderr.on('data', collect(output.stderr));
+    const waitForRest = () => {
+      linger = after(lingerMs, giveUp);
+    };
+    if (channel.exit()) waitForRest();
+    else stream.once('exit', waitForRest);
+    stream.on('error', () => undefined); // writing to a command that ended; its exit tells the story
+    stream.once('close', closed);
+    options.signal?.addEventListener('abort', abort, { once: true });
+    after(options.deadlineMs, () => stop({ why: 'deadline' }));
+    stream.end(options.stdin);
+    if (options.signal?.aborted) abort();
+  });
+}

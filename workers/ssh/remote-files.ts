@@ -1,0 +1,173 @@
+/** File operations over warm SFTP channels: no process per request, bytes for names, a deadline on everything. */
+
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { readPart, readWhole, writePart, writeWhole } from './file-content.ts';
+import { explained, shown, text } from './file-errors.ts';
+import { readDirectory } from './read-directory.ts';
+import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
+import * as sftp from './sftp-requests.ts';
+import { status } from './sftp-wire.ts';
+import { hasStatus, type WarmChannels } from './warm-channels.ts';
+
+/** A path on the cluster. File names are bytes there; a string stands for its UTF-8 bytes. */
+export type RemotePath = string | Buffer;
+
+/** What SFTP version 3 tells of a file. It knows no inode, device, link count or ctime: see RemoteStats for those. */
+export interface FileAttributes {
+  /** st_mode, type bits included. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  /** Seconds since the epoch. */
+  readonly atime: number;
+  readonly mtime: number;
+}
+
+/** One name in a directory. */
+export interface DirectoryEntry {
+  /** Decoded as UTF-8; invalid bytes are U+FFFD. */
+  readonly name: string;
+  /** The name's bytes; join these, not `name`, to act on the file. */
+  readonly nameBytes: Buffer;
+  /** The server's `ls -l` line; for user and group names of servers that know them. */
+  readonly longname: string;
+  /** Of the entry itself, not of what a symbolic link points at. */
+  readonly attributes: FileAttributes;
+}
+
+export interface FileCallOptions {
+  /** Deadline. Default: the system's fileTimeoutMs. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Files as one user of one system. Concurrent use is expected. Every call throws FileNotFound, PermissionDenied or
+ * RemoteCommandFailed with a message in the coreutils manner, CommandTimeout at its deadline, SshNoChannel,
+ * SshUnavailable, SshCredentialsRefused or HostKeyMismatch.
+ */
+export interface RemoteFiles {
+  /** Of the link itself. */
+  lstat(path: RemotePath, options?: FileCallOptions): Promise<FileAttributes>;
+  /** Of what the link points at. */
+  stat(path: RemotePath, options?: FileCallOptions): Promise<FileAttributes>;
+  /** Entries without `.` and `..`, in the server's order; OutputTooLarge past `entriesMax` (default 100,000). */
+  readdir(path: RemotePath, options?: FileCallOptions & { readonly entriesMax?: number }): Promise<DirectoryEntry[]>;
+  readlink(path: RemotePath, options?: FileCallOptions): Promise<Buffer>;
+  realpath(path: RemotePath, options?: FileCallOptions): Promise<Buffer>;
+  /** A whole regular file; OutputTooLarge past bytesMax; InvalidRequest when it is not a regular file. */
+  readFile(path: RemotePath, options: FileCallOptions & { readonly bytesMax: number }): Promise<Buffer>;
+  /** Up to `lengthBytes` from `offsetBytes`; shorter at the end of the file. Regular files only. */
+  readRange(path: RemotePath, offsetBytes: number, lengthBytes: number, options?: FileCallOptions): Promise<Buffer>;
+  /** Creates or truncates (`exclusive`: FileExists when it is there). */
+  writeFile(
+    path: RemotePath,
+    data: Buffer,
+    options?: FileCallOptions & { readonly mode?: number; readonly exclusive?: boolean },
+  ): Promise<void>;
+  /** Writes at an offset of a file, creating it where needed and never truncating it. */
+  writeRange(path: RemotePath, offsetBytes: number, data: Buffer, options?: FileCallOptions): Promise<void>;
+  mkdir(path: RemotePath, options?: FileCallOptions & { readonly mode?: number }): Promise<void>;
+  rmdir(path: RemotePath, options?: FileCallOptions): Promise<void>;
+  unlink(path: RemotePath, options?: FileCallOptions): Promise<void>;
+  /** Replaces an existing target where the server can (posix-rename@openssh.com), else fails on one. */
+  rename(from: RemotePath, to: RemotePath, options?: FileCallOptions): Promise<void>;
+  /** `mode`: permission bits. */
+  chmod(path: RemotePath, mode: number, options?: FileCallOptions): Promise<void>;
+  /** Makes `link` point at `target`. */
+  symlink(target: RemotePath, link: RemotePath, options?: FileCallOptions): Promise<void>;
+}
+
+export interface FileDefaults {
+  readonly timeoutMs: number;
+}
+
+const entriesMaxDefault = 100_000;
+
+export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults): RemoteFiles {
+  function limitsOf({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): RequestLimits {
+    return { deadlineAt: performance.now() + timeoutMs, signal };
+  }
+
+  /** A call that changes nothing: repeated when its channel broke; `said` begins the message of an error. */
+  function look<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
+    const limits = limitsOf(options);
+    return channels.use(limits, true, (channel) => explained(said, act(channel, limits)));
+  }
+
+  function change<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
+    const limits = limitsOf(options);
+    return channels.use(limits, false, (channel) => explained(said, act(channel, limits)));
+  }
+
+  return {
+    lstat: (path, options) =>
+      look(`stat: cannot statx ${shown(path)}`, options, (channel, limits) => sftp.lstat(channel, path, limits)),
+    stat: (path, options) =>
+      look(`stat: cannot statx ${shown(path)}`, options, (channel, limits) => sftp.stat(channel, path, limits)),
+    readdir: (path, options) =>
+      look(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
+        readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits),
+      ),
+    readlink: (path, options) =>
+      look(`readlink: ${text(path)}`, options, (channel, limits) => sftp.readlink(channel, path, limits)),
+    realpath: (path, options) =>
+      look(`realpath: ${text(path)}`, options, (channel, limits) => sftp.realpath(channel, path, limits)),
+    readFile: (path, options) =>
+      look(`cat: ${text(path)}`, options, (channel, limits) => readWhole(channel, path, options.bytesMax, limits)),
+    readRange: (path, offsetBytes, lengthBytes, options) =>
+      look(`cat: ${text(path)}`, options, (channel, limits) =>
+        readPart(channel, path, offsetBytes, lengthBytes, limits),
+      ),
+    writeFile: (path, data, options) =>
+      change(`cannot create regular file ${shown(path)}`, options, (channel, limits) =>
+        writeWhole(channel, path, data, options ?? {}, limits),
+      ),
+    writeRange: (path, offsetBytes, data, options) =>
+      change(`cannot write to ${shown(path)}`, options, (channel, limits) =>
+        writePart(channel, path, offsetBytes, data, limits),
+      ),
+    mkdir: (path, options) =>
+      change(`mkdir: cannot create directory ${shown(path)}`, options, (channel, limits) =>
+        unlessThere(channel, path, limits, sftp.mkdir(channel, path, options?.mode, limits)),
+      ),
+    rmdir: (path, options) =>
+      change(`rmdir: failed to remove ${shown(path)}`, options, (channel, limits) => sftp.rmdir(channel, path, limits)),
+    unlink: (path, options) =>
+      change(`rm: cannot remove ${shown(path)}`, options, (channel, limits) => sftp.remove(channel, path, limits)),
+    rename: (from, to, options) =>
+      change(`mv: cannot move ${shown(from)} to ${shown(to)}`, options, (channel, limits) =>
+        sftp.rename(channel, from, to, limits),
+      ),
+    chmod: (path, mode, options) =>
+      change(`chmod: cannot access ${shown(path)}`, options, (channel, limits) =>
+        sftp.chmod(channel, path, mode, limits),
+      ),
+    symlink: (target, link, options) =>
+      change(`ln: failed to create symbolic link ${shown(link)}`, options, (channel, limits) =>
+        unlessThere(channel, link, limits, sftp.symlink(channel, target, link, limits)),
+      ),
+  };
+}
+
+type SftpAct<T> = (channel: SftpChannel, limits: RequestLimits) => Promise<T>;
+
+/** SFTP version 3 has one status for most errors, so an existing target has to be looked for. */
+async function unlessThere(
+  channel: SftpChannel,
+  path: RemotePath,
+  limits: RequestLimits,
+  work: Promise<void>,
+): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!hasStatus(error, status.failure)) throw error;
+    const isThere = await sftp.lstat(channel, path, limits).then(
+      () => true,
+      () => false,
+    );
+    throw isThere ? new BrokerError('FileExists', `${shown(path)}: File exists`, { cause: error }) : error;
+  }
+}

@@ -1,0 +1,103 @@
+/** Runs commands on a system as one of its users: argv in, output and exit code out, bounded in time and size. */
+import type { Logger } from 'pino';
+import { commandLine, type Word } from '../../shared/commands/command-line.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import { connectionLost } from './open-channel.ts';
+import { type ChannelEnd, driveChannel } from './remote-command.ts';
+
+/** How one command runs. */
+export interface RunOptions {
+  /** Written to the command's standard input, which is then closed; none means an empty input. */
+  readonly stdin?: string | Buffer;
+  /** Default: the system's commandTimeoutMs. Enforced on the remote side by `timeout -k`, and here a little later. */
+  readonly timeoutMs?: number;
+  /** Bound of stdout and stderr together. Default: the system's outputBytesMax. */
+  readonly outputBytesMax?: number;
+  /** Aborting sends SIGTERM, then SIGKILL to the remote process; `run` rejects when that process is gone. */
+  readonly signal?: AbortSignal;
+  /** Added to the command's environment; names must be shell identifiers. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working directory. */
+  readonly cwd?: Word;
+}
+
+/** What a command left behind. A non-zero exit code is a result, not an error. */
+export interface RunResult {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** Null when a signal ended the command. */
+  readonly exitCode: number | null;
+  /** Without the `SIG` prefix. */
+  readonly signalName?: string;
+}
+
+/** Commands as one user of one system. May be used concurrently; each run takes one channel slot. */
+export interface RemoteShell {
+  /**
+   * Runs argv. Throws InvalidRequest (NUL byte, line too long), SshNoChannel, SshUnavailable (detail `{sent}` says
+   * whether the command may have started), SshCredentialsRefused, HostKeyMismatch, CommandTimeout, OutputTooLarge, and
+   * on abort the signal's reason when it is a BrokerError, else TaskCanceled.
+   */
+  run(argv: readonly Word[], options?: RunOptions): Promise<RunResult>;
+}
+
+/** What `run` assumes where its caller says nothing. */
+export interface ShellDefaults {
+  readonly timeoutMs: number;
+  readonly outputBytesMax: number;
+  readonly log: Logger;
+}
+
+/** From SIGTERM to SIGKILL, on the remote side. */
+const killAfterSeconds = 2;
+/** A clock may be a little off, and `timeout` starts a little later than we do. */
+const timeoutToleranceMs = 100;
+
+export function createRemoteShell(pool: ConnectionPool, username: string, defaults: ShellDefaults): RemoteShell {
+  async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
+    const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+    const { env, cwd, signal } = options;
+    const line = commandLine(argv, {
+      timeoutSeconds: timeoutMs / 1000,
+      killAfterSeconds,
+      ...(env ? { env } : {}),
+      ...(cwd === undefined ? {} : { cwd }),
+    });
+    try {
+      const channel = await pool.open(username, { exec: line }, signal);
+      const startedAt = performance.now();
+      const end = await driveChannel(channel, {
+        stdin: options.stdin ?? '',
+        outputBytesMax: options.outputBytesMax ?? defaults.outputBytesMax,
+        deadlineMs: timeoutMs + killAfterSeconds * 1000 + 1_000,
+        killAfterMs: killAfterSeconds * 1000 + 500,
+        ...(signal ? { signal } : {}),
+      });
+      if (!end.isGone) defaults.log.warn({ username, argv0: String(argv[0]) }, 'no word that the remote process ended');
+      return resultOf(end, performance.now() - startedAt >= timeoutMs - timeoutToleranceMs, timeoutMs);
+    } catch (error) {
+      throw signal?.aborted && error === signal.reason ? canceled(signal) : error;
+    }
+  }
+  return { run };
+}
+
+function resultOf(end: ChannelEnd, isOverdue: boolean, timeoutMs: number): RunResult {
+  const { stdout, stderr, exitCode, signalName, stopped } = end;
+  if (stopped?.why === 'abort') throw canceled(stopped.signal);
+  if (stopped?.why === 'output') throw new BrokerError('OutputTooLarge', 'Command output exceeded buffer limit.');
+  const isTimeoutExit = exitCode === 124 || exitCode === 137 || signalName === 'KILL' || signalName === 'TERM';
+  if (stopped?.why === 'deadline' || (isOverdue && isTimeoutExit)) {
+    throw new BrokerError('CommandTimeout', 'Command execution timeout limit exceeded.', {
+      detail: { timeoutMs, isGone: end.isGone, stderr: stderr.toString().slice(0, 1_000) },
+    });
+  }
+  if (exitCode === undefined && signalName === undefined) throw connectionLost({ sent: true });
+  return { stdout, stderr, exitCode: exitCode ?? null, ...(signalName ? { signalName } : {}) };
+}
+
+function canceled(signal: AbortSignal): BrokerError {
+  if (signal.reason instanceof BrokerError) return signal.reason;
+  return new BrokerError('TaskCanceled', 'The command was canceled.', { cause: signal.reason });
+}

@@ -1,0 +1,183 @@
+/** All ten fields of stat(2) for paths on a system, as one of its users. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import { shown } from './file-errors.ts';
+import type { FileCallOptions, RemotePath } from './remote-files.ts';
+import type { RemoteShell } from './remote-shell.ts';
+import { createStatExec } from './stat-exec.ts';
+import { type StatLoop, StatLoopLost, startStatLoop, statLoopLine } from './stat-loop.ts';
+
+/** The fields `ops/stat` answers. Times are whole seconds since the epoch. */
+export interface RemoteStat {
+  /** st_mode, type bits included. */
+  readonly mode: number;
+  /** As a number; past 2^53 it is rounded, and `inoText` is exact. */
+  readonly ino: number;
+  readonly inoText: string;
+  readonly dev: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  readonly atime: number;
+  readonly ctime: number;
+  readonly mtime: number;
+}
+
+/** Concurrent use is expected: calls are pipelined over one channel. */
+export interface RemoteStats {
+  /**
+   * lstat(2), or stat(2) with `dereference`. Throws FileNotFound (`stat: cannot statx 'PATH': No such file or
+   * directory`), PermissionDenied, RemoteCommandFailed, CommandTimeout, SshNoChannel, SshUnavailable.
+   */
+  stat(path: RemotePath, options?: FileCallOptions & { readonly dereference?: boolean }): Promise<RemoteStat>;
+}
+
+export interface StatsDefaults {
+  readonly timeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Shared by all users of a system: whether its hosts were found to have no usable perl. */
+  readonly host: StatHost;
+}
+
+/** What was learnt of a system's hosts. */
+export interface StatHost {
+  /** `performance.now()` until which no loop is tried. */
+  loopMissingUntil: number;
+}
+
+/** A loop whose oldest question waits longer is thought to hang; others run `stat` meanwhile. */
+const slowMs = 500;
+const retryLoopAfterMs = 10 * 60_000;
+const commandNotFound = 127;
+
+export function createRemoteStats(
+  pool: ConnectionPool,
+  shell: RemoteShell,
+  username: string,
+  defaults: StatsDefaults,
+): RemoteStats {
+  const exec = createStatExec(shell);
+  let opening: Promise<OpenLoop> | undefined;
+  let current: OpenLoop | undefined;
+  let loopMissingUntil = 0;
+
+  async function openLoop(): Promise<OpenLoop> {
+    const channel = await pool.open(username, { exec: statLoopLine });
+    const forget = channel.connection.whenRetired(() => opened.loop.close(false));
+    const loop = startStatLoop(channel, ({ isUnusable, exitCode }) => {
+      forget();
+      clearTimeout(opened.idle);
+      if (current === opened) current = undefined;
+      if (!isUnusable) return;
+      loopMissingUntil = performance.now() + retryLoopAfterMs;
+      if (exitCode === commandNotFound) defaults.host.loopMissingUntil = loopMissingUntil;
+    });
+    const idle = setTimeout(() => loop.close(false), defaults.idleTimeoutMs).unref();
+    const opened: OpenLoop = { loop, park: channel.park, idle };
+    current = opened;
+    channel.park(true);
+    return opened;
+  }
+
+  /** Undefined where the host has none, or while it waits for a file system that hangs. */
+  async function useLoop(): Promise<OpenLoop | undefined> {
+    if (current) return current.loop.oldestPendingMs < slowMs ? current : undefined;
+    if (performance.now() < Math.max(loopMissingUntil, defaults.host.loopMissingUntil)) return undefined;
+    opening ??= openLoop().finally(() => {
+      opening = undefined;
+    });
+    return await opening;
+  }
+
+  async function askLoop({ loop, park, idle }: OpenLoop, path: Buffer, dereference: boolean): Promise<string> {
+    park(false);
+    try {
+      return await loop.ask(path, dereference);
+    } finally {
+      idle.refresh();
+      if (loop.pending === 0) park(true);
+    }
+  }
+
+  /** A loop that broke is started again once; after that, or without one, `stat` is run. */
+  async function ask(path: Buffer, dereference: boolean, isWanted: () => boolean): Promise<string> {
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const loop = await useLoop();
+      if (!loop) break;
+      try {
+        return await askLoop(loop, path, dereference);
+      } catch (error) {
+        // Nobody waits any more for what hung the loop: asking again would hang the next one.
+        if (!(error instanceof StatLoopLost) || !isWanted()) throw error;
+      }
+    }
+    return await exec.ask(path, dereference);
+  }
+
+  return {
+    async stat(path, { dereference = false, timeoutMs = defaults.timeoutMs, signal } = {}) {
+      const bytes = typeof path === 'string' ? Buffer.from(path) : path;
+      if (bytes.length === 0 || bytes.includes(0)) throw new BrokerError('InvalidRequest', 'The path is not valid.');
+      let isWanted = true;
+      const answer = ask(bytes, dereference, () => isWanted);
+      try {
+        return parseStat(path, await beforeDeadline(answer, timeoutMs, signal));
+      } catch (error) {
+        isWanted = false;
+        const isOverdue = error instanceof BrokerError && error.code === 'CommandTimeout';
+        if (isOverdue && (current?.loop.oldestPendingMs ?? 0) >= Math.min(slowMs, timeoutMs)) current?.loop.close(true);
+        throw error;
+      }
+    },
+  };
+}
+
+/** A loop with what its use has to touch. */
+interface OpenLoop {
+  readonly loop: StatLoop;
+  readonly park: (isParked: boolean) => void;
+  readonly idle: NodeJS.Timeout;
+}
+
+/** `33188 15 2049 1 0 0 12 1700000000 1700000000 1700000000`, or `E2 No such file or directory`, or `Estat: …`. */
+function parseStat(path: RemotePath, answer: string): RemoteStat {
+  if (answer.startsWith('E')) throw statError(path, answer.slice(1));
+  const texts = answer.split(' ');
+  const fields = texts.map(Number);
+  const [mode, ino, dev, nlink, uid, gid, sizeBytes, atime, ctime, mtime] = fields;
+  if (fields.length !== 10 || !fields.every(Number.isFinite)) {
+    throw new BrokerError('RemoteCommandFailed', 'The host answered a stat in an unknown form.', {
+      detail: { answer },
+    });
+  }
+  const inoText = texts[1] ?? '';
+  return { mode, ino, inoText, dev, nlink, uid, gid, sizeBytes, atime, ctime, mtime } as RemoteStat;
+}
+
+function statError(path: RemotePath, said: string): BrokerError {
+  const [, reason = said] = /(?:^\d+ |: )([^:]*)$/.exec(said) ?? [];
+  const message = `stat: cannot statx ${shown(path)}: ${reason}`;
+  if (/No such file|Not a directory/.test(reason)) return new BrokerError('FileNotFound', message);
+  if (/Permission denied/.test(reason)) return new BrokerError('PermissionDenied', message);
+  return new BrokerError('RemoteCommandFailed', message, { detail: { said } });
+}
+
+function beforeDeadline<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const finish = (act: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      act();
+    };
+    const abort = () => finish(() => reject(signal?.reason));
+    const overdue = () => reject(new BrokerError('CommandTimeout', 'The file system did not answer in time.'));
+    const timer = setTimeout(() => finish(overdue), timeoutMs);
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    work.then(
+      (value) => finish(() => resolve(value)),
+      (error: unknown) => finish(() => reject(error)),
+    );
+  });
+}

@@ -1,0 +1,180 @@
+/** One SFTP session on one channel: requests go out at once, answers are matched by id, each with a deadline. */
+import { batchedWrites } from './batched-writes.ts';
+import type { LentChannel } from './connection-pool.ts';
+import { createPacketReader, encodePacket, packet, packetFields, status } from './sftp-wire.ts';
+import { readWire, sshString, uint32, type WireReader } from './ssh-wire.ts';
+
+/** The server answered with a status other than OK (EOF included). */
+export class SftpStatusError extends Error {
+  override readonly name = 'SftpStatusError';
+  readonly status: number;
+
+  constructor(code: number, text: string) {
+    super(text || `SFTP status ${code}`);
+    this.status = code;
+  }
+}
+
+/** The channel ended or was dropped with the request unanswered. */
+export class SftpChannelLost extends Error {
+  override readonly name = 'SftpChannelLost';
+}
+
+/** The request's own deadline passed; the channel is dropped, since the server answers in order. */
+export class SftpDeadlineError extends Error {
+  override readonly name = 'SftpDeadlineError';
+}
+
+export interface SftpChannel {
+  readonly isOpen: boolean;
+  /** Requests without an answer. */
+  readonly pending: number;
+  /** Milliseconds that the oldest of them has waited; 0 without any. */
+  readonly oldestPendingMs: number;
+  readonly hasPosixRename: boolean;
+  /**
+   * Fields of the answer (of a status: none). Rejects with SftpStatusError, SftpChannelLost, SftpDeadlineError, or the
+   * reason of `signal`, whose abort leaves the channel in use.
+   */
+  request(type: number, fields: readonly Buffer[], limits: RequestLimits): Promise<WireReader>;
+  /** At once; requests still pending reject with SftpChannelLost. */
+  close(): void;
+}
+
+export interface RequestLimits {
+  /** `performance.now()` at which the answer must be there. */
+  readonly deadlineAt: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Pending {
+  readonly since: number;
+  resolve(fields: WireReader): void;
+  reject(error: unknown): void;
+}
+
+/** OpenSSH sends at most 256 KiB; nobody needs more than this. */
+const packetBytesMax = 1024 * 1024;
+const version = 3;
+
+/** Takes over the channel and starts the session. `onEnd` is called once, `wasStuck` when a deadline ended it. */
+export async function startSftp(
+  channel: LentChannel,
+  limits: RequestLimits,
+  onEnd: (wasStuck: boolean) => void,
+): Promise<SftpChannel> {
+  const { stream } = channel;
+  const send = batchedWrites(stream);
+  const pending = new Map<number, Pending>();
+  let nextId = 1;
+  let isOpen = true;
+  let hasPosixRename = false;
+  let started: (() => void) | undefined;
+
+  function end(error: Error): void {
+    if (!isOpen) return;
+    isOpen = false;
+    const wasStuck = error instanceof SftpDeadlineError;
+    stream.close();
+    channel.release(wasStuck ? 'stuck' : 'done');
+    for (const waiting of [...pending.values()]) waiting.reject(new SftpChannelLost(error.message, { cause: error }));
+    pending.clear();
+    onEnd(wasStuck);
+  }
+
+  function receive(bytes: Buffer): void {
+    const { type, id, fields } = packetFields(bytes);
+    if (type === packet.version) {
+      hasPosixRename = extensionsOf(bytes).has('posix-rename@openssh.com');
+      started?.();
+      return;
+    }
+    const waiting = pending.get(id);
+    if (type !== packet.status) {
+      waiting?.resolve(fields);
+      return;
+    }
+    const code = fields.uint32();
+    if (code === status.ok) waiting?.resolve(fields);
+    else waiting?.reject(new SftpStatusError(code, fields.remaining >= 4 ? fields.string().toString() : ''));
+  }
+
+  /** One answer to `id`, or the error that ends the wait for it. */
+  function wait(id: number, { deadlineAt, signal }: RequestLimits): Promise<WireReader> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        pending.delete(id);
+        act();
+      };
+      const abort = () => settle(() => reject(signal?.reason));
+      const overdue = () => {
+        const error = new SftpDeadlineError('No answer in time');
+        settle(() => reject(error));
+        end(error);
+      };
+      const timer = setTimeout(overdue, Math.max(1, deadlineAt - performance.now()));
+      signal?.addEventListener('abort', abort, { once: true });
+      pending.set(id, {
+        since: performance.now(),
+        resolve: (fields) => settle(() => resolve(fields)),
+        reject: (error) => settle(() => reject(error)),
+      });
+    });
+  }
+
+  const feed = createPacketReader(packetBytesMax, receive);
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      feed(chunk);
+    } catch (cause) {
+      end(new Error('The SFTP server sent something unreadable', { cause }));
+    }
+  });
+  stream.stderr.resume();
+  stream.on('error', () => undefined); // its close follows
+  stream.once('close', () => end(new Error('The SFTP channel was closed')));
+
+  const hello = wait(0, limits);
+  started = () => pending.get(0)?.resolve(readWire(Buffer.alloc(0)));
+  stream.write(sshString(Buffer.concat([Buffer.from([packet.init]), uint32(version)])));
+  await hello;
+
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    get pending() {
+      return pending.size;
+    },
+    get oldestPendingMs() {
+      const [oldest] = pending.values();
+      return oldest ? performance.now() - oldest.since : 0;
+    },
+    get hasPosixRename() {
+      return hasPosixRename;
+    },
+    async request(type, fields, limits) {
+      limits.signal?.throwIfAborted();
+      if (!isOpen) throw new SftpChannelLost('The SFTP channel is closed');
+      const id = nextId;
+      nextId = (nextId + 1) >>> 0 || 1;
+      const answer = wait(id, limits);
+      send(encodePacket(type, id, ...fields));
+      return await answer;
+    },
+    close: () => end(new Error('The SFTP channel was closed')),
+  };
+}
+
+/** Names of the extensions in the server's VERSION packet, which has no id. */
+function extensionsOf(bytes: Buffer): Set<string> {
+  const fields = readWire(bytes, 5);
+  const names = new Set<string>();
+  while (fields.remaining >= 8) {
+    names.add(fields.string().toString('latin1'));
+    fields.string();
+  }
+  return names;
+}

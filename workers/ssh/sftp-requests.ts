@@ -1,0 +1,137 @@
+/** One function a request of SFTP version 3. They reject as `SftpChannel.request` does. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { FileAttributes, RemotePath } from './remote-files.ts';
+import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
+import { encodeMode, packet, readAttributes, type WireAttributes } from './sftp-wire.ts';
+import { sshString, uint32, uint64, type WireReader } from './ssh-wire.ts';
+
+export async function lstat(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<FileAttributes> {
+  return attributes(readAttributes(await channel.request(packet.lstat, [pathField(path)], limits)));
+}
+
+export async function stat(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<FileAttributes> {
+  return attributes(readAttributes(await channel.request(packet.stat, [pathField(path)], limits)));
+}
+
+export async function readlink(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<Buffer> {
+  return onlyName(await channel.request(packet.readlink, [pathField(path)], limits));
+}
+
+export async function realpath(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<Buffer> {
+  return onlyName(await channel.request(packet.realpath, [pathField(path)], limits));
+}
+
+/** Answers a handle. */
+export async function open(
+  channel: SftpChannel,
+  path: RemotePath,
+  flags: number,
+  mode: number | undefined,
+  limits: RequestLimits,
+): Promise<Buffer> {
+  const answer = await channel.request(packet.open, [pathField(path), uint32(flags), encodeMode(mode)], limits);
+  return Buffer.from(answer.string());
+}
+
+/** Answers a handle. */
+export async function opendir(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<Buffer> {
+  return Buffer.from((await channel.request(packet.opendir, [pathField(path)], limits)).string());
+}
+
+/** The fields of a NAME answer, with status EOF after the last one. */
+export function readdir(channel: SftpChannel, handle: Buffer, limits: RequestLimits): Promise<WireReader> {
+  return channel.request(packet.readdir, [sshString(handle)], limits);
+}
+
+/** Up to `lengthBytes`; status EOF at the end. */
+export async function read(
+  channel: SftpChannel,
+  handle: Buffer,
+  offsetBytes: number,
+  lengthBytes: number,
+  limits: RequestLimits,
+): Promise<Buffer> {
+  const fields = [sshString(handle), uint64(offsetBytes), uint32(lengthBytes)];
+  return (await channel.request(packet.read, fields, limits)).string();
+}
+
+export async function write(
+  channel: SftpChannel,
+  handle: Buffer,
+  offsetBytes: number,
+  data: Buffer,
+  limits: RequestLimits,
+): Promise<void> {
+  await channel.request(packet.write, [sshString(handle), uint64(offsetBytes), sshString(data)], limits);
+}
+
+export async function close(channel: SftpChannel, handle: Buffer, limits: RequestLimits): Promise<void> {
+  await channel.request(packet.close, [sshString(handle)], limits);
+}
+
+export async function mkdir(
+  channel: SftpChannel,
+  path: RemotePath,
+  mode: number | undefined,
+  limits: RequestLimits,
+): Promise<void> {
+  await channel.request(packet.mkdir, [pathField(path), encodeMode(mode)], limits);
+}
+
+export async function rmdir(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<void> {
+  await channel.request(packet.rmdir, [pathField(path)], limits);
+}
+
+export async function remove(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<void> {
+  await channel.request(packet.remove, [pathField(path)], limits);
+}
+
+/** OpenSSH's extension replaces an existing target, as rename(2) does; version 3's own request may not. */
+export async function rename(
+  channel: SftpChannel,
+  from: RemotePath,
+  to: RemotePath,
+  limits: RequestLimits,
+): Promise<void> {
+  const paths = [pathField(from), pathField(to)];
+  if (channel.hasPosixRename) {
+    await channel.request(packet.extended, [sshString('posix-rename@openssh.com'), ...paths], limits);
+  } else await channel.request(packet.rename, paths, limits);
+}
+
+export async function chmod(
+  channel: SftpChannel,
+  path: RemotePath,
+  mode: number,
+  limits: RequestLimits,
+): Promise<void> {
+  await channel.request(packet.setstat, [pathField(path), encodeMode(mode & 0o7777)], limits);
+}
+
+/** OpenSSH takes target and link in the order opposite to the draft, and everybody follows it. */
+export async function symlink(
+  channel: SftpChannel,
+  target: RemotePath,
+  link: RemotePath,
+  limits: RequestLimits,
+): Promise<void> {
+  await channel.request(packet.symlink, [pathField(target), pathField(link)], limits);
+}
+
+function pathField(path: RemotePath): Buffer {
+  if (path.length === 0 || path.includes('\0')) throw new BrokerError('InvalidRequest', 'The path is not valid.');
+  return sshString(path);
+}
+
+function onlyName(fields: WireReader): Buffer {
+  fields.uint32();
+  return Buffer.from(fields.string());
+}
+
+/** OpenSSH sends all of them; a server that leaves one out cannot be used to answer for it. */
+export function attributes(sent: WireAttributes): FileAttributes {
+  const { mode, uid, gid, sizeBytes, atime, mtime } = sent;
+  const isWhole = [mode, uid, gid, sizeBytes, atime, mtime].every((value) => value !== undefined);
+  if (!isWhole) throw new BrokerError('RemoteCommandFailed', 'The SFTP server left out attributes of a file.');
+  return { mode, uid, gid, sizeBytes, atime, mtime } as FileAttributes;
+}

@@ -1,0 +1,126 @@
+/**
+ * One long-lived process on an exec channel that answers lstat(2) and stat(2) for paths sent to its standard input:
+ * all ten fields at the price of a message, where `stat` costs a process. It needs perl on the host.
+ */
+import { commandLine } from '../../shared/commands/command-line.ts';
+import { batchedWrites } from './batched-writes.ts';
+import type { LentChannel } from './connection-pool.ts';
+import { createPacketReader } from './sftp-wire.ts';
+import { sshString, uint32 } from './ssh-wire.ts';
+
+/**
+ * Reads frames {id, dereference, length, path} and writes frames {length, id, text}, where the text is ten decimal
+ * numbers, or errno and its message. Ends at the end of its input. PERL5OPT and PERL_UNICODE could turn bytes into characters.
+ */
+const script = `binmode STDIN; binmode STDOUT; my $in = '';
+while (sysread STDIN, $in, 65536, length $in) {
+  my $out = '';
+  while (length $in >= 9) {
+    my ($id, $follow, $length) = unpack 'NCN', $in;
+    last if length $in < 9 + $length;
+    my $path = substr $in, 9, $length;
+    substr($in, 0, 9 + $length) = '';
+    my @s = $follow ? stat $path : lstat $path;
+    my $text = @s ? join ' ', @s[2, 1, 0, 3, 4, 5, 7, 8, 10, 9] : 'E' . ($! + 0) . " $!";
+    $out .= pack('NN', 4 + length $text, $id) . $text;
+  }
+  while (length $out) { my $n = syswrite STDOUT, $out; exit 1 unless $n; substr($out, 0, $n) = '' }
+}`;
+
+/** What the login shell is asked to run. */
+export const statLoopLine = commandLine(['perl', '-e', script], { env: { PERL5OPT: '', PERL_UNICODE: '0' } });
+
+/** The loop ended or was dropped with the request unanswered. */
+export class StatLoopLost extends Error {
+  override readonly name = 'StatLoopLost';
+}
+
+/** How a loop ended. */
+export interface StatLoopEnd {
+  /** It never answered and that was its own doing: it ended by itself, or something else wrote in its place. */
+  readonly isUnusable: boolean;
+  /** When the host said so. */
+  readonly exitCode: number | undefined;
+}
+
+export interface StatLoop {
+  readonly isOpen: boolean;
+  readonly pending: number;
+  /** Milliseconds that the oldest question has waited; 0 without any. */
+  readonly oldestPendingMs: number;
+  /** The answer's text. Rejects with StatLoopLost. */
+  ask(path: Buffer, dereference: boolean): Promise<string>;
+  /** `wasStuck`: it did not answer, and its process may live on. */
+  close(wasStuck: boolean): void;
+}
+
+interface Question {
+  readonly since: number;
+  resolve(text: string): void;
+  reject(error: Error): void;
+}
+
+const answerBytesMax = 64 * 1024;
+
+/** Takes over the channel. */
+export function startStatLoop(channel: LentChannel, onEnd: (end: StatLoopEnd) => void): StatLoop {
+  const { stream } = channel;
+  const send = batchedWrites(stream);
+  const pending = new Map<number, Question>();
+  let nextId = 1;
+  let isOpen = true;
+  let hasAnswered = false;
+  let isUnreadable = false;
+
+  function end(wasStuck: boolean): void {
+    if (!isOpen) return;
+    isOpen = false;
+    stream.close();
+    channel.release(wasStuck ? 'stuck' : 'done');
+    for (const waiting of pending.values()) waiting.reject(new StatLoopLost('The stat loop ended'));
+    pending.clear();
+    const exitCode = channel.exit()?.code;
+    onEnd({ isUnusable: !hasAnswered && (isUnreadable || exitCode !== undefined), exitCode });
+  }
+
+  const feed = createPacketReader(answerBytesMax, (answer) => {
+    hasAnswered = true;
+    const id = answer.readUInt32BE(0);
+    pending.get(id)?.resolve(answer.toString('utf8', 4));
+    pending.delete(id);
+  });
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      feed(chunk);
+    } catch {
+      isUnreadable = true;
+      end(false); // a start-up file of the shell wrote to standard output: the answers cannot be told apart
+    }
+  });
+  stream.stderr.resume();
+  stream.on('error', () => undefined); // its close follows
+  stream.once('close', () => end(false));
+
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    get pending() {
+      return pending.size;
+    },
+    get oldestPendingMs() {
+      const [oldest] = pending.values();
+      return oldest ? performance.now() - oldest.since : 0;
+    },
+    ask(path, dereference) {
+      if (!isOpen) return Promise.reject(new StatLoopLost('The stat loop is closed'));
+      const id = nextId;
+      nextId = (nextId + 1) >>> 0 || 1;
+      return new Promise((resolve, reject) => {
+        pending.set(id, { since: performance.now(), resolve, reject });
+        send(Buffer.concat([uint32(id), Buffer.from([dereference ? 1 : 0]), sshString(path)]));
+      });
+    },
+    close: end,
+  };
+}
