@@ -49,11 +49,13 @@ return {0, id}
 
 /**
  * Moves a task to another state, or writes fields within its state. KEYS: task. ARGV: key prefix, id, to (empty: stay),
- * expected fence (empty: any), ticket's fence for a claim (empty: not a claim), now, admitted bound, the queue entry that
- * claims, whether it may take over whatever entry claimed before (1|0), then field, value … (at least one pair).
- * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task is kept for the `keepMs` in its record.
- * Returns {'gone'} | {'stale', state} | {'illegal', state} | {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the
- * whole hash for a claim and id, fence of each promoted task for an end.
+ * expected fence (empty: any), ticket's fence for a claim (empty: no claim), now, admitted bound, the queue entry that
+ * claims, whether it may take over whatever entry claimed before (1|0), when the work began, then field, value … (at
+ * least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
+ * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task
+ * is kept for the `keepMs` in its record. Returns {'gone'} | {'stale', state} | {'illegal', state} |
+ * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim, and id, fence
+ * of each promoted task for an end.
  */
 export const transitionScript = `
 local legal = ${luaTransitions()}
@@ -69,20 +71,27 @@ if entryFence ~= '' then
   if not isMine then return {'superseded', state} end
   if redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return {'waiting', state} end
 end
+local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
+if entryFence ~= '' and to ~= 'active' then
+  if state ~= 'pending' then return {'superseded', state} end
+  task[3] = tonumber(task[3]) + 1
+  timeline = timeline .. 'active@' .. ARGV[10] .. '@' .. task[3] .. ';'
+  redis.call('HSET', KEYS[1], 'attempt', task[3], 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'startedAt', ARGV[10])
+  state = 'active'
+end
 if to == '' then
   if state ~= 'active' then return {'illegal', state} end
-  redis.call('HSET', KEYS[1], unpack(ARGV, 10))
+  redis.call('HSET', KEYS[1], unpack(ARGV, 11))
   return {'ok', state}
 end
 if not legal[state][to] then return {'illegal', state} end
 local attempt = tonumber(task[3])
 if to == 'active' then attempt = attempt + 1 end
-local step = to .. '@' .. ARGV[6] .. '@' .. attempt
-local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';' .. step) or step
-redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 10))
+timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 11))
 if to == 'active' then
   redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8])
-  redis.call('HSETNX', KEYS[1], 'startedAt', now)
+  redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])
   local claimed = redis.call('HGETALL', KEYS[1])
   table.insert(claimed, 1, state)
   table.insert(claimed, 1, 'ok')

@@ -59,7 +59,13 @@ export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outc
 export interface TaskStore {
   accept(task: NewTask): Promise<Accepted>;
   /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's. */
-  claim(ticket: TaskTicket, entryId: string, worker: string): Promise<Claim>;
+  claim(ticket: TaskTicket, claim: { entryId: string; worker: string; startedAt: number }): Promise<Claim>;
+  /** Claims and ends a task in one step: for a read that was done before anybody had to know that it runs. */
+  claimAndSettle(
+    ticket: TaskTicket,
+    claim: { entryId: string; worker: string; startedAt: number },
+    end: TaskEnd,
+  ): Promise<Settlement>;
   /** Ends a task. `fence` null: whoever holds it. */
   settle(id: string, fence: number | null, end: TaskEnd): Promise<Settlement>;
   /** `active → pending`. A hand-back does not count as an attempt. */
@@ -113,9 +119,13 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     fence?: number | null;
     ticket?: TaskTicket;
     entryId?: string;
+    startedAt?: number;
     fields?: (string | number)[];
   }
-  const move = (id: string, { to, fence = null, ticket, entryId = '', fields = [] }: Move): Promise<string[]> =>
+  const move = (
+    id: string,
+    { to, fence = null, ticket, entryId = '', startedAt, fields = [] }: Move,
+  ): Promise<string[]> =>
     withStore(() =>
       scripted.gcTransition(
         taskKey(id),
@@ -128,6 +138,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         settings.admittedPerUserMax,
         entryId,
         ticket?.isTakeOver === true ? '1' : '0',
+        startedAt ?? '',
         ...fields,
         'updatedAt',
         Date.now(),
@@ -142,11 +153,9 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 
   return {
     accept: (task) => accept(scripted, settings, task),
-    async claim(ticket, entryId, worker) {
+    async claim(ticket, { entryId, worker, startedAt }) {
       const [outcome, from, ...flat] = await move(ticket.id, {
-        to: 'active',
-        ticket,
-        entryId,
+        ...{ to: 'active', ticket, entryId, startedAt },
         fields: ['worker', worker],
       });
       if (outcome !== 'ok') return { outcome: outcome as Refusal };
@@ -154,9 +163,12 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
       return { outcome: 'claimed', task: parseTask(fields), from: from as TaskState };
     },
+    async claimAndSettle(ticket, { entryId, worker, startedAt }, end) {
+      const fields = ['worker', worker, ...endFields(end)];
+      return settlement(await move(ticket.id, { to: end.state, ticket, entryId, startedAt, fields }));
+    },
     async settle(id, fence, end) {
-      const fields = end.state === 'completed' ? ['result', end.resultJson] : ['error', end.errorJson];
-      return settlement(await move(id, { to: end.state, fence, fields }));
+      return settlement(await move(id, { to: end.state, fence, fields: endFields(end) }));
     },
     async release(id, fence, { isHandBack, attempt }) {
       const fields = isHandBack ? ['attempt', Math.max(0, attempt - 1)] : [];
@@ -197,6 +209,10 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         await redis.zrem(openKey(queue), id);
       }),
   };
+}
+
+function endFields(end: TaskEnd): string[] {
+  return end.state === 'completed' ? ['result', end.resultJson] : ['error', end.errorJson];
 }
 
 async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {

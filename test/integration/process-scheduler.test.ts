@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
+import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import {
+  type Candidate,
+  describeJob,
+  describeSchedulerConformance,
+  jobEnd,
+  jobRunning,
+  newKey,
+} from './scheduler-conformance.ts';
+import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
+
+const noSignal = new AbortController().signal;
+const adapter = createScheduler({ scheduler: { type: 'process', timeoutMs: 10_000 } });
+
+let lab: SchedulerLab;
+let host: SchedulerHost;
+let candidate: Candidate;
+
+beforeAll(async () => {
+  lab = await startSchedulerLab(['sshd']);
+  host = lab.host('gcalice');
+  candidate = { adapter, host, directory: await lab.directory('gcalice') };
+}, 60_000);
+
+afterAll(async () => {
+  await lab?.stop();
+}, 30_000);
+
+describeSchedulerConformance('process', async () => candidate);
+
+describe('the process scheduler', { timeout: 30_000 }, () => {
+  const submit = (script: string, key = newKey()) =>
+    adapter.submit(host, { job: describeJob(candidate.directory, script), key, signal: noSignal });
+  const output = async (jobId: string): Promise<string> =>
+    (await host.files.readFile(`${candidate.directory}/job-${jobId}.out`, { bytesMax: 10_000 })).toString();
+
+  it('runs a job once, however many submissions with its key arrive together', async () => {
+    const key = newKey();
+    const marks = `${candidate.directory}/marks`;
+    const script = `#!/bin/sh\necho ran >>'${marks}'\n`;
+    const submissions = await Promise.all(Array.from({ length: 8 }, () => submit(script, key)));
+    const jobIds = new Set(submissions.map(({ jobId }) => jobId));
+    expect(jobIds.size).toBe(1);
+    const [jobId = ''] = jobIds;
+    await jobEnd(candidate, jobId);
+    expect(await submit(script, key)).toEqual({ jobId });
+    expect((await host.files.readFile(marks, { bytesMax: 100 })).toString()).toBe('ran\n');
+  });
+
+  it('gives every job an id of its own, also to submissions that arrive together', async () => {
+    const submissions = await Promise.all(
+      Array.from({ length: 8 }, () => submit('#!/bin/sh\necho $GOLDCREST_JOB_ID\n')),
+    );
+    expect(new Set(submissions.map(({ jobId }) => jobId)).size).toBe(8);
+    for (const { jobId } of submissions) {
+      await jobEnd(candidate, jobId);
+      expect(await output(jobId)).toBe(`${jobId}\n`);
+    }
+  });
+
+  it('shows a job whose supervisor and processes vanished as NODE_FAIL, never as running', async () => {
+    const { jobId } = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const state = `.local/state/goldcrest/jobs/${jobId}`;
+    const program = 'cd; kill -KILL "$(readlink "$1/started" | cut -d. -f1)" "$(cut -d" " -f2 "$1/begun")"';
+    await host.shell.run(['sh', '-c', program, 'sh', state]);
+    expect((await jobEnd(candidate, jobId)).status).toMatchObject({ state: 'NODE_FAIL', exitCode: null });
+  });
+
+  it('ends a job that ignores SIGTERM, with everything it started', async () => {
+    const { jobId } = await submit(
+      `#!/bin/sh\ntrap '' TERM\n(sleep 300 & wait) &\necho ready\nwhile :; do sleep 1; done\n`,
+    );
+    await vi.waitFor(async () => expect(await output(jobId)).toBe('ready\n'), { timeout: 10_000 });
+    await adapter.cancel(host, { jobId, signal: noSignal });
+    expect((await jobEnd(candidate, jobId)).status).toMatchObject({ state: 'CANCELLED', interruptSignal: 9 });
+  });
+
+  it('refuses a working directory that cannot be entered', async () => {
+    const job = describeJob('/nonexistent', '#!/bin/sh\n');
+    const submission = adapter.submit(host, { job, key: newKey(), signal: noSignal });
+    await expect(submission).rejects.toMatchObject({ code: 'InvalidJob' });
+  });
+
+  it("keeps a user's jobs from other users", async () => {
+    const { jobId } = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const { stdout } = await host.shell.run(['sh', '-c', 'cd; stat -c %a .local/state/goldcrest']);
+    expect(stdout.toString()).toBe('700\n');
+    await adapter.cancel(host, { jobId, signal: noSignal });
+  });
+
+  it('keeps a bounded number of ended jobs, and every one that still runs', async () => {
+    const bob = lab.host('gcbob');
+    const directory = await lab.directory('gcbob');
+    const owned = { adapter, host: bob, directory };
+    const submitAsBob = async (script: string): Promise<string> =>
+      (await adapter.submit(bob, { job: describeJob(directory, script), key: newKey(), signal: noSignal })).jobId;
+    const running = await submitAsBob('#!/bin/sh\nexec sleep 300\n');
+    const ended = await submitAsBob('#!/bin/sh\nexit 0\n');
+    await jobEnd(owned, ended);
+    await jobRunning(owned, running);
+    // As if 1,000 jobs and more had followed; each hundredth sweeps.
+    const last = (Math.floor(Number(ended) / 100) + 12) * 100 - 1;
+    await bob.shell.run(['sh', '-c', 'cd; echo "$1" >.local/state/goldcrest/last', 'sh', String(last)]);
+    expect(await submitAsBob('#!/bin/sh\nexit 0\n')).toBe(String(last + 1));
+    await expect(adapter.get(bob, { jobId: ended, signal: noSignal })).rejects.toMatchObject({ code: 'JobNotFound' });
+    expect((await jobRunning(owned, running)).jobId).toBe(running);
+    await adapter.cancel(bob, { jobId: running, signal: noSignal });
+  });
+});

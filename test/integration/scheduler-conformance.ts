@@ -1,0 +1,253 @@
+/** What every scheduler adapter guarantees, whichever batch system is behind it. Run over each one's real peer. */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import type { BrokerError } from '../../shared/errors/broker-error.ts';
+import { type Job, type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
+import { jobKey } from '../../workers/schedulers/job-key.ts';
+import type { SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+
+/** One adapter and the user it is exercised as. */
+export interface Candidate {
+  adapter: SchedulerAdapter;
+  host: SchedulerHost;
+  /** A directory of the user's, absolute, on the cluster. */
+  directory: string;
+}
+
+const active = ['PENDING', 'RUNNING', 'SUSPENDED'];
+const noSignal = new AbortController().signal;
+
+/** A job description with the defaults that the contract fills in. */
+export function describeJob(directory: string, script: string, more: Partial<JobDescription> = {}): JobDescription {
+  return {
+    name: null,
+    account: null,
+    reservation: null,
+    partition: null,
+    workingDirectory: directory,
+    standardInput: null,
+    standardOutput: null,
+    standardError: null,
+    env: {},
+    constraints: null,
+    script,
+    scriptPath: undefined,
+    ...more,
+  };
+}
+
+export function newKey(): string {
+  return jobKey(randomUUID());
+}
+
+/** Resolves with the job when it has ended; at most 30 s. */
+export async function jobEnd({ adapter, host }: Candidate, jobId: string): Promise<Job> {
+  return vi.waitFor(
+    async () => {
+      const [job] = await adapter.get(host, { jobId, signal: noSignal });
+      expect(active).not.toContain(job?.status.state);
+      return job as Job;
+    },
+    { timeout: 30_000, interval: 250 },
+  );
+}
+
+export async function jobRunning({ adapter, host }: Candidate, jobId: string): Promise<Job> {
+  return vi.waitFor(
+    async () => {
+      const [job] = await adapter.get(host, { jobId, signal: noSignal });
+      expect(job?.status.state).toBe('RUNNING');
+      return job as Job;
+    },
+    { timeout: 30_000, interval: 250 },
+  );
+}
+
+async function failure(promise: Promise<unknown>): Promise<BrokerError> {
+  return promise.then(
+    () => expect.unreachable('should have been refused'),
+    (error: BrokerError) => error,
+  );
+}
+
+/** Registers the suite. `candidate` is called once, before the first test. */
+export function describeSchedulerConformance(name: string, candidate: () => Promise<Candidate>): void {
+  describe(`${name} conforms: a scheduler adapter`, () => {
+    let tested: Candidate;
+    beforeAll(async () => {
+      tested = await candidate();
+    });
+
+    const submit = (script: string, more: Partial<JobDescription> = {}, key = newKey()): Promise<string> =>
+      tested.adapter
+        .submit(tested.host, { job: describeJob(tested.directory, script, more), key, signal: noSignal })
+        .then(({ jobId }) => jobId);
+    const read = async (file: string): Promise<string> =>
+      (await tested.host.files.readFile(`${tested.directory}/${file}`, { bytesMax: 100_000 })).toString();
+
+    it('answers a ping', async () => {
+      await tested.adapter.ping(tested.host, noSignal);
+    });
+
+    it('shows a job at once after its submission, in the shape of the contract, with an id of digits', async () => {
+      const jobId = await submit('#!/bin/sh\nexit 0\n', { name: 'plain' });
+      expect(jobId).toMatch(/^\d+$/);
+      const jobs = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+      expect(jobs).toHaveLength(1);
+      expect(jobSchema.parse(jobs[0])).toMatchObject({ jobId, name: 'plain', user: tested.host.username });
+      await jobEnd(tested, jobId);
+    });
+
+    it('runs the script where it was told to, with its files, and reports success and times', async () => {
+      const before = Math.floor(Date.now() / 1_000) - 1;
+      const script = '#!/bin/sh\npwd\necho problem >&2\nread -r line\necho "got $line"\n';
+      await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('from the file\n'));
+      const jobId = await submit(script, { standardInput: 'in put', standardOutput: 'o u t', standardError: 'err' });
+      const job = await jobEnd(tested, jobId);
+      expect(job.status).toMatchObject({ state: 'COMPLETED', exitCode: 0, interruptSignal: 0 });
+      expect(job.time.start).toBeGreaterThanOrEqual(before);
+      expect(job.time.end).toBeGreaterThanOrEqual(job.time.start ?? Number.POSITIVE_INFINITY);
+      expect(job.workingDirectory).toBe(tested.directory);
+      expect(await read('o u t')).toBe(`${tested.directory}\ngot from the file\n`);
+      expect(await read('err')).toBe('problem\n');
+    });
+
+    it('puts the job id into a file name where it says %j', async () => {
+      const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', { standardOutput: 'both-%j.txt' });
+      await jobEnd(tested, jobId);
+      expect(await read(`both-${jobId}.txt`)).toBe('out\nerr\n');
+    });
+
+    it('reports a failed job with its exit code', async () => {
+      const job = await jobEnd(tested, await submit('#!/bin/sh\nexit 7\n'));
+      expect(job.status).toMatchObject({ state: 'FAILED', exitCode: 7, interruptSignal: 0 });
+    });
+
+    it('reports the signal that ended a job', async () => {
+      const job = await jobEnd(tested, await submit('#!/bin/sh\nkill -KILL $$\n'));
+      expect(job.status).toMatchObject({ state: 'FAILED', interruptSignal: 9 });
+    });
+
+    it('hands environment values over literally', async () => {
+      const env = {
+        COMMAS: 'a,b,c=d',
+        QUOTES: `'single' "double" \`back\` \\ $HOME $(id)`,
+        LINES: 'one\ntwo\n\nfour',
+        EMPTY: '',
+        UMLAUT: 'grün ✓',
+        JSON_TEXT: '{"a": [1, "x,y"]}',
+      };
+      const names = Object.keys(env);
+      const script = `#!/bin/sh\n${names.map((name) => `printf '%s\\0' "$${name}"`).join('\n')}\n`;
+      await jobEnd(tested, await submit(script, { env, standardOutput: 'environment' }));
+      expect((await read('environment')).split('\0').slice(0, -1)).toEqual(Object.values(env));
+    });
+
+    it('hands over variables that the submission itself would act on', async () => {
+      const env = {
+        PATH: '/nowhere:/usr/bin:/bin',
+        SBATCH_PARTITION: 'no such',
+        SLURM_JOB_NAME_X: 'a,b',
+        LD_BIND_NOW: '1',
+      };
+      const script = `#!/bin/sh\necho "$PATH|$SBATCH_PARTITION|$SLURM_JOB_NAME_X|$LD_BIND_NOW"\n`;
+      await jobEnd(tested, await submit(script, { env, standardOutput: 'early' }));
+      expect(await read('early')).toBe('/nowhere:/usr/bin:/bin|no such|a,b|1\n');
+    });
+
+    it('does not let the locale of its own commands reach the job', async () => {
+      await jobEnd(tested, await submit('#!/bin/sh\necho "[$LC_ALL]"\n', { standardOutput: 'locale' }));
+      expect(await read('locale')).toBe('[]\n');
+    });
+
+    it.each(["it's | a name", 'say "hi"; $(id) `id`', '-leading', 'grün %j'])('keeps the job name %j', async (name) => {
+      const jobId = await submit('#!/bin/sh\nsleep 5\n', { name });
+      const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+      expect(job?.name).toBe(name);
+      await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+    });
+
+    it('submits a script that is on the cluster', async () => {
+      const path = `${tested.directory}/my script.sh`;
+      await tested.host.files.writeFile(path, Buffer.from('#!/bin/sh\necho from a path\n'));
+      await jobEnd(tested, await submit('', { script: undefined, scriptPath: path, standardOutput: 'by-path' }));
+      expect(await read('by-path')).toBe('from a path\n');
+    });
+
+    it('runs a large script whole', async () => {
+      const script = `#!/bin/sh\n${`# ${'x'.repeat(997)}\n`.repeat(1_000)}echo whole\n`;
+      await jobEnd(tested, await submit(script, { standardOutput: 'large' }));
+      expect(await read('large')).toBe('whole\n');
+    });
+
+    it('refuses a script path that is not there', async () => {
+      const error = await failure(submit('', { script: undefined, scriptPath: `${tested.directory}/absent` }));
+      expect(error.code).toBe('InvalidJob');
+      expect(error.message).toContain('Unable to open file');
+    });
+
+    it.each([
+      ['without an interpreter line', 'echo hi\n', '#!/bin/bash'],
+      ['with DOS line breaks', '#!/bin/sh\r\necho hi\r\n', 'DOS line breaks'],
+      ['that is empty', '  \n', 'empty'],
+    ])('refuses a script %s and says what to do', async (_what, script, words) => {
+      const error = await failure(submit(script));
+      expect(error.code).toBe('InvalidJob');
+      expect(error.message).toContain(words);
+    });
+
+    it('finds a job by its key, running or ended, and no other job', async () => {
+      const key = newKey();
+      const submittedAfter = Date.now();
+      const find = () => tested.adapter.findByKey(tested.host, { key, submittedAfter, signal: noSignal });
+      expect(await find()).toEqual({ jobIds: [], isCertain: true });
+      const jobId = await submit('#!/bin/sh\nsleep 1\n', {}, key);
+      expect(await find()).toEqual({ jobIds: [jobId], isCertain: true });
+      await jobEnd(tested, jobId);
+      expect(await find()).toEqual({ jobIds: [jobId], isCertain: true });
+      const shorter = { key: key.slice(0, -1), submittedAfter, signal: noSignal };
+      expect((await tested.adapter.findByKey(tested.host, shorter)).jobIds).toEqual([]);
+    });
+
+    it('cancels a running job, which leaves the active states, and its processes', async () => {
+      const script = '#!/bin/sh\nsleep 300 & echo $! >child\nwait\n';
+      const jobId = await submit(script);
+      await jobRunning(tested, jobId);
+      await vi.waitFor(async () => expect(await read('child')).toMatch(/\d\n/), { timeout: 10_000 });
+      await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+      const job = await jobEnd(tested, jobId);
+      expect(job.status.state).toBe('CANCELLED');
+      const child = (await read('child')).trim();
+      await vi.waitFor(
+        async () => {
+          const { exitCode } = await tested.host.shell.run(['kill', '-0', child]);
+          expect(exitCode).not.toBe(0);
+        },
+        { timeout: 15_000 },
+      );
+    });
+
+    it('leaves an ended job as it is when told to cancel it', async () => {
+      const jobId = await submit('#!/bin/sh\nexit 0\n');
+      await jobEnd(tested, jobId);
+      await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+      expect((await jobEnd(tested, jobId)).status.state).toBe('COMPLETED');
+    });
+
+    it.each(['4294967', '999999_4', '12+1', 'abc', '1,2', '123.batch'])('knows no job %s', async (jobId) => {
+      const shown = await failure(tested.adapter.get(tested.host, { jobId, signal: noSignal }));
+      expect([shown.code, shown.message]).toEqual(['JobNotFound', 'Job not found.']);
+      const canceled = await failure(tested.adapter.cancel(tested.host, { jobId, signal: noSignal }));
+      expect(canceled.code).toBe('JobNotFound');
+      expect(canceled.message).toContain('Job not found');
+    });
+
+    it('submits nothing once it was told to stop', async () => {
+      const key = newKey();
+      const job = describeJob(tested.directory, '#!/bin/sh\nexit 0\n');
+      await failure(tested.adapter.submit(tested.host, { job, key, signal: AbortSignal.abort(new Error('stop')) }));
+      const found = await tested.adapter.findByKey(tested.host, { key, submittedAfter: Date.now(), signal: noSignal });
+      expect(found).toEqual({ jobIds: [], isCertain: true });
+    });
+  });
+}

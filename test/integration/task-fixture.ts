@@ -1,0 +1,135 @@
+/** A store, a gate and a runner over the lab's Redis, each test file under a key prefix of its own. */
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { createTaskGate, type TaskGate } from '../../api/tasks/task-gate.ts';
+import { createWaiters } from '../../api/tasks/waiters.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import { createQueueAdder, type QueueAdder } from '../../shared/platform/queues.ts';
+import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
+import {
+  createTaskStore,
+  type NewTask,
+  type TaskStore,
+  type TaskStoreSettings,
+} from '../../shared/platform/task-store.ts';
+import { createCancellations } from '../../workers/runtime/cancellations.ts';
+import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
+import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
+import { type Attempt, createTaskRunner, type TaskRunner } from '../../workers/runtime/task-runner.ts';
+
+export const silent = pino({ level: 'silent' });
+export const queue = 'interactive@lab';
+export const alice = { issuer: 'https://issuer.test', subject: 'alice', username: 'gcalice', client: null };
+export const bob = { issuer: 'https://issuer.test', subject: 'bob', username: 'gcbob', client: null };
+/** A result that fits filesystem.stat. */
+export const statResult = {
+  mode: 33188,
+  ino: 1,
+  dev: 2,
+  nlink: 1,
+  uid: 3,
+  gid: 4,
+  size: 5,
+  atime: 6,
+  ctime: 7,
+  mtime: 8,
+};
+
+/** Who claims, for `store.claim`. */
+export function by(entryId: string, worker: string) {
+  return { entryId, worker, startedAt: Date.now() };
+}
+
+export interface TaskFixture {
+  redis: Redis;
+  store: TaskStore;
+  queues: QueueAdder;
+  gate: TaskGate;
+  keyPrefix: string;
+  /** A task for `store.accept`, with an id of its own. */
+  newTask(over?: Partial<NewTask>): NewTask;
+  /** A runner whose operations do what `perform` does. */
+  runner(perform: (operation: Operation, attempt: Attempt) => Promise<unknown>, attemptsMax?: number): TaskRunner;
+  /** Reads the queue with a runner; stops with the fixture. */
+  consume(runner: TaskRunner, concurrency?: number): Promise<Consumer>;
+  sweep(now: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {}): TaskFixture {
+  const keyPrefix = `test-${randomUUID()}`;
+  const settings: TaskStoreSettings = {
+    keyPrefix,
+    openPerUserMax: 1_000,
+    openPerQueueMax: 10_000,
+    admittedPerUserMax: 32,
+    keepMs: 60_000,
+    ...over,
+  };
+  const redis = connectRedis(redisUrl, 'persist', silent);
+  const entries = connectRedis(redisUrl, 'persist', silent);
+  const replies = connectRedis(redisUrl, 'persist', silent);
+  const cancels = connectRedis(redisUrl, 'persist', silent);
+  const store = createTaskStore(redis, settings);
+  const queues = createQueueAdder(redis, keyPrefix);
+  const instance = randomUUID();
+  const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
+  const gate = createTaskGate({ store, queues, waiters, instance, settings: { ...settings, heldReadKeepMs: 60_000 } });
+  const cancellations = createCancellations(cancels, keyPrefix, silent);
+  const consumers: Consumer[] = [];
+  const sweeping: SweeperDependencies = {
+    ...{ store, queues, redis, keyPrefix, queueNames: [queue, 'batch@lab'], worker: 'sweeper', log: silent },
+  };
+  return {
+    redis,
+    store,
+    queues,
+    gate,
+    keyPrefix,
+    newTask: (change = {}) => ({
+      id: randomUUID(),
+      operation: 'filesystem.stat',
+      system: 'lab',
+      queue,
+      owner: 'alice',
+      principal: JSON.stringify(alice),
+      input: JSON.stringify({ path: '/home/gcalice', dereference: false }),
+      createdAt: Date.now(),
+      deadlineAt: Date.now() + 60_000,
+      replyTo: '',
+      isIndexed: true,
+      keepMs: 60_000,
+      requestId: 'r',
+      entryId: '',
+      ...change,
+    }),
+    runner: (perform, attemptsMax = 3) =>
+      createTaskRunner({
+        ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
+      }),
+    async consume(runner, concurrency = 8) {
+      const consumer = startConsumer({
+        ...{
+          queues: [queue, 'batch@lab'],
+          concurrencyPerQueue: concurrency,
+          keyPrefix,
+          redis: entries,
+          runner,
+          log: silent,
+        },
+      });
+      consumers.push(consumer);
+      await consumer.ready();
+      return consumer;
+    },
+    sweep: (now) => sweep(sweeping, now),
+    async close() {
+      await Promise.all(consumers.map((consumer) => consumer.stop()));
+      waiters.close();
+      await queues.close();
+      const keys = await redis.keys(`${keyPrefix}:*`);
+      if (keys.length > 0) await redis.del(...keys);
+      await Promise.all([redis, entries, replies, cancels].map((connection) => connection.quit()));
+    },
+  };
+}

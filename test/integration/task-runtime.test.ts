@@ -1,0 +1,237 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { alice, bob, by, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
+
+const request = {
+  operation: 'filesystem.stat' as const,
+  system: 'lab',
+  principal: alice,
+  input: { path: '/home/gcalice', dereference: false },
+  isHeld: true,
+  holdMs: 20_000,
+  requestId: 'r',
+};
+const cancelJob = { ...request, operation: 'compute.cancel-job' as const, input: { jobId: '1' } };
+const never = new AbortController().signal;
+setMaxListeners(0, never); // one signal for all requests here; each real one has its own
+
+describe('from accept to outcome', () => {
+  let tasks: TaskFixture;
+  beforeEach(() => {
+    tasks = openTasks(inject('lab').redis.url, { admittedPerUserMax: 4 });
+  });
+  afterEach(() => tasks.close());
+
+  it('brings every one of many requests of two users its own answer', async () => {
+    const runner = tasks.runner(async (_operation, { input }) => ({
+      ...statResult,
+      size: Number((input as { path: string }).path.slice(1)),
+    }));
+    await tasks.consume(runner);
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, (_, n) =>
+        tasks.gate.acceptAndWait(
+          { ...request, principal: n % 2 ? alice : bob, input: { path: `/${n}`, dereference: false } },
+          never,
+        ),
+      ),
+    );
+    const sizes = outcomes.map(({ state, resultJson }) => [state, JSON.parse(resultJson ?? 'null')?.size]);
+    expect(sizes).toEqual(Array.from({ length: 200 }, (_, n) => ['completed', n]));
+  });
+
+  it('runs each task once although the sweeper adds entries while they wait', async () => {
+    const runs = new Map<string, number>();
+    const runner = tasks.runner(async (_operation, { task }) => {
+      runs.set(task.id, (runs.get(task.id) ?? 0) + 1);
+      await sleep(2);
+      return statResult;
+    });
+    const held = Array.from({ length: 60 }, () => tasks.gate.acceptAndWait(request, never));
+    while ((await tasks.store.listOpen(queue, Date.now() + 1, 0, 100)).length < 60) await sleep(5);
+    const old = Date.now() + 10_000; // as if they had waited so long
+    await tasks.sweep(old);
+    await tasks.consume(runner);
+    await tasks.sweep(old);
+    await Promise.all(held);
+    expect([...runs.values()]).toEqual(Array.from({ length: 60 }, () => 1));
+  });
+
+  it('stores what a handler failed with, word for word', async () => {
+    const runner = tasks.runner(async () => {
+      throw new BrokerError('FileNotFound', "stat: cannot statx '/x': No such file or directory");
+    });
+    await tasks.consume(runner);
+    const outcome = await tasks.gate.acceptAndWait(request, never);
+    expect(outcome).toMatchObject({
+      state: 'failed',
+      error: { code: 'FileNotFound', message: "stat: cannot statx '/x': No such file or directory", fault: 'caller' },
+    });
+  });
+
+  it('says nothing of an unknown failure but that there was one', async () => {
+    const runner = tasks.runner(async () => {
+      throw new Error('password=hunter2');
+    });
+    await tasks.consume(runner);
+    const { id, error } = await tasks.gate.acceptAndWait(request, never);
+    expect(error).toMatchObject({ code: 'Internal', message: 'An internal error occurred.' });
+    expect(JSON.stringify(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${id}`))).not.toContain('hunter2');
+  });
+
+  it('refuses a result that does not fit the operation', async () => {
+    await tasks.consume(tasks.runner(async () => ({ mode: 'rw' })));
+    expect(await tasks.gate.acceptAndWait(request, never)).toMatchObject({
+      state: 'failed',
+      error: { code: 'Internal' },
+    });
+  });
+
+  it('refuses a result past the bound, and says so', async () => {
+    const huge = { ...statResult, mode: 1, extra: 'x' };
+    const entries = Array.from({ length: 3_000 }, (_, n) => ({
+      ...{ name: `a-long-name-of-a-file-${n}`, type: '-', linkTarget: null, user: 'u', group: 'g' },
+      ...{ permissions: 'rw-r--r--', lastModified: '2026-01-01T00:00:00', size: '1' },
+    }));
+    await tasks.consume(tasks.runner(async ({ name }) => (name === 'filesystem.ls' ? { entries } : huge)));
+    const input = { path: '/x', showHidden: false, numericUid: false, recursive: false, dereference: false };
+    const outcome = await tasks.gate.acceptAndWait({ ...request, operation: 'filesystem.ls', input }, never);
+    expect(outcome).toMatchObject({ state: 'failed', error: { code: 'OutputTooLarge' } });
+  });
+
+  it('tries again what passes by itself, and shows each attempt', async () => {
+    const runner = tasks.runner(async (_operation, { task }) => {
+      if (task.attempt < 3) throw new BrokerError('SshUnavailable');
+      return { jobId: '1' };
+    });
+    await tasks.consume(runner);
+    const outcome = await tasks.gate.acceptAndWait(cancelJob, never);
+    expect(outcome.state).toBe('completed');
+    const { timeline } = await tasks.gate.get(outcome.id, alice);
+    expect(timeline.map(({ state, attempt }) => `${state} ${attempt}`)).toEqual([
+      'pending 0',
+      'active 1',
+      'pending 1',
+      'active 2',
+      'pending 2',
+      'active 3',
+      'completed 3',
+    ]);
+  });
+
+  it('cancels a read whose client went away, and frees its place', async () => {
+    const aborted = new Promise<unknown>((resolve) => {
+      const runner = tasks.runner(
+        (_operation, { signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              resolve(signal.reason);
+              reject(signal.reason);
+            });
+          }),
+      );
+      void tasks.consume(runner);
+    });
+    const client = new AbortController();
+    const held = tasks.gate.acceptAndWait(request, client.signal);
+    while ((await tasks.store.listOpen(queue, Date.now() + 1, 0, 1)).length === 0) await sleep(5);
+    const [id = ''] = await tasks.store.listOpen(queue, Date.now() + 1, 0, 1);
+    while ((await tasks.store.read(id))?.state !== 'active') await sleep(5);
+    client.abort();
+    expect(await aborted).toMatchObject({ code: 'TaskCanceled' });
+    await held;
+    while ((await tasks.store.listOpen(queue, Date.now() + 1, 0, 1)).length > 0) await sleep(5);
+    expect((await tasks.store.read(id))?.state).toBe('canceled');
+  });
+
+  it('lets a mutation go on when its client goes away', async () => {
+    let finish: (result: unknown) => void = () => {};
+    const started = new Promise<void>((resolve) => {
+      const runner = tasks.runner(() => {
+        resolve();
+        return new Promise((done) => {
+          finish = done;
+        });
+      });
+      void tasks.consume(runner);
+    });
+    const client = new AbortController();
+    const held = tasks.gate.acceptAndWait(cancelJob, client.signal);
+    await started;
+    client.abort();
+    const { id, state } = await held;
+    expect(state).toBe('active');
+    finish({ jobId: '1' });
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed' });
+  });
+
+  it('cancels a waiting task at once', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    const canceled = await tasks.gate.cancel(id, alice);
+    expect(canceled).toMatchObject({ state: 'canceled', error: { code: 'TaskCanceled' } });
+    expect(await tasks.gate.cancel(id, alice)).toMatchObject({ state: 'canceled' });
+  });
+
+  it('hides a task from everybody but its owner', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    for (const look of [tasks.gate.get(id, bob), tasks.gate.cancel(id, bob), tasks.gate.wait(id, bob, 10, never)]) {
+      await expect(look).rejects.toMatchObject({ code: 'TaskNotFound' });
+    }
+    await expect(tasks.gate.get('not-an-id', alice)).rejects.toMatchObject({ code: 'TaskNotFound' });
+  });
+
+  it('says of an ended task that is no longer kept that it was there', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    await tasks.redis.del(`${tasks.keyPrefix}:task:${id}`);
+    await expect(tasks.gate.get(id, alice)).rejects.toMatchObject({ code: 'TaskExpired' });
+  });
+
+  it('gives a task whose queue entry was lost another one', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    const entries = await tasks.redis.keys(`${tasks.keyPrefix}:q:*`);
+    await tasks.redis.del(...entries);
+    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
+    await tasks.consume(tasks.runner(async () => statResult));
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed' });
+  });
+
+  it('takes over an active task whose worker and queue entry are gone', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    await tasks.store.claim({ id, fence: 0 }, by('gone', 'dead'));
+    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
+    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
+    await tasks.consume(tasks.runner(async () => statResult));
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed', attempt: 2 });
+  });
+
+  it('gives up a task that its workers do not survive', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    for (const fence of [0, 0, 1]) await tasks.store.claim({ id, fence, isTakeOver: true }, by('e', 'dead'));
+    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
+    await tasks.sweep(Date.now() + 60_000);
+    await tasks.consume(tasks.runner(async () => statResult));
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({
+      state: 'failed',
+      error: { code: 'WorkerLost' },
+    });
+  });
+
+  it('ends a task whose deadline passed while it waited', async () => {
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false, deadlineAt: Date.now() + 5 });
+    await sleep(10);
+    await tasks.sweep(Date.now() + 60_000);
+    expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'failed', error: { code: 'DeadlineExceeded' } });
+  });
+
+  it('gives the same key the same task while it runs and after it has ended', async () => {
+    await tasks.consume(tasks.runner(async () => statResult));
+    const keyed = { ...request, idempotencyKey: 'k', fingerprint: 'f' };
+    const outcomes = await Promise.all([1, 2, 3].map(() => tasks.gate.acceptAndWait(keyed, never)));
+    outcomes.push(await tasks.gate.acceptAndWait(keyed, never));
+    expect(new Set(outcomes.map(({ id }) => id)).size).toBe(1);
+    expect(outcomes.map(({ state }) => state)).toEqual(Array.from({ length: 4 }, () => 'completed'));
+    expect(outcomes.filter(({ isReplay }) => !isReplay)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,105 @@
+/** The worker process: configuration → Redis and SSH → consumer and sweeper → drain. Wiring only. */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BrokerError } from '../shared/errors/broker-error.ts';
+import { operationNames, operations } from '../shared/operations/registry.ts';
+import { createQueueAdder, queueName } from '../shared/platform/queues.ts';
+import { connectRedis } from '../shared/platform/redis.ts';
+import { onShutdown } from '../shared/platform/shutdown.ts';
+import { guardDurability, startUp } from '../shared/platform/start.ts';
+import { createTaskStore } from '../shared/platform/task-store.ts';
+import { createCancellations } from './runtime/cancellations.ts';
+import { startConsumer } from './runtime/consumer.ts';
+import { createHandshakeLease } from './runtime/handshake-lease.ts';
+import { createPerform } from './runtime/perform.ts';
+import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
+import { startSweeper } from './runtime/sweeper.ts';
+import { createTaskRunner } from './runtime/task-runner.ts';
+import { createScheduler } from './schedulers/create-scheduler.ts';
+import { createSsh } from './ssh/ssh.ts';
+
+const { config, log } = startUp(process, 'worker');
+const worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+const { keyPrefix } = config.redis;
+const served = config.systems.filter(({ name }) => config.worker.systems?.includes(name) ?? true);
+
+const redis = connectRedis(config.redis.url.reveal(), 'persist', log);
+const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
+const entries = connectRedis(config.redis.url.reveal(), 'persist', log);
+guardDurability(redis, config.redis.requireDurability, log);
+
+const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
+const queues = createQueueAdder(entries, keyPrefix);
+const credentials = createCredentials(config.sshCredentials);
+const ssh = createSsh({
+  systems: served.map(sshSystemOptions),
+  credentials: () => credentials,
+  handshakes: createHandshakeLease(redis, keyPrefix),
+  log,
+});
+const cancellations = createCancellations(subscriber, keyPrefix, log);
+const runner = createTaskRunner({
+  store,
+  queues,
+  cancellations,
+  perform: createPerform({
+    systems: config.systems,
+    ssh,
+    schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
+    log,
+  }),
+  worker,
+  attemptsMax: config.tasks.attemptsMax,
+  resultBytesMax: config.tasks.resultBytesMax,
+  log,
+});
+
+const queueNames = [
+  ...new Set(
+    operationNames.flatMap((name) => {
+      const { lane, scope } = operations[name];
+      return scope === 'none' ? [queueName(lane, null)] : served.map((system) => queueName(lane, system.name));
+    }),
+  ),
+];
+const consumer = startConsumer({
+  queues: queueNames,
+  concurrencyPerQueue: config.worker.concurrencyPerSystem,
+  keyPrefix,
+  redis: entries,
+  runner,
+  log,
+});
+const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, worker, log });
+
+/** Time that a task which was told to stop has to do so before the process goes. */
+const abortGraceMs = 5_000;
+
+onShutdown(
+  [
+    { name: 'sweeper', run: () => sweeper.stop() },
+    {
+      name: 'consumer',
+      async run() {
+        const stopped = consumer.stop();
+        const isDrained = await Promise.race([
+          stopped.then(() => true),
+          sleep(config.worker.drainMs, false, { ref: false }),
+        ]);
+        if (isDrained) return;
+        log.warn({ drainMs: config.worker.drainMs }, 'tasks still run: they are handed back');
+        cancellations.abortAll(new BrokerError('ShuttingDown', 'The worker is shutting down.'));
+        await Promise.race([stopped, sleep(abortGraceMs, undefined, { ref: false })]);
+      },
+    },
+    { name: 'ssh', run: () => ssh.close() },
+    { name: 'queues', run: () => queues.close() },
+    { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit()]) },
+  ],
+  config.worker.drainMs + 2 * abortGraceMs + 10_000,
+  log,
+);
+
+await consumer.ready();
+log.info({ worker, queues: queueNames }, 'worker is ready');

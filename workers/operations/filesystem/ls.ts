@@ -1,0 +1,140 @@
+/** Lists a directory over SFTP, with the meaning of `ls -l` and of its options -A, -R, -L and -n (coreutils). */
+import { posix } from 'node:path';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { FileEntry } from '../../../shared/operations/filesystem/file-entry.ts';
+import type { ls } from '../../../shared/operations/filesystem/ls.ts';
+import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { FileAttributes, RemoteFiles } from '../../ssh/remote-files.ts';
+import type { OperationContext } from '../operation-context.ts';
+import { isDirectory, isSymbolicLink, permissionLetters, typeLetter } from './mode-letters.ts';
+
+/** Most entries of one listing, over all directories of a recursive one. */
+const entriesMax = 100_000;
+/** Deepest directory of a recursive listing; a loop of links ends here at the latest. */
+const depthMax = 64;
+/** Requests of one listing in flight on the file channel. */
+const parallelMax = 32;
+
+type Input = InputOf<typeof ls>;
+type Context = Pick<OperationContext, 'files' | 'listing' | 'signal'>;
+
+/** A name that was found, before numbers became names. */
+interface Found {
+  name: string;
+  attributes: FileAttributes;
+  linkTarget: string | null;
+}
+
+export async function handleLs(input: Input, context: Context): Promise<ResultOf<typeof ls>> {
+  const { files, signal } = context;
+  const top = input.dereference ? await files.stat(input.path, { signal }) : await files.lstat(input.path, { signal });
+  const found = isDirectory(top.mode)
+    ? await listTree(input, context)
+    : [{ name: input.path, attributes: top, linkTarget: await targetOf(files, input.path, top, signal) }];
+  return { entries: await describe(found, input, context) };
+}
+
+/** The directory's entries; with `recursive` those below it as well, named relative to it. */
+async function listTree(input: Input, context: Context): Promise<Found[]> {
+  const all: Found[] = [];
+  const seen = new Set<string>();
+  let level = [''];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > depthMax)
+      throw new BrokerError('OutputTooLarge', `The listing is deeper than ${depthMax} directories.`);
+    const next: string[] = [];
+    await inParallel(level, async (relative) => {
+      const directory = posix.join(input.path, relative);
+      if (input.dereference && input.recursive && (await wasListed(directory, context, seen))) return;
+      const entries = await listOne(directory, input, context);
+      for (const entry of entries) {
+        const name = relative === '' ? entry.name : `${relative}/${entry.name}`;
+        all.push({ ...entry, name });
+        if (input.recursive && isDirectory(entry.attributes.mode)) next.push(name);
+      }
+      if (all.length > entriesMax)
+        throw new BrokerError('OutputTooLarge', `The listing has more than ${entriesMax} entries.`);
+    });
+    level = next;
+  }
+  return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** Whether a directory was reached before under another name; only followed links can lead to one twice. */
+async function wasListed(directory: string, { files, signal }: Context, seen: Set<string>): Promise<boolean> {
+  const real = (await files.realpath(directory, { signal })).toString('latin1');
+  if (seen.has(real)) return true;
+  seen.add(real);
+  return false;
+}
+
+async function listOne(directory: string, input: Input, { files, signal }: Context): Promise<Found[]> {
+  const entries = await files.readdir(directory, { signal, entriesMax });
+  const shown = entries.filter((entry) => input.showHidden || !entry.name.startsWith('.'));
+  return mapInParallel(shown, async ({ name, nameBytes, attributes }) => {
+    if (!isSymbolicLink(attributes.mode)) return { name, attributes, linkTarget: null };
+    const path = Buffer.concat([Buffer.from(directory.endsWith('/') ? directory : `${directory}/`), nameBytes]);
+    if (input.dereference) {
+      const target = await statUnlessBroken(files, path, signal);
+      if (target !== null) return { name, attributes: target, linkTarget: null };
+    }
+    return { name, attributes, linkTarget: (await files.readlink(path, { signal })).toString() };
+  });
+}
+
+/** What a link points at, or null where it points at nothing that can be seen; the link itself is shown then. */
+async function statUnlessBroken(files: RemoteFiles, path: Buffer, signal: AbortSignal): Promise<FileAttributes | null> {
+  try {
+    return await files.stat(path, { signal });
+  } catch (error) {
+    const isBroken =
+      error instanceof BrokerError && ['FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'].includes(error.code);
+    if (!isBroken) throw error;
+    return null;
+  }
+}
+
+async function targetOf(
+  files: RemoteFiles,
+  path: string,
+  attributes: FileAttributes,
+  signal: AbortSignal,
+): Promise<string | null> {
+  return isSymbolicLink(attributes.mode) ? (await files.readlink(path, { signal })).toString() : null;
+}
+
+async function describe(found: Found[], input: Input, { listing }: Context): Promise<FileEntry[]> {
+  const localTime = await listing.localTime();
+  const uids = found.map(({ attributes }) => attributes.uid);
+  const gids = found.map(({ attributes }) => attributes.gid);
+  const [users, groups] = input.numericUid
+    ? [uids.map(String), gids.map(String)]
+    : await Promise.all([listing.users(uids), listing.groups(gids)]);
+  return found.map(({ name, attributes, linkTarget }, at) => ({
+    name,
+    type: typeLetter(attributes.mode),
+    linkTarget,
+    user: users[at] ?? String(attributes.uid),
+    group: groups[at] ?? String(attributes.gid),
+    permissions: permissionLetters(attributes.mode),
+    lastModified: localTime(attributes.mtime),
+    size: String(attributes.sizeBytes),
+  }));
+}
+
+/** Runs `work` over the items, at most `parallelMax` at a time; the first failure ends it. */
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const lane = async (): Promise<void> => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(parallelMax, items.length) }, lane));
+}
+
+async function mapInParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  await inParallel([...items.keys()], async (at) => {
+    results[at] = await work(items[at] as T);
+  });
+  return results;
+}

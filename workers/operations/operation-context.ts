@@ -1,0 +1,46 @@
+/** What a handler is given: the system as one user, bound for the length of one attempt of one task. */
+import type { Logger } from 'pino';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
+import type { RemoteFiles } from '../ssh/remote-files.ts';
+import type { RemoteShell } from '../ssh/remote-shell.ts';
+import type { RemoteStats } from '../ssh/remote-stats.ts';
+import type { ListingContext } from './filesystem/listing-context.ts';
+
+/** What one attempt wrote down before an effect, for the next attempt to find. Writes are fenced and durable. */
+export interface Journal {
+  /** What an earlier attempt wrote, or null. */
+  readonly entry: Record<string, unknown> | null;
+  /** Replaces the entry. Throws WorkerLost when another worker has taken the task over. */
+  write(entry: Record<string, unknown>): Promise<void>;
+}
+
+/** What every handler is given. */
+export interface BrokerContext {
+  readonly task: {
+    readonly id: string;
+    readonly attempt: number;
+    readonly createdAt: number;
+    readonly deadlineAt: number;
+    /** Cancel was asked for before this attempt; it runs only to settle what an earlier one may have done. */
+    readonly isCancelRequested: boolean;
+  };
+  /** Every configured system. */
+  readonly systems: readonly SystemConfig[];
+  /** Aborted on cancel, on the deadline and on a stop of the worker; its reason is a BrokerError. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** What the handler of an operation on a system is given besides. */
+export interface OperationContext extends BrokerContext {
+  readonly system: SystemConfig;
+  readonly username: string;
+  readonly shell: RemoteShell;
+  readonly files: RemoteFiles;
+  readonly stats: RemoteStats;
+  readonly listing: ListingContext;
+  readonly scheduler: SchedulerAdapter;
+  readonly host: SchedulerHost;
+  readonly journal: Journal;
+}

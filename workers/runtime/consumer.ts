@@ -1,0 +1,70 @@
+/** Takes entries from the queues, one BullMQ worker a queue, and stops without losing any. */
+import { Worker } from 'bullmq';
+import type { Logger } from 'pino';
+import { type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
+import type { Redis } from '../../shared/platform/redis.ts';
+import { createGate } from './concurrency-gate.ts';
+import type { TaskRunner } from './task-runner.ts';
+
+/** A killed worker's entries are seen as stalled after at most `lockMs + stalledCheckMs`. */
+const lockMs = 10_000;
+const stalledCheckMs = 5_000;
+/** Times an entry may stall before BullMQ drops it; the sweeper then looks after its task. */
+const stallsMax = 3;
+
+export interface ConsumerOptions {
+  queues: readonly string[];
+  concurrencyPerQueue: number;
+  keyPrefix: string;
+  /** A `persist` connection; each queue adds a blocking one of its own. */
+  redis: Redis;
+  runner: TaskRunner;
+  log: Logger;
+}
+
+export interface Consumer {
+  /** Resolves when every queue is being read. */
+  ready(): Promise<void>;
+  /** Takes no more entries and resolves when those taken are done. */
+  stop(): Promise<void>;
+  /** Closes without waiting; entries still held come back to other workers as stalled. */
+  abandon(): Promise<void>;
+}
+
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const workers = options.queues.map((name) => {
+    const gate = createGate(options.concurrencyPerQueue);
+    const runTasks = async (entryId: string, { tasks }: QueueEntry): Promise<void> => {
+      const runs = await Promise.allSettled(tasks.map((ticket) => gate(() => options.runner.run(ticket, entryId))));
+      const failed = runs.find((run) => run.status === 'rejected');
+      if (failed) throw failed.reason;
+    };
+    const worker = new Worker<QueueEntry>(name, ({ id = '', data }) => runTasks(id, data), {
+      connection: options.redis,
+      prefix: queuePrefix(options.keyPrefix),
+      concurrency: options.concurrencyPerQueue,
+      lockDuration: lockMs,
+      stalledInterval: stalledCheckMs,
+      maxStalledCount: stallsMax,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+    });
+    worker.on('error', (error) => options.log.debug({ err: error, queue: name }, 'queue connection'));
+    worker.on('failed', (job, error) =>
+      options.log.error({ err: error, tasks: job?.data.tasks }, 'queue entry failed'),
+    );
+    worker.on('stalled', (entry) => options.log.warn({ entry, queue: name }, 'queue entry stalled'));
+    return worker;
+  });
+  return {
+    async ready() {
+      await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+    },
+    async stop() {
+      await Promise.all(workers.map((worker) => worker.close()));
+    },
+    async abandon() {
+      await Promise.all(workers.map((worker) => worker.close(true)));
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/**
+ * The hold of one attempt on its task. A mutation is claimed before it begins. A read may begin at once and is claimed
+ * when it takes long or, with its end, in one write: it has no effect that a second run could double.
+ */
+import type { TaskTicket } from '../../shared/platform/queues.ts';
+import type { Claim, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+
+export interface Grip {
+  /** Claims the task now, once; the same answer however often it is asked. */
+  claim(): Promise<Claim>;
+  /** Ends the task, claiming it with the end where that was not done before. */
+  settle(end: TaskEnd): Promise<Settlement>;
+}
+
+export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string, worker: string): Grip {
+  const by = { entryId, worker, startedAt: Date.now() };
+  let claiming: Promise<Claim> | undefined;
+  const claim = (): Promise<Claim> => {
+    claiming ??= store.claim(ticket, by);
+    return claiming;
+  };
+  return {
+    claim,
+    async settle(end) {
+      if (claiming === undefined) return store.claimAndSettle(ticket, by, end);
+      const claimed = await claiming;
+      if (claimed.outcome !== 'claimed') return { outcome: claimed.outcome };
+      return store.settle(ticket.id, claimed.task.fence, end);
+    },
+  };
+}

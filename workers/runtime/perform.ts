@@ -1,0 +1,82 @@
+/** Builds the context of one attempt and runs the handler: which system, as whom, with which scheduler. */
+import type { Logger } from 'pino';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import type { OperationName } from '../../shared/operations/registry.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { LocalTime } from '../operations/filesystem/local-time.ts';
+import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
+import { handlers } from '../operations/handlers.ts';
+import type { BrokerContext, OperationContext } from '../operations/operation-context.ts';
+import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
+import type { RemoteFiles } from '../ssh/remote-files.ts';
+import type { RemoteShell } from '../ssh/remote-shell.ts';
+import type { Ssh } from '../ssh/ssh.ts';
+import type { Attempt } from './task-runner.ts';
+
+export interface PerformDependencies {
+  systems: readonly SystemConfig[];
+  ssh: Ssh;
+  /** Adapter per system name. */
+  schedulers: ReadonlyMap<string, SchedulerAdapter>;
+  log: Logger;
+}
+
+/** A system's zone does not move; it is read again now and then all the same. */
+const localTimeKeepMs = 3_600_000;
+
+type AnyHandler = (input: unknown, context: BrokerContext | OperationContext) => Promise<unknown>;
+
+export function createPerform(deps: PerformDependencies) {
+  const systems = new Map(deps.systems.map((system) => [system.name, system]));
+  const localTimes = new Map<string, { at: number; value: Promise<LocalTime> }>();
+
+  const localTimeOf = (system: string, host: { files: RemoteFiles; shell: RemoteShell }): Promise<LocalTime> => {
+    const known = localTimes.get(system);
+    if (known && Date.now() - known.at < localTimeKeepMs) return known.value;
+    const value = findLocalTime(host);
+    localTimes.set(system, { at: Date.now(), value });
+    value.catch(() => localTimes.delete(system));
+    return value;
+  };
+
+  const systemContext = (base: BrokerContext, attempt: Attempt): OperationContext => {
+    const name = attempt.task.system ?? '';
+    const system = systems.get(name);
+    const scheduler = deps.schedulers.get(name);
+    if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
+    const { username } = attempt.task.principal;
+    const shell = deps.ssh.shell(name, username);
+    const files = deps.ssh.files(name, username);
+    const names = deps.ssh.names(name);
+    return {
+      ...base,
+      system,
+      username,
+      shell,
+      files,
+      stats: deps.ssh.stats(name, username),
+      listing: {
+        users: (uids) => names.users(shell, uids),
+        groups: (gids) => names.groups(shell, gids),
+        localTime: () => localTimeOf(name, { files, shell }),
+      },
+      scheduler,
+      host: { username, shell, files },
+      journal: attempt.journal,
+    };
+  };
+
+  /** Throws what the handler throws; SystemNotFound for a system that is no longer configured. */
+  return async (operation: Operation, attempt: Attempt): Promise<unknown> => {
+    const { id, attempt: number, createdAt, deadlineAt, isCancelRequested } = attempt.task;
+    const base: BrokerContext = {
+      task: { id, attempt: number, createdAt, deadlineAt, isCancelRequested },
+      systems: deps.systems,
+      signal: attempt.signal,
+      log: attempt.log,
+    };
+    const handler = handlers[operation.name as OperationName] as unknown as AnyHandler;
+    return handler(attempt.input, operation.scope === 'none' ? base : systemContext(base, attempt));
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * The net under the queues: every open task has a queue entry or a worker, or gets one. It makes up for a process that
+ * died between two writes, for an entry that BullMQ gave up, and for a queue that was emptied by hand.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
+import type { Redis } from '../../shared/platform/redis.ts';
+import type { TaskStore } from '../../shared/platform/task-store.ts';
+import type { Task } from '../../shared/tasks/task.ts';
+
+/** Time a task is given before it is looked at. */
+const graceMs = 5_000;
+const intervalMs = 5_000;
+/** One process sweeps at a time; another takes over when its lease runs out. */
+const leaseMs = 15_000;
+const pageSize = 500;
+
+export interface SweeperDependencies {
+  store: TaskStore;
+  queues: QueueAdder;
+  redis: Redis;
+  keyPrefix: string;
+  queueNames: readonly string[];
+  worker: string;
+  log: Logger;
+}
+
+/** Looks once at every open task that is old enough. Returns how many were put right. */
+export async function sweep(deps: SweeperDependencies, now: number): Promise<number> {
+  let mended = 0;
+  for (const queue of deps.queueNames) {
+    let offset = 0;
+    for (;;) {
+      const ids = await deps.store.listOpen(queue, now - graceMs, offset, pageSize);
+      const outcomes = await Promise.all(ids.map((id) => mend(deps, queue, id, now)));
+      mended += outcomes.filter((outcome) => outcome !== 'well').length;
+      // Those that ended left the list, so the next page begins earlier by their number.
+      offset += ids.length - outcomes.filter((outcome) => outcome === 'ended').length;
+      if (ids.length < pageSize) break;
+    }
+  }
+  return mended;
+}
+
+type Outcome = 'well' | 'added' | 'ended';
+
+async function mend(deps: SweeperDependencies, queue: string, id: string, now: number): Promise<Outcome> {
+  const task = await deps.store.read(id);
+  if (task === null) {
+    await deps.store.forgetOpen(queue, id);
+    return 'ended';
+  }
+  if (task.state === 'pending') return mendPending(deps, task, now);
+  if (task.state !== 'active') return 'well'; // ended since the list was read
+  const ticket = { id, fence: task.fence - 1, isTakeOver: true };
+  if (await hasEntry(deps, task, ticket)) return 'well';
+  deps.log.warn({ task: id, fence: task.fence }, 'active task without a queue entry: added again');
+  await deps.queues.add(queue, ticket).done;
+  return 'added';
+}
+
+async function mendPending(deps: SweeperDependencies, task: Task, now: number): Promise<Outcome> {
+  const isUntouched = task.journal === null;
+  if (isUntouched && (task.isCancelRequested || now >= task.deadlineAt)) {
+    const error = task.isCancelRequested
+      ? new BrokerError('TaskCanceled', 'The task was canceled.')
+      : new BrokerError('DeadlineExceeded', 'The deadline passed before the task could run.');
+    const settled = await deps.store.settle(task.id, task.fence, {
+      state: task.isCancelRequested ? 'canceled' : 'failed',
+      errorJson: JSON.stringify(toStoredError(error)),
+    });
+    if (settled.outcome === 'settled') {
+      await Promise.all(settled.promoted.map((ticket) => deps.queues.add(task.queue, ticket).done));
+    }
+    return 'ended';
+  }
+  const ticket = { id: task.id, fence: task.fence };
+  if (!(await deps.store.isAdmitted(task)) || (await hasEntry(deps, task, ticket))) return 'well';
+  deps.log.warn({ task: task.id, fence: task.fence }, 'pending task without a queue entry: added again');
+  await deps.queues.add(task.queue, ticket).done;
+  return 'added';
+}
+
+/**
+ * The entry that carries a ticket has its name, or, where it shares one with others, the name kept in the record. For a
+ * promoted task that shares one the name is not kept: it gets an entry of its own as well, and the later claim of the
+ * two is refused.
+ */
+async function hasEntry(deps: SweeperDependencies, task: Task, ticket: TaskTicket): Promise<boolean> {
+  if (await deps.queues.has(task.queue, `${ticket.id}.${ticket.fence}`)) return true;
+  return task.entryId !== null && deps.queues.has(task.queue, task.entryId);
+}
+
+export interface Sweeper {
+  stop(): Promise<void>;
+}
+
+/** Sweeps every few seconds while this process holds the lease. */
+export function startSweeper(deps: SweeperDependencies): Sweeper {
+  const stopped = new AbortController();
+  const key = `${deps.keyPrefix}:sweeper`;
+  const loop = async (): Promise<void> => {
+    while (!stopped.signal.aborted) {
+      try {
+        if (await holdLease(deps.redis, key, deps.worker)) await sweep(deps, Date.now());
+      } catch (error) {
+        deps.log.error({ err: error }, 'sweep failed');
+      }
+      await sleep(intervalMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+    }
+  };
+  const running = loop();
+  return {
+    async stop() {
+      stopped.abort();
+      await running;
+    },
+  };
+}
+
+async function holdLease(redis: Redis, key: string, worker: string): Promise<boolean> {
+  const taken = await redis.set(key, worker, 'PX', leaseMs, 'NX');
+  if (taken === 'OK') return true;
+  if ((await redis.get(key)) !== worker) return false;
+  await redis.pexpire(key, leaseMs);
+  return true;
+}

@@ -1,0 +1,255 @@
+/**
+ * One ticket's way: claim the task, run the handler, store the outcome. Whatever happens, a task that was claimed
+ * here either ends, goes back to `pending`, or is left to the worker that took it over.
+ */
+import type { Logger } from 'pino';
+import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import { findOperation } from '../../shared/operations/registry.ts';
+import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
+import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+import type { TaskState } from '../../shared/tasks/states.ts';
+import type { Task } from '../../shared/tasks/task.ts';
+import type { Journal } from '../operations/operation-context.ts';
+import type { Cancellations } from './cancellations.ts';
+import { createGrip, type Grip } from './grip.ts';
+import { nextAttemptDelayMs } from './retry-policy.ts';
+
+/** What one attempt is given to build its handler's context from. */
+export interface Attempt {
+  task: Task;
+  /** Parsed again by the operation's schema: API and worker may be of different versions. */
+  input: unknown;
+  signal: AbortSignal;
+  journal: Journal;
+  log: Logger;
+}
+
+export interface TaskRunnerDependencies {
+  store: TaskStore;
+  queues: QueueAdder;
+  cancellations: Cancellations;
+  /** Runs the operation's handler and returns its result, not yet checked. */
+  perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
+  worker: string;
+  attemptsMax: number;
+  resultBytesMax: number;
+  log: Logger;
+}
+
+export interface TaskRunner {
+  /** Never throws for what a task did; throws only when the store itself refuses to work. */
+  run(ticket: TaskTicket, entryId: string): Promise<void>;
+}
+
+/** A read that runs longer than this is claimed, so that its task shows as active and others keep off. */
+const unclaimedReadMs = 50;
+
+export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
+  return {
+    async run(ticket, entryId) {
+      const record = await deps.store.read(ticket.id);
+      if (record === null) {
+        deps.log.debug({ task: ticket.id }, 'ticket of a task that is gone');
+        return;
+      }
+      const operation = findOperation(record.operation);
+      const grip = createGrip(deps.store, ticket, entryId, deps.worker);
+      const mayBeginUnclaimed =
+        operation?.mutates === false && record.state === 'pending' && record.fence === ticket.fence;
+      if (mayBeginUnclaimed) {
+        // What the claim will make of it.
+        await begin(deps, grip, { ...record, attempt: record.attempt + 1 }, 'pending');
+        return;
+      }
+      const claim = await grip.claim();
+      if (claim.outcome === 'claimed') await begin(deps, grip, claim.task, claim.from);
+      else deps.log.debug({ task: ticket.id, fence: ticket.fence, outcome: claim.outcome }, 'ticket is of no use');
+    },
+  };
+}
+
+async function begin(deps: TaskRunnerDependencies, grip: Grip, task: Task, from: TaskState): Promise<void> {
+  const log = deps.log.child({ task: task.id, operation: task.operation, requestId: task.requestId });
+  const operation = findOperation(task.operation);
+  const obstacle = findObstacle(task, from, operation, deps.attemptsMax);
+  if (operation === undefined || obstacle !== null) {
+    const error = obstacle ?? new BrokerError('NotSupported', `This worker does not know ${task.operation}.`);
+    await finish(deps, grip, task, endOf(error), log);
+    return;
+  }
+  await attempt(deps, operation, grip, task, log);
+}
+
+/** Why a claimed task is not run, or null. A journal means that something may have been done: then the handler looks. */
+function findObstacle(
+  task: Task,
+  from: TaskState,
+  operation: Operation | undefined,
+  attemptsMax: number,
+): BrokerError | null {
+  const isTakeOver = from === 'active';
+  if (isTakeOver && operation?.recover === 'unknown') {
+    return new BrokerError('OutcomeUnknown', 'The worker was lost while it ran the task; its effect is not known.');
+  }
+  if (operation?.recover === 'verify' && (task.journal !== null || isTakeOver)) return null;
+  if (task.isCancelRequested) return new BrokerError('TaskCanceled', 'The task was canceled.');
+  if (Date.now() >= task.deadlineAt) {
+    return new BrokerError('DeadlineExceeded', 'The deadline passed before the task could run.');
+  }
+  if (task.attempt > attemptsMax) {
+    return new BrokerError('WorkerLost', `The task was given up after ${attemptsMax} attempts.`);
+  }
+  return null;
+}
+
+async function attempt(
+  deps: TaskRunnerDependencies,
+  operation: Operation,
+  grip: Grip,
+  task: Task,
+  log: Logger,
+): Promise<void> {
+  const controller = new AbortController();
+  const timer = setTimeout(
+    () => controller.abort(timeoutReason(task, operation)),
+    Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
+  );
+  const unwatch = deps.cancellations.watch(task.id, controller);
+  const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
+  try {
+    const input = parseStored(operation, task.input);
+    const journal = createJournal(deps.store, task);
+    const raw = await deps.perform(operation, { task, input, signal: controller.signal, journal, log });
+    const end: TaskEnd = { state: 'completed', resultJson: serializeResult(operation, raw, deps.resultBytesMax) };
+    clearTimeout(claimTimer);
+    await finish(deps, grip, task, end, log);
+  } catch (thrown) {
+    clearTimeout(claimTimer);
+    await fail(deps, operation, grip, task, causeOf(thrown, controller.signal), log);
+  } finally {
+    clearTimeout(timer);
+    unwatch();
+  }
+}
+
+/** A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. */
+function untilDeadlineMs(task: Task, operation: Operation): number {
+  return operation.recover === 'verify' && task.journal !== null ? operation.timeoutMs : task.deadlineAt - Date.now();
+}
+
+function timeoutReason(task: Task, operation: Operation): BrokerError {
+  if (Date.now() >= task.deadlineAt) return new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
+  return new BrokerError('CommandTimeout', `The operation took longer than ${operation.timeoutMs / 1_000} s.`);
+}
+
+/** What ended an attempt: an abort of ours outranks the error it provoked, except where that one says more. */
+function causeOf(thrown: unknown, signal: AbortSignal): BrokerError {
+  const error = toBrokerError(thrown);
+  const says = ['SubmissionInDoubt', 'OutcomeUnknown', 'WorkerLost'].includes(error.code);
+  return signal.aborted && signal.reason instanceof BrokerError && !says ? signal.reason : error;
+}
+
+function parseStored(operation: Operation, input: unknown): unknown {
+  const parsed = operation.input.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new BrokerError('InvalidRequest', 'The stored input does not fit this version of the operation.', {
+    cause: parsed.error,
+  });
+}
+
+function serializeResult(operation: Operation, raw: unknown, bytesMax: number): string {
+  const parsed = operation.result.safeParse(raw);
+  if (!parsed.success) throw new BrokerError('Internal', 'An internal error occurred.', { cause: parsed.error });
+  const text = JSON.stringify(parsed.data);
+  if (Buffer.byteLength(text) > bytesMax) {
+    throw new BrokerError('OutputTooLarge', `The result is larger than ${bytesMax} bytes, the bound of this service.`);
+  }
+  return text;
+}
+
+function createJournal(store: TaskStore, task: Task): Journal {
+  return {
+    entry: task.journal,
+    async write(entry) {
+      const isMine = await store.writeJournal(task.id, task.fence, entry);
+      if (!isMine) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+    },
+  };
+}
+
+async function fail(
+  deps: TaskRunnerDependencies,
+  operation: Operation,
+  grip: Grip,
+  task: Task,
+  error: BrokerError,
+  log: Logger,
+): Promise<void> {
+  if (error.code === 'Internal') log.error({ err: error.cause ?? error, detail: error.detail }, 'attempt failed');
+  else log.info({ code: error.code, message: error.message, detail: error.detail }, 'attempt failed');
+  if (error.code === 'ShuttingDown') {
+    await release(deps, grip, { isHandBack: true, delayMs: 0 }, log);
+    return;
+  }
+  const delayMs = nextAttemptDelayMs(
+    {
+      error,
+      attempt: task.attempt,
+      attemptsMax: deps.attemptsMax,
+      recover: operation.recover,
+      now: Date.now(),
+      deadlineAt: task.deadlineAt,
+    },
+    Math.random,
+  );
+  if (delayMs !== null) await release(deps, grip, { isHandBack: false, delayMs }, log);
+  else if (error.code === 'SubmissionInDoubt') {
+    const unknown = new BrokerError(
+      'OutcomeUnknown',
+      `It could not be settled whether the job was accepted: ${error.message}`,
+    );
+    await finish(deps, grip, task, endOf(unknown), log);
+  } else await finish(deps, grip, task, endOf(error), log);
+}
+
+function endOf(error: BrokerError): TaskEnd {
+  return {
+    state: error.code === 'TaskCanceled' ? 'canceled' : 'failed',
+    errorJson: JSON.stringify(toStoredError(error)),
+  };
+}
+
+async function finish(deps: TaskRunnerDependencies, grip: Grip, task: Task, end: TaskEnd, log: Logger): Promise<void> {
+  const settled = await grip.settle(end);
+  await promote(deps, task, settled, log);
+}
+
+async function release(
+  deps: TaskRunnerDependencies,
+  grip: Grip,
+  { isHandBack, delayMs }: { isHandBack: boolean; delayMs: number },
+  log: Logger,
+): Promise<void> {
+  const claim = await grip.claim();
+  if (claim.outcome !== 'claimed') {
+    log.warn({ outcome: claim.outcome }, 'the task had moved on');
+    return;
+  }
+  const { id, fence, attempt: number, queue } = claim.task;
+  const released = await deps.store.release(id, fence, { isHandBack, attempt: number });
+  if (released.outcome !== 'settled') {
+    log.warn({ outcome: released.outcome }, 'the task had moved on');
+    return;
+  }
+  await deps.queues.add(queue, { id, fence }, delayMs).done;
+}
+
+/** Adds the entries of the tasks that the end of this one let through. A lost add is made up for by the sweeper. */
+async function promote(deps: TaskRunnerDependencies, task: Task, settled: Settlement, log: Logger): Promise<void> {
+  if (settled.outcome !== 'settled') {
+    log.warn({ outcome: settled.outcome }, 'the outcome came too late and was dropped');
+    return;
+  }
+  await Promise.all(settled.promoted.map((ticket) => deps.queues.add(task.queue, ticket).done));
+}

@@ -1,0 +1,24 @@
+/** Which adapter a system's configuration names. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { createProcessScheduler } from './process/process-scheduler.ts';
+import type { SchedulerAdapter, SchedulerSettings } from './scheduler.ts';
+import { createSlurmCli } from './slurm-cli/slurm-cli.ts';
+
+/** The adapter of a system. One whose scheduler has no adapter in this version answers NotSupported to everything. */
+export function createScheduler({ scheduler }: SchedulerSettings): SchedulerAdapter {
+  switch (scheduler.type) {
+    case 'slurm':
+      return createSlurmCli(scheduler);
+    case 'process':
+      return createProcessScheduler(scheduler);
+    default:
+      return unsupported(scheduler.type);
+  }
+}
+
+function unsupported(type: string): SchedulerAdapter {
+  const refuse = async (): Promise<never> => {
+    throw new BrokerError('NotSupported', `The scheduler type ${type} is not supported by this version.`);
+  };
+  return { submit: refuse, findByKey: refuse, get: refuse, cancel: refuse, ping: refuse };
+}

@@ -1,0 +1,122 @@
+/**
+ * No batch system: a supervised process group on the host itself, for workstations, small labs and the demo. Jobs start
+ * at once and have no limits; account, partition, reservation and constraints choose nothing. Needs Linux with a
+ * POSIX sh, `setsid` and /proc, and a host whose user processes outlive their login (no `KillUserProcesses`).
+ */
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
+import type { RunOptions, RunResult } from '../../ssh/remote-shell.ts';
+import { checkBatchScript } from '../batch-script.ts';
+import type { SchedulerAdapter, SchedulerHost, SubmitRequest } from '../scheduler.ts';
+import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { type JobMeta, noPartition, parseProcessJob } from './process-job.ts';
+import { cancelProgram, findProgram, getProgram, pingProgram, submitProgram, supervisorProgram } from './programs.ts';
+
+/** Ended jobs that are kept for each user; up to 100 more between two sweeps. */
+const jobsKept = 1000;
+
+const outputBytesMax = 64 * 1024;
+
+/** Exit codes of the submit program after which nothing runs. */
+const refused = 65;
+const cannot: ReadonlySet<number | null> = new Set([69, 74]);
+
+/** `timeoutMs` bounds each command on the host; it has nothing to do with how long a job runs. */
+export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
+  const run = (
+    host: SchedulerHost,
+    program: string,
+    args: readonly string[],
+    options: RunOptions,
+  ): Promise<RunResult> =>
+    // LC_ALL=C is for messages; the job is not to inherit it.
+    host.shell.run(['env', '-u', 'LC_ALL', 'sh', '-c', program, 'goldcrest', ...args], {
+      timeoutMs,
+      outputBytesMax,
+      ...options,
+    });
+
+  const query = async (host: SchedulerHost, program: string, args: readonly string[], signal: AbortSignal) => {
+    const result = await run(host, program, args, { signal });
+    if (result.exitCode !== 0) throw failed(result);
+    return result.stdout.toString();
+  };
+
+  return {
+    async submit(host, { job, key, signal }: SubmitRequest) {
+      const script = job.scriptPath === undefined ? (job.script ?? '') : undefined;
+      if (script !== undefined) checkBatchScript(script);
+      signal.throwIfAborted();
+      const options: RunOptions = script === undefined ? { signal } : { signal, stdin: script };
+      const result = await run(host, submitProgram, submitArguments(job, key, script), options).catch(
+        doubtUnlessUnsent,
+      );
+      return { jobId: readSubmission(result) };
+    },
+    async findByKey(host, { key, signal }) {
+      try {
+        const output = await query(host, findProgram, [key], signal);
+        return { jobIds: output.split('\n').filter((line) => line !== ''), isCertain: true };
+      } catch (error) {
+        if (signal.aborted || !(error instanceof BrokerError)) throw error;
+        return { jobIds: [], isCertain: false }; // the failed look is the uncertainty that is asked about
+      }
+    },
+    async get(host, { jobId, signal }): Promise<Job[]> {
+      const output = isJobId(jobId) ? await query(host, getProgram, [jobId], signal) : 'absent\n';
+      const job = parseProcessJob(output, jobId, host.username);
+      if (!job) throw new BrokerError('JobNotFound', 'Job not found.');
+      return [job];
+    },
+    async cancel(host, { jobId, signal }) {
+      const output = isJobId(jobId) ? await query(host, cancelProgram, [jobId], signal) : 'absent\n';
+      if (output === 'absent\n') throw new BrokerError('JobNotFound', 'Job not found');
+    },
+    async ping(host, signal) {
+      await query(host, pingProgram, [], signal);
+    },
+  };
+}
+
+/** In the order that the submit program reads them. */
+function submitArguments(job: JobDescription, key: string, script: string | undefined): string[] {
+  const meta: JobMeta = {
+    name: job.name ?? 'job',
+    workingDirectory: job.workingDirectory,
+    account: job.account,
+    partition: job.partition ?? noPartition,
+  };
+  return [
+    supervisorProgram,
+    key,
+    JSON.stringify(meta),
+    script === undefined ? '-' : String(Buffer.byteLength(script)),
+    job.scriptPath ?? '',
+    job.workingDirectory,
+    job.standardInput ?? '/dev/null',
+    job.standardOutput ?? 'job-%j.out',
+    job.standardError ?? '',
+    String(jobsKept),
+    ...Object.entries(job.env).map(([name, value]) => `${name}=${value}`),
+  ];
+}
+
+function readSubmission(result: RunResult): string {
+  const stderr = result.stderr.toString().trim();
+  if (result.exitCode === refused) throw new BrokerError('InvalidJob', `The job was refused: ${stderr}`);
+  if (cannot.has(result.exitCode)) throw failed(result);
+  const jobId = result.stdout.toString().trim();
+  if (result.exitCode === 0 && isJobId(jobId)) return jobId;
+  throw new BrokerError('SubmissionInDoubt', undefined, { detail: { exitCode: result.exitCode, jobId, stderr } });
+}
+
+function isJobId(text: string): boolean {
+  return /^\d{1,15}$/.test(text);
+}
+
+function failed({ exitCode, stderr }: RunResult): BrokerError {
+  const words = stderr.toString().trim();
+  return new BrokerError('SchedulerFailed', `The host could not be asked about its jobs: ${words}`, {
+    detail: { exitCode, stderr: words },
+  });
+}

@@ -1,0 +1,84 @@
+/** The sbatch command line (sbatch(1)) and what it prints. The script goes in on standard input or by its path. */
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { JobDescription } from '../../../shared/operations/compute/job.ts';
+
+export interface SbatchCommand {
+  argv: string[];
+  /** The inline script; empty where the job has a path. */
+  stdin: string;
+}
+
+/**
+ * Variables that sbatch itself, the loader or our own wrapping would act on before the job sees them. They travel by
+ * `--export-file`, which costs two more processes; all others are set in sbatch's environment, whatever they contain.
+ */
+const actedOnEarly = /^(?:SBATCH_|SLURM_|LD_|GLIBC_|GCONV_PATH$|PATH$|TZ$|POSIXLY_CORRECT$)/;
+
+/**
+ * Standard input is the script, so the environment comes by descriptor 3. `$1` counts the `NAME=value` words that
+ * follow; the rest is the command. Later values win over those of the login environment.
+ */
+const exportFileScript = `n=$1; exec 4<&0
+{ shift; env -0; while [ "$n" -gt 0 ]; do printf '%s\\0' "$1"; shift; n=$((n-1)); done; } |
+{ shift $((n+1)); exec "$@" 3<&0 <&4 4<&-; }`;
+
+/**
+ * A script this small travels in one SSH packet, so it arrives whole or not at all. A connection that breaks within a
+ * longer one would end sbatch's input early, and sbatch would submit the part: its length is checked first.
+ */
+const atomicScriptBytes = 24 * 1024;
+
+/** Exit code of the check; nothing was submitted. */
+export const truncatedScriptExitCode = 74;
+
+/** `$1` is the length in bytes; the rest is the command. */
+const wholeScriptProgram = `f=$(mktemp) || exit ${truncatedScriptExitCode}; trap 'rm -f "$f"' EXIT
+cat >"$f"; [ "$(wc -c <"$f")" -eq "$1" ] || exit ${truncatedScriptExitCode}; shift; "$@" <"$f"`;
+
+/** argv and standard input that submit `job` with `comment`. */
+export function buildSbatch(job: JobDescription, comment: string): SbatchCommand {
+  const variables = Object.entries(job.env);
+  const pairs = variables.map(([name, value]) => `${name}=${value}`);
+  const byFile = variables.some(([name]) => actedOnEarly.test(name));
+  // The shell sets LC_ALL=C for the messages of the commands it runs; the job is not to inherit it.
+  const unset = Object.hasOwn(job.env, 'LC_ALL') && !byFile ? [] : ['-u', 'LC_ALL'];
+  const sbatch = ['sbatch', ...options(job, comment, byFile ? '--export-file=3' : '--export=ALL')];
+  const wrapper = byFile
+    ? ['env', ...unset, 'sh', '-c', exportFileScript, 'sh', String(pairs.length), ...pairs]
+    : ['env', ...unset, ...pairs];
+  const stdin = job.scriptPath === undefined ? (job.script ?? '') : '';
+  const bytes = Buffer.byteLength(stdin);
+  const check = bytes > atomicScriptBytes ? ['sh', '-c', wholeScriptProgram, 'sh', String(bytes)] : [];
+  return { argv: [...check, ...wrapper, ...sbatch], stdin };
+}
+
+function options(job: JobDescription, comment: string, exportOption: string): string[] {
+  const wanted: [string, string | null][] = [
+    ['--job-name', job.name],
+    ['--account', job.account],
+    ['--partition', job.partition],
+    ['--reservation', job.reservation],
+    ['--constraint', job.constraints],
+    ['--chdir', job.workingDirectory],
+    ['--input', job.standardInput],
+    ['--output', job.standardOutput],
+    ['--error', job.standardError],
+    ['--comment', comment],
+  ];
+  return [
+    '--parsable',
+    exportOption,
+    ...wanted.flatMap(([option, value]) => (value === null ? [] : [`${option}=${value}`])),
+    ...(job.scriptPath === undefined ? [] : ['--', job.scriptPath]),
+  ];
+}
+
+/**
+ * The id in the output of `sbatch --parsable`, `id` or `id;cluster`; SubmissionInDoubt for anything else, since a job
+ * may exist. Messages of plug-ins go to standard error.
+ */
+export function parseSbatch(output: string): string {
+  const match = /^(\d{1,10})(?:;[\w.-]+)?\n?$/.exec(output);
+  if (match?.[1]) return match[1];
+  throw new BrokerError('SubmissionInDoubt', 'The scheduler did not answer with a job id.', { detail: { output } });
+}

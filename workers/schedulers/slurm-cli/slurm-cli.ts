@@ -1,0 +1,226 @@
+/** Slurm by its commands on a login node (sbatch, squeue, sacct, scancel, scontrol), as the user. */
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { isErrorCode } from '../../../shared/errors/catalogue.ts';
+import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
+import type { RunResult } from '../../ssh/remote-shell.ts';
+import { checkBatchScript } from '../batch-script.ts';
+import { containsKey, lowestFirst } from '../job-key.ts';
+import type {
+  FindRequest,
+  FoundJobs,
+  JobRequest,
+  SchedulerAdapter,
+  SchedulerHost,
+  SubmitRequest,
+} from '../scheduler.ts';
+import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { newDelimiter } from './delimited.ts';
+import { directiveComment } from './directive-comment.ts';
+import { isActive } from './job-states.ts';
+import { inOrder, mergeJobs } from './merge-jobs.ts';
+import { buildSacctJob, buildSacctKeys, isWithoutAccounting, parseSacctJobs, parseSacctKeys } from './sacct.ts';
+import { buildSbatch, parseSbatch } from './sbatch.ts';
+import { explainSbatchFailure } from './sbatch-refusal.ts';
+import { buildScancel, readScancel } from './scancel.ts';
+import { buildPing, isUp } from './scontrol-ping.ts';
+import { isPartOf, parseJobId, requireJobId, type SlurmJobId } from './slurm-job-id.ts';
+import {
+  buildSqueueJob,
+  buildSqueueKeys,
+  isUnknownToSqueue,
+  parseSqueueJobs,
+  parseSqueueKeys,
+  type QueuedJob,
+} from './squeue.ts';
+
+/** Longest answer of a query: an array of 10,000 elements with their steps is about 6 MB. */
+const outputBytesMax = 32 * 1024 * 1024;
+
+/** How much of a script file is read for its directives, which stand at its beginning. */
+const scriptHeadBytes = 64 * 1024;
+
+/** sacct is asked from this much before the intent on, for clocks that differ. */
+const clockSkewMinutes = 5;
+
+/**
+ * `timeoutMs` bounds each command; with the controller down every one takes some 10 s to fail. Every argument is a
+ * value of its own, never text in a shell line.
+ */
+export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
+  const run: Run = (host, argv, signal) =>
+    host.shell
+      .run(argv, { timeoutMs, outputBytesMax, signal, env: { SLURM_TIME_FORMAT: '%s' } })
+      .catch((error: unknown) => {
+        if (!(error instanceof BrokerError) || error.code !== 'CommandTimeout') throw error;
+        const message = `The scheduler did not answer within ${timeoutMs / 1_000} s.`;
+        throw new BrokerError('SchedulerFailed', message, { cause: error });
+      });
+
+  return {
+    async submit(host, { job, key, signal }) {
+      const comment = await commentOf(host, { job, key, signal });
+      const { argv, stdin } = buildSbatch(job, comment);
+      signal.throwIfAborted();
+      const result = await host.shell.run(argv, { timeoutMs, signal, stdin }).catch(doubtUnlessUnsent);
+      if (result.exitCode !== 0) throw explainSbatchFailure({ ...result, stderr: result.stderr.toString() });
+      return { jobId: parseSbatch(result.stdout.toString()) };
+    },
+    findByKey: (host, request) => findByKey(run, host, request),
+    get: (host, request) => getJob(run, host, request),
+    cancel: (host, request) => cancelJob(run, host, request),
+    async ping(host, signal) {
+      const result = await run(host, buildPing(), signal);
+      if (!isUp(result.stdout.toString())) throw failed('The scheduler does not answer.', result);
+    },
+  };
+}
+
+type Run = (host: SchedulerHost, argv: readonly string[], signal: AbortSignal) => Promise<RunResult>;
+
+/** The user's own comment, if the script asks for one, and the key. */
+async function commentOf(host: SchedulerHost, { job, key, signal }: SubmitRequest): Promise<string> {
+  const script = await scriptText(host, job, signal);
+  checkBatchScript(script);
+  const comment = directiveComment(script);
+  return comment === undefined || comment === '' ? key : `${comment} ${key}`;
+}
+
+/** The inline script, or the head of the file. InvalidJob where sbatch could not read the file either. */
+async function scriptText(host: SchedulerHost, job: JobDescription, signal: AbortSignal): Promise<string> {
+  if (job.scriptPath === undefined) return job.script ?? '';
+  try {
+    return (await host.files.readRange(job.scriptPath, 0, scriptHeadBytes, { signal })).toString();
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    if (!['FileNotFound', 'PermissionDenied', 'InvalidRequest'].includes(error.code)) throw error;
+    const message = `Unexpected Slurm command response. exit_status:1 std_err:sbatch: error: Unable to open file ${job.scriptPath}`;
+    throw new BrokerError('InvalidJob', message, { cause: error });
+  }
+}
+
+async function findByKey(run: Run, host: SchedulerHost, request: FindRequest): Promise<FoundJobs> {
+  const { key, signal } = request;
+  const delimiter = newDelimiter();
+  const windowMinutes = Math.max(0, Date.now() - request.submittedAfter) / 60_000 + clockSkewMinutes;
+  const sources = [
+    { argv: buildSqueueKeys(host.username, delimiter), parse: parseSqueueKeys },
+    { argv: buildSacctKeys(host.username, windowMinutes, delimiter), parse: parseSacctKeys },
+  ];
+  // The queue first: a job that leaves it while we look is in the accounting by then.
+  const found = new Set<string>();
+  let isCertain = true;
+  for (const { argv, parse } of sources) {
+    const rows = await lookUp(run, host, argv, signal).then((output) => output && parse(output.text, delimiter));
+    if (rows === undefined) isCertain = false;
+    for (const row of rows ?? []) {
+      const id = parseJobId(row.jobId);
+      if (id && containsKey(row.text, key)) found.add(id.base);
+    }
+  }
+  return { jobIds: lowestFirst(found), isCertain };
+}
+
+/** Undefined for a look that did not answer well. Without accounting the queue alone is the answer. */
+async function lookUp(
+  run: Run,
+  host: SchedulerHost,
+  argv: readonly string[],
+  signal: AbortSignal,
+): Promise<{ text: string } | undefined> {
+  try {
+    const { exitCode, stdout, stderr } = await run(host, argv, signal);
+    if (exitCode === 0) return { text: stdout.toString() };
+    return isWithoutAccounting(stderr.toString()) ? { text: '' } : undefined;
+  } catch (error) {
+    // A command that failed is the uncertainty that the caller asks about.
+    if (signal.aborted || !(error instanceof BrokerError) || !isErrorCode(error.code)) throw error;
+    return undefined;
+  }
+}
+
+async function getJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> {
+  const wanted = requireJobId(jobId);
+  const queued = await queuedJobs(run, host, wanted, signal);
+  if (queued.length > 0 && queued.every(({ job }) => isActive(job.status.state)) && isWhole(queued, wanted)) {
+    return inOrder(queued.map(({ job }) => job));
+  }
+  const accounted = await accountedJobs(run, host, wanted, signal).catch((error: unknown) => {
+    if (queued.length === 0 || signal.aborted) throw error;
+    return []; // The queue's answer stands without the figures of the accounting.
+  });
+  const jobs = mergeJobs(queued, accounted);
+  if (jobs.length === 0) throw new BrokerError('JobNotFound', 'Job not found.');
+  return jobs;
+}
+
+/** Elements of an array that ended long ago have left the queue while others still run. */
+function isWhole(queued: readonly QueuedJob[], wanted: SlurmJobId): boolean {
+  return wanted.indices !== null || queued.every(({ job }) => parseJobId(job.jobId)?.indices === null);
+}
+
+async function queuedJobs(
+  run: Run,
+  host: SchedulerHost,
+  wanted: SlurmJobId,
+  signal: AbortSignal,
+): Promise<QueuedJob[]> {
+  const delimiter = newDelimiter();
+  const result = await run(host, buildSqueueJob(wanted.base, delimiter), signal);
+  if (result.exitCode !== 0) {
+    if (isUnknownToSqueue(result.stderr.toString())) return [];
+    throw failed('The queue of the scheduler could not be read.', result);
+  }
+  return parseSqueueJobs(result.stdout.toString(), delimiter).filter(isWanted(wanted));
+}
+
+async function accountedJobs(
+  run: Run,
+  host: SchedulerHost,
+  wanted: SlurmJobId,
+  signal: AbortSignal,
+): Promise<QueuedJob[]> {
+  const delimiter = newDelimiter();
+  const result = await run(host, buildSacctJob(wanted.base, delimiter), signal);
+  if (result.exitCode !== 0) {
+    if (isWithoutAccounting(result.stderr.toString())) return [];
+    throw failed('The accounting of the scheduler could not be read.', result);
+  }
+  return parseSacctJobs(result.stdout.toString(), delimiter).filter(isWanted(wanted));
+}
+
+function isWanted(wanted: SlurmJobId): (row: QueuedJob) => boolean {
+  return ({ job }) => {
+    const id = parseJobId(job.jobId);
+    return id !== undefined && isPartOf(id, wanted);
+  };
+}
+
+async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<void> {
+  const wanted = requireJobId(jobId);
+  const result = await run(host, buildScancel(jobId), signal);
+  const stderr = result.stderr.toString();
+  switch (readScancel(result.exitCode, stderr)) {
+    case 'canceled':
+    case 'ended':
+      return;
+    case 'denied':
+      throw new BrokerError('PermissionDenied', `${reason(stderr)}: permission denied`, { detail: { stderr } });
+    case 'unknown':
+      // A job that left the controller's memory has ended; one that nobody knows has not been.
+      if ((await accountedJobs(run, host, wanted, signal)).length > 0) return;
+      throw new BrokerError('JobNotFound', 'Job not found');
+    case 'failed':
+      throw failed('The scheduler did not cancel the job.', result);
+  }
+}
+
+function reason(stderr: string): string {
+  return /error: (.*)/.exec(stderr)?.[1] ?? 'scancel';
+}
+
+/** The first part is upstream's, which clients match on. */
+function failed(sentence: string, { exitCode, stderr }: RunResult): BrokerError {
+  const words = stderr.toString().trim();
+  const message = `${sentence} Unexpected Slurm command response. exit_status:${exitCode ?? 'none'} std_err:${words}`;
+  return new BrokerError('SchedulerFailed', message, { detail: { exitCode, stderr: words } });
+}
