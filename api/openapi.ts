@@ -30,6 +30,12 @@ const commonErrors: readonly ErrorCode[] = [
   'StoreUnavailable',
 ];
 
+/** Errors of any operation that runs on a system. */
+const systemErrors: readonly ErrorCode[] = ['SystemNotFound', 'CommandTimeout', 'OutputTooLarge', 'NotSupported'];
+
+/** Errors of any operation with a body. */
+const bodyErrors: readonly ErrorCode[] = ['BodyTooLarge', 'UnsupportedMediaType'];
+
 /** FastAPI's rule: function name, path and method, every other character an underscore. */
 function operationId(operation: Operation): string {
   const { method, path } = operation.firecrest;
@@ -139,7 +145,12 @@ const acceptedTask = { description: 'The task was accepted; Location names it', 
 function pathItem(operation: Operation): Json {
   const { method, status } = operation.firecrest;
   const hasBody = method === 'POST' || method === 'PUT';
-  const systemErrors: ErrorCode[] = operation.scope === 'system' ? ['SystemNotFound'] : [];
+  const errors = [
+    ...commonErrors,
+    ...(operation.scope === 'system' ? systemErrors : []),
+    ...(hasBody ? bodyErrors : []),
+    ...operation.errors,
+  ];
   const success =
     status === 204
       ? { description: operation.summary }
@@ -153,7 +164,7 @@ function pathItem(operation: Operation): Json {
     responses: {
       [status]: success,
       202: acceptedTask,
-      ...errorResponses([...commonErrors, ...systemErrors, ...operation.errors]),
+      ...errorResponses([...new Set(errors)]),
     },
   };
 }
@@ -171,7 +182,7 @@ function taskPaths(): Json {
         requestBody: { required: true, ...jsonContent(requestSchema(taskSubmission)) },
         responses: {
           202: acceptedTask,
-          ...errorResponses([...commonErrors, 'SystemNotFound', 'UnsupportedMediaType']),
+          ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors]),
         },
       },
     },

@@ -50,12 +50,14 @@ export function problemsOf(
       location,
       name,
       pointer: location === 'body' ? issue.path.map((key) => `/${pointerStep(key)}`).join('') : name,
-      message: isMissing && issue.code !== 'custom' ? 'is required' : plainMessage(issue.message),
+      message: isMissing && issue.code !== 'custom' ? 'is required' : plainMessage(issue),
     };
   });
 }
 
 /** Zod's own sentences begin with a capital; ours are written to follow a field's name. */
-function plainMessage(message: string): string {
+function plainMessage(issue: z.core.$ZodIssue): string {
+  // What is wrong with a key of a record is told inside the issue about the key.
+  const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
   return message.replace(/^Invalid input: expected (.*), received (.*)$/, 'must be $1, not $2');
 }

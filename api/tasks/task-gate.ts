@@ -80,7 +80,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);
-    const isLikelyAdmitted = (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
+    // Only who waits is counted here; of the others there may be any number.
+    const isLikelyAdmitted =
+      request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
     // worker that takes it.
     const placement = isLikelyAdmitted ? queues.add(queue, { id, fence: 0 }) : null;

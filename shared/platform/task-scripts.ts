@@ -69,7 +69,7 @@ if entryFence ~= '' then
   local known, mine = tonumber(task[2]), tonumber(entryFence)
   local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
   if not isMine then return {'superseded', state} end
-  if redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return {'waiting', state} end
+  if to == 'active' and redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return {'waiting', state} end
 end
 local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
 if entryFence ~= '' and to ~= 'active' then

@@ -245,7 +245,7 @@ describe('a lab whose owner was killed', () => {
     const owner = spawn(process.execPath, ['--import', 'tsx', 'lab/main.ts', '--parts', 'redis,sshd,oidc'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const folder = await factPrinted(owner.stdout, /^folder +(\S+)$[^]*stops it/m);
+    const folder = await factPrinted(owner.stdout, /^folder +(\S+)$[\s\S]*stops it/m);
     const killed = once(owner, 'exit');
     owner.kill('SIGKILL');
     await killed;

@@ -52,11 +52,11 @@ export const systemView = z.object({
     proxyPort: z.int().nullable(),
     maxClients: z.int(),
     timeout: z.object({
-      connection: z.number(),
-      login: z.number(),
-      commandExecution: z.number(),
-      idleTimeout: z.number(),
-      keepAlive: z.number(),
+      connection: z.int(),
+      login: z.int(),
+      commandExecution: z.int(),
+      idleTimeout: z.int(),
+      keepAlive: z.int(),
     }),
   }),
   scheduler: z.object({
@@ -65,14 +65,14 @@ export const systemView = z.object({
     version: z.string(),
     apiUrl: z.string().nullable(),
     apiVersion: z.string().nullable(),
-    timeout: z.number(),
+    timeout: z.int(),
   }),
   servicesHealth: z.array(serviceHealth).nullable(),
   probing: z.object({
     services: z
-      .partialRecord(z.enum(['ssh', 'filesystem', 'scheduler', 's3']), z.object({ timeout: z.number().nullable() }))
+      .partialRecord(z.enum(['ssh', 'filesystem', 'scheduler', 's3']), z.object({ timeout: z.int().nullable() }))
       .nullable(),
-    intervalCheck: z.number(),
+    intervalCheck: z.int(),
   }),
   lastHealthCheck: z.string().nullable(),
   fileSystems: z.array(

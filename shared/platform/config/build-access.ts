@@ -51,7 +51,7 @@ function inherited(section: IssuerSection, index: number, settings: FileSettings
     requiredScopes: section.required_scopes,
     clockSkewSeconds: section.clock_skew / 1_000,
     minimumLifeSeconds:
-      section.minimum_life === undefined ? (upstream?.min_token_ttl ?? 30) : section.minimum_life / 1_000,
+      section.minimum_life === undefined ? (upstream?.min_token_ttl ?? 5) : section.minimum_life / 1_000,
     tokenUrl: section.token_url ?? first?.token_url ?? null,
     tokenEndpointAuthMethod:
       section.token_endpoint_auth_method ?? first?.token_endpoint_auth_method ?? 'client_secret_basic',

@@ -235,7 +235,9 @@ export const authSchema = section(
           .describe('Key sets (JWKS) of the first issuer.'),
         username_claim: text().default('preferred_username').describe('Claim that holds the cluster username.'),
         jwk_algorithm: z.enum(signatureAlgorithms).nullish().describe('The one signature algorithm to accept.'),
-        min_token_ttl: integer(0, daySeconds).default(30).describe('Seconds a token must still be valid.'),
+        min_token_ttl: integer(0, daySeconds)
+          .default(5)
+          .describe('Seconds a token must still be valid; clients renew theirs 10 s before the end.'),
       },
       open,
     ).describe('OpenID Connect.'),

@@ -1,5 +1,4 @@
 /** Lists a directory over SFTP, with the meaning of `ls -l` and of its options -A, -R, -L and -n (coreutils). */
-import { posix } from 'node:path';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { FileEntry } from '../../../shared/operations/filesystem/file-entry.ts';
 import type { ls } from '../../../shared/operations/filesystem/ls.ts';
@@ -34,52 +33,77 @@ export async function handleLs(input: Input, context: Context): Promise<ResultOf
   return { entries: await describe(found, input, context) };
 }
 
+/** A name found in a directory, with its bytes. */
+interface Inside extends Found {
+  nameBytes: Buffer;
+}
+
+/** A directory still to be listed, and the real paths of those above it. */
+interface Branch {
+  /** As the answer names it. */
+  relative: string;
+  /** As the cluster knows it: names are bytes there, and may be no text. */
+  directory: Buffer;
+  above: readonly string[];
+}
+
 /** The directory's entries; with `recursive` those below it as well, named relative to it. */
 async function listTree(input: Input, context: Context): Promise<Found[]> {
   const all: Found[] = [];
-  const seen = new Set<string>();
-  let level = [''];
+  let level: Branch[] = [{ relative: '', directory: Buffer.from(input.path), above: [] }];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > depthMax)
       throw new BrokerError('OutputTooLarge', `The listing is deeper than ${depthMax} directories.`);
-    const next: string[] = [];
-    await inParallel(level, async (relative) => {
-      const directory = posix.join(input.path, relative);
-      if (input.dereference && input.recursive && (await wasListed(directory, context, seen))) return;
-      const entries = await listOne(directory, input, context);
-      for (const entry of entries) {
+    const next: Branch[] = [];
+    await inParallel(level, async ({ relative, directory, above }) => {
+      const path = await pathDown(directory, above, input, context);
+      if (path === null) return;
+      for (const entry of await listOne(directory, input, context)) {
         const name = relative === '' ? entry.name : `${relative}/${entry.name}`;
-        all.push({ ...entry, name });
-        if (input.recursive && isDirectory(entry.attributes.mode)) next.push(name);
+        all.push({ name, attributes: entry.attributes, linkTarget: entry.linkTarget });
+        if (input.recursive && isDirectory(entry.attributes.mode)) {
+          next.push({ relative: name, directory: under(directory, entry.nameBytes), above: path });
+        }
       }
-      if (all.length > entriesMax)
+      if (all.length > entriesMax) {
         throw new BrokerError('OutputTooLarge', `The listing has more than ${entriesMax} entries.`);
+      }
     });
     level = next;
   }
   return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** Whether a directory was reached before under another name; only followed links can lead to one twice. */
-async function wasListed(directory: string, { files, signal }: Context, seen: Set<string>): Promise<boolean> {
+/** The real paths from the top down to the directory; null where it is one of those above it: links lead in a circle. */
+async function pathDown(
+  directory: Buffer,
+  above: readonly string[],
+  input: Input,
+  { files, signal }: Context,
+): Promise<readonly string[] | null> {
+  if (!input.dereference || !input.recursive) return above;
   const real = (await files.realpath(directory, { signal })).toString('latin1');
-  if (seen.has(real)) return true;
-  seen.add(real);
-  return false;
+  return above.includes(real) ? null : [...above, real];
 }
 
-async function listOne(directory: string, input: Input, { files, signal }: Context): Promise<Found[]> {
+async function listOne(directory: Buffer, input: Input, { files, signal }: Context): Promise<Inside[]> {
   const entries = await files.readdir(directory, { signal, entriesMax });
   const shown = entries.filter((entry) => input.showHidden || !entry.name.startsWith('.'));
   return mapInParallel(shown, async ({ name, nameBytes, attributes }) => {
-    if (!isSymbolicLink(attributes.mode)) return { name, attributes, linkTarget: null };
-    const path = Buffer.concat([Buffer.from(directory.endsWith('/') ? directory : `${directory}/`), nameBytes]);
+    if (!isSymbolicLink(attributes.mode)) return { name, nameBytes, attributes, linkTarget: null };
+    const path = under(directory, nameBytes);
     if (input.dereference) {
       const target = await statUnlessBroken(files, path, signal);
-      if (target !== null) return { name, attributes: target, linkTarget: null };
+      if (target !== null) return { name, nameBytes, attributes: target, linkTarget: null };
     }
-    return { name, attributes, linkTarget: (await files.readlink(path, { signal })).toString() };
+    return { name, nameBytes, attributes, linkTarget: (await files.readlink(path, { signal })).toString() };
   });
+}
+
+const slash = Buffer.from('/');
+
+function under(directory: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([directory, slash, name]);
 }
 
 /** What a link points at, or null where it points at nothing that can be seen; the link itself is shown then. */
