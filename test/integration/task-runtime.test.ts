@@ -24,6 +24,12 @@ describe('from accept to outcome', () => {
   });
   afterEach(() => tasks.close());
 
+  /** The queue as it would be after somebody emptied it. */
+  const loseEntry = async (id: string): Promise<void> => {
+    while (!(await tasks.queues.has(queue, `${id}.0`))) await sleep(1);
+    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
+  };
+
   it('brings every one of many requests of two users its own answer', async () => {
     const runner = tasks.runner(async (_operation, { input }) => ({
       ...statResult,
@@ -190,8 +196,7 @@ describe('from accept to outcome', () => {
 
   it('gives a task whose queue entry was lost another one', async () => {
     const { id } = await tasks.gate.accept({ ...request, isHeld: false });
-    const entries = await tasks.redis.keys(`${tasks.keyPrefix}:q:*`);
-    await tasks.redis.del(...entries);
+    await loseEntry(id);
     expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
     await tasks.consume(tasks.runner(async () => statResult));
     expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed' });
@@ -200,7 +205,7 @@ describe('from accept to outcome', () => {
   it('takes over an active task whose worker and queue entry are gone', async () => {
     const { id } = await tasks.gate.accept({ ...request, isHeld: false });
     await tasks.store.claim({ id, fence: 0 }, by('gone', 'dead'));
-    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
+    await loseEntry(id);
     expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
     await tasks.consume(tasks.runner(async () => statResult));
     expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed', attempt: 2 });
@@ -209,7 +214,7 @@ describe('from accept to outcome', () => {
   it('gives up a task that its workers do not survive', async () => {
     const { id } = await tasks.gate.accept({ ...request, isHeld: false });
     for (const fence of [0, 0, 1]) await tasks.store.claim({ id, fence, isTakeOver: true }, by('e', 'dead'));
-    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
+    await loseEntry(id);
     await tasks.sweep(Date.now() + 60_000);
     await tasks.consume(tasks.runner(async () => statResult));
     expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({

@@ -1,0 +1,162 @@
+/**
+ * The broker itself over a lab: one API process and some workers, as an operator would run them, with a configuration
+ * that names the lab's parts. The demo, the system tests and the benchmarks stand on it.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { type Daemon, startDaemon } from './daemon.ts';
+import { portAt, startOnFreePorts } from './free-ports.ts';
+import type { OidcFacts } from './oidc/token-client.ts';
+import type { RedisFacts } from './parts/redis.ts';
+import type { SlurmFacts } from './parts/slurm.ts';
+import type { SshdFacts } from './parts/sshd.ts';
+import type { LabUser } from './users.ts';
+
+/** What a broker needs to know of a lab: the lab itself, or its facts in another process. */
+export interface BrokerGround {
+  /** For its configuration and its logs. */
+  readonly folder: string;
+  readonly users: readonly LabUser[];
+  readonly redis: RedisFacts;
+  readonly sshd: SshdFacts;
+  readonly oidc: OidcFacts;
+  /** Only looked at where Slurm is the scheduler. */
+  readonly slurm?: Pick<SlurmFacts, 'version'>;
+}
+
+export interface BrokerOptions {
+  /** 1 when left out. */
+  workers?: number;
+  scheduler?: 'slurm' | 'process';
+  /** Where requests may go; the homes of the users and /tmp when left out. */
+  fileSystems?: readonly { path: string; data_type: string; default_work_dir?: boolean }[];
+  /** Merged over the `goldcrest` section. */
+  goldcrest?: Record<string, unknown>;
+  /** Merged over the cluster's `ssh` section. */
+  ssh?: Record<string, unknown>;
+  /** Name of the system; `lab` when left out. */
+  systemName?: string;
+  /** More processes than one broker of the same lab need names of their own; `broker` when left out. */
+  name?: string;
+  /** Run the compiled files of `npm run build`, as in production, not the sources. */
+  isCompiled?: boolean;
+}
+
+export interface Broker {
+  /** Base address of the API, without a trailing slash. */
+  url: string;
+  systemName: string;
+  configFile: string;
+  /** Of this broker's keys in Redis. */
+  keyPrefix: string;
+  api: Daemon;
+  workers: Daemon[];
+  /** Adds a worker to those that run. */
+  addWorker(): Promise<Daemon>;
+  /** Stops workers and API as an operator would, by SIGTERM. */
+  stop(): Promise<void>;
+}
+
+const repository = fileURLToPath(new URL('..', import.meta.url));
+const workerReadyLine = 'worker is ready';
+
+/** Resolves when the API is ready and every worker reads its queues. */
+export async function startBroker(lab: BrokerGround, options: BrokerOptions = {}): Promise<Broker> {
+  const name = options.name ?? 'broker';
+  const keyPrefix = `gc-${name}-${randomBytes(3).toString('hex')}`;
+  const systemName = options.systemName ?? 'lab';
+  return startOnFreePorts(1, async (ports) => {
+    const port = portAt(ports, 0);
+    const configFile = join(lab.folder, `${name}.yaml`);
+    writeFileSync(configFile, stringify(configuration(lab, options, { port, keyPrefix, systemName })), { mode: 0o600 });
+    const url = `http://127.0.0.1:${port}`;
+    const env = { GOLDCREST_CONFIG: configFile, NODE_ENV: 'production' };
+    const entry = (file: string) =>
+      options.isCompiled === true
+        ? ['--max-semi-space-size=8', join(repository, 'dist', file.replace(/\.ts$/, '.js'))]
+        : ['--import', 'tsx', join(repository, file)];
+    const common = { folder: lab.folder, command: process.execPath, cwd: repository, env, readyTimeoutMs: 30_000 };
+    const startWorker = (number: number): Promise<Daemon> =>
+      startDaemon({
+        ...common,
+        name: `${name}-worker-${number}`,
+        args: entry('workers/main.ts'),
+        isReady: () => hasLine(join(lab.folder, 'logs', `${name}-worker-${number}.log`), workerReadyLine),
+        stopTimeoutMs: 40_000,
+      });
+    const workers: Daemon[] = [];
+    const api = await startDaemon({
+      ...common,
+      name: `${name}-api`,
+      args: entry('api/main.ts'),
+      isReady: async () => (await fetch(`${url}/livez`)).ok,
+      stopTimeoutMs: 20_000,
+    });
+    const addWorker = async (): Promise<Daemon> => {
+      const worker = await startWorker(workers.length + 1);
+      workers.push(worker);
+      return worker;
+    };
+    for (let number = 1; number <= (options.workers ?? 1); number += 1) await addWorker();
+    return {
+      url,
+      systemName,
+      configFile,
+      keyPrefix,
+      api,
+      workers,
+      addWorker,
+      async stop() {
+        await Promise.all([api.stop(), ...workers.map((worker) => worker.stop())]);
+      },
+    };
+  });
+}
+
+function hasLine(file: string, text: string): boolean {
+  return existsSync(file) && readFileSync(file, 'utf8').includes(text);
+}
+
+interface Places {
+  port: number;
+  keyPrefix: string;
+  systemName: string;
+}
+
+/** A FirecREST v2 file with a `goldcrest` section; secrets stand in it, so it is for the lab's folder only. */
+function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPrefix, systemName }: Places): unknown {
+  const { oidc, sshd, redis, users } = lab;
+  const scheduler = options.scheduler ?? 'slurm';
+  const homes = [...new Set(users.map(({ home }) => home))];
+  const fileSystems =
+    options.fileSystems ??
+    [...homes, '/tmp'].map((path, at) => ({ path, data_type: 'users', default_work_dir: at === 0 }));
+  return {
+    auth: { authentication: { token_url: oidc.tokenEndpoint, public_certs: [oidc.jwksUri] } },
+    clusters: [
+      {
+        name: systemName,
+        ssh: { host: sshd.host, port: sshd.port, max_clients: 400, timeout: { command_execution: 20 }, ...options.ssh },
+        scheduler: {
+          type: scheduler,
+          version: scheduler === 'slurm' ? (lab.slurm?.version ?? '') : '1',
+          connection_mode: 'ssh',
+        },
+        service_account: { client_id: 'service', secret: 'not-used' },
+        probing: {},
+        file_systems: fileSystems,
+      },
+    ],
+    goldcrest: {
+      api: { host: '127.0.0.1', port },
+      redis: { url: redis.url, key_prefix: keyPrefix },
+      issuers: [{ issuer: oidc.issuer, audiences: [oidc.audience] }],
+      ssh_credentials: { type: 'UserCA', private_key: `secret_file:${sshd.userCa.privateKeyPath}` },
+      systems: { [systemName]: { host_keys: { pinned: [sshd.hostKey] } } },
+      ...options.goldcrest,
+    },
+  };
+}
