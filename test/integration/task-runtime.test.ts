@@ -48,20 +48,21 @@ describe('from accept to outcome', () => {
     expect(sizes).toEqual(Array.from({ length: 200 }, (_, n) => ['completed', n]));
   });
 
-  it('runs each task once although the sweeper adds entries while they wait', async () => {
+  it('runs each mutation once although the sweeper adds entries while they wait', async () => {
     const runs = new Map<string, number>();
     const runner = tasks.runner(async (_operation, { task }) => {
       runs.set(task.id, (runs.get(task.id) ?? 0) + 1);
       await sleep(2);
-      return statResult;
+      return { jobId: '1' };
     });
-    const held = Array.from({ length: 60 }, () => tasks.gate.acceptAndWait(request, never));
-    while ((await tasks.store.listOpen(queue, Date.now() + 1, 0, 100)).length < 60) await sleep(5);
+    const held = Array.from({ length: 60 }, () => tasks.gate.acceptAndWait(cancelJob, never));
+    while ((await tasks.store.listOpen('batch@lab', Date.now() + 1, 0, 100)).length < 60) await sleep(5);
     const old = Date.now() + 10_000; // as if they had waited so long
     await tasks.sweep(old);
     await tasks.consume(runner);
     await tasks.sweep(old);
-    await Promise.all(held);
+    const outcomes = await Promise.all(held);
+    expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(['completed']));
     expect([...runs.values()]).toEqual(Array.from({ length: 60 }, () => 1));
   });
 

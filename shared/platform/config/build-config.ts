@@ -10,9 +10,6 @@ import { systemSchema } from './schema-goldcrest.ts';
 import { suggest } from './suggest.ts';
 import { placeOf, type TreeNode } from './tree.ts';
 
-/** Length of the key that seals tokens, in bytes (AES-256). */
-const sealKeyBytes = 32;
-
 /** The configuration and warnings. `root` tells the places. Throws ConfigError with everything missing or wrong. */
 export function buildConfig(settings: FileSettings, root: TreeNode): { config: Config; warnings: ConfigProblem[] } {
   const questions = createQuestions(root);
@@ -21,12 +18,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     api: buildApi(settings),
     worker: buildWorker(settings),
     redis: buildRedis(settings, questions),
-    tasks: buildTasks(settings, questions),
-    webhooks: {
-      attemptsMax: settings.goldcrest.webhooks.attempts_max,
-      timeoutMs: settings.goldcrest.webhooks.timeout,
-      allowedNetworks: settings.goldcrest.webhooks.allowed_networks,
-    },
+    tasks: buildTasks(settings),
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
@@ -35,7 +27,6 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
       level: settings.goldcrest.log.level ?? (settings.app_debug ? 'debug' : 'info'),
       tracing: settings.logger.enable_tracing_log,
       requestHeaders: settings.logger.loggable_request_headers,
-      auditFile: settings.goldcrest.log.audit_file ?? null,
     },
   };
   questions.settle();
@@ -76,7 +67,6 @@ function buildApi(settings: FileSettings): Config['api'] {
     holdMs: api.hold,
     drainMs: api.drain,
     docServers: settings.doc_servers ?? null,
-    workersToken: api.workers_token ?? null,
   };
 }
 
@@ -86,10 +76,6 @@ function buildWorker(settings: FileSettings): Config['worker'] {
     concurrencyPerSystem: worker.concurrency_per_system,
     systems: worker.systems?.map((name) => name.toLowerCase()) ?? null,
     drainMs: worker.drain,
-    metricsPort: worker.metrics_port ?? null,
-    httpHost: worker.http_host,
-    httpPort: worker.http_port ?? null,
-    httpUrl: worker.http_url?.replace(/\/+$/, '') ?? null,
   };
 }
 
@@ -118,31 +104,16 @@ function isRedisAddress(url: Secret): boolean {
   return URL.canParse(url.reveal()) && /^rediss?:$/.test(new URL(url.reveal()).protocol);
 }
 
-function buildTasks(settings: FileSettings, questions: Questions): TasksConfig {
+function buildTasks(settings: FileSettings): TasksConfig {
   const { tasks } = settings.goldcrest;
-  const sealKey = tasks.seal_key ?? null;
-  if (sealKey !== null && Buffer.from(sealKey.reveal(), 'base64').length !== sealKeyBytes) {
-    questions.refuse(
-      ['goldcrest', 'tasks', 'seal_key'],
-      `must be ${sealKeyBytes} bytes in base64: openssl rand -base64 32`,
-    );
-  }
-  const credentials = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
-  if (sealKey === null && (credentials?.type === 'SSHCA' || credentials?.type === 'SSHService')) {
-    const message = `is required with ${credentials.type}, which needs the user's token: openssl rand -base64 32`;
-    const example = { goldcrest: { tasks: { seal_key: 'secret_file:/run/secrets/goldcrest_seal_key' } } };
-    questions.ask({ key: 'goldcrest.tasks.seal_key', message, example }, null);
-  }
   return {
     keepMs: tasks.keep,
     heldReadKeepMs: tasks.held_read_keep,
     resultBytesMax: tasks.result_size_max,
-    resultBytesTotalMax: tasks.result_size_total_max,
     openPerUserMax: tasks.open_per_user_max,
     openPerQueueMax: tasks.open_per_queue_max,
     admittedPerUserMax: tasks.admitted_per_user_max,
     attemptsMax: tasks.attempts_max,
-    sealKey,
   };
 }
 

@@ -46,7 +46,6 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
     dataOperation: {
       maxOpsFileSizeBytes: cluster.data_operation.max_ops_file_size,
       jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
-      mover: section.mover ?? 'command',
       dataTransfer: buildTransfer(cluster),
     },
     firecrest: firecrestView(cluster),

@@ -12,7 +12,6 @@ export interface Config {
   worker: WorkerConfig;
   redis: RedisConfig;
   tasks: TasksConfig;
-  webhooks: WebhooksConfig;
   authentication: AuthenticationConfig;
   authorization: AuthorizationConfig;
   sshCredentials: SshCredentialsConfig;
@@ -37,8 +36,6 @@ export interface ApiConfig {
   drainMs: number;
   /** `servers` of the OpenAPI document; null: the public address. */
   docServers: Record<string, unknown>[] | null;
-  /** Shared between API and workers for the workers' internal HTTP port; null: that port stays closed. */
-  workersToken: Secret | null;
 }
 
 export interface WorkerConfig {
@@ -48,14 +45,6 @@ export interface WorkerConfig {
   systems: string[] | null;
   /** How long running tasks may go on after the process was told to stop. */
   drainMs: number;
-  /** Port for `/metrics` and `/health` on `httpHost`; null: none. */
-  metricsPort: number | null;
-  /** Address the internal HTTP port and the metrics port bind. */
-  httpHost: string;
-  /** Internal HTTP port for bodies that do not pass through Redis; null: none; 0: any free port. */
-  httpPort: number | null;
-  /** Base address under which API processes reach the internal HTTP port; null: `httpHost` and the bound port. */
-  httpUrl: string | null;
 }
 
 export interface RedisConfig {
@@ -74,8 +63,6 @@ export interface TasksConfig {
   heldReadKeepMs: number;
   /** Largest result kept in a task record. */
   resultBytesMax: number;
-  /** Bytes of all results together; beyond it new tasks are refused with `StoreUnavailable`. */
-  resultBytesTotalMax: number;
   /** Tasks of one user that may be pending or active; beyond it `UserQueueFull`. */
   openPerUserMax: number;
   /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */
@@ -84,17 +71,6 @@ export interface TasksConfig {
   admittedPerUserMax: number;
   /** Runs of one task, the first included. */
   attemptsMax: number;
-  /** 32 bytes that seal tokens in task records (AES-256-GCM), as base64; null where no provider needs user tokens. */
-  sealKey: Secret | null;
-}
-
-export interface WebhooksConfig {
-  /** Attempts of one delivery, the first included. */
-  attemptsMax: number;
-  /** Time one attempt may take. */
-  timeoutMs: number;
-  /** Networks in CIDR notation that deliveries may reach although they are private; empty: public addresses only. */
-  allowedNetworks: string[];
 }
 
 export interface AuthenticationConfig {
@@ -249,8 +225,6 @@ export interface DataOperationConfig {
   maxOpsFileSizeBytes: number;
   /** Lines put on top of a transfer job's script; `{account}` stands for the account. */
   jobDirectives: string[];
-  /** Who moves the bytes: a command on the login node, a batch job, or the worker itself. */
-  mover: 'command' | 'job' | 'stream';
   dataTransfer: S3Config | StreamerConfig | WormholeConfig | null;
 }
 
@@ -295,6 +269,4 @@ export interface LogConfig {
   tracing: boolean;
   /** Request headers copied into the tracing log: header name → field name. */
   requestHeaders: { input: string; output: string }[];
-  /** Append-only audit record; null: standard output, marked as audit. */
-  auditFile: string | null;
 }

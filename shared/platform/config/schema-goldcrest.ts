@@ -22,9 +22,6 @@ const api = section({
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for held requests when the API is told to stop.'),
-  workers_token: secret()
-    .optional()
-    .describe('Shared by API and workers for the workers’ internal HTTP port; without it that port stays closed.'),
 });
 
 const worker = section({
@@ -33,10 +30,6 @@ const worker = section({
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for running tasks when the worker is told to stop.'),
-  metrics_port: port(0).optional().describe('Port for metrics and health; closed if not given.'),
-  http_host: text().default('127.0.0.1').describe('Address that the internal port and the metrics port bind.'),
-  http_port: port(0).optional().describe('Internal port for bodies that do not pass through Redis.'),
-  http_url: webAddress().optional().describe('Address under which the API reaches the internal port.'),
 });
 
 const redis = section({
@@ -61,24 +54,10 @@ const tasks = section({
   result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 24 })
     .prefault('256KiB')
     .describe('Largest kept result.'),
-  result_size_total_max: size({ minBytes: 2 ** 20, maxBytes: 2 ** 40 })
-    .prefault('1GiB')
-    .describe('All kept results together.'),
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
   admitted_per_user_max: integer(1, 10_000).default(32).describe('Tasks of one user that stand in a queue at once.'),
   attempts_max: integer(1, 20).default(3).describe('Runs of one task, the first included.'),
-  seal_key: secret()
-    .optional()
-    .describe('32 bytes in base64 that seal user tokens; required with SSHService and SSHCA.'),
-});
-
-const webhooks = section({
-  attempts_max: integer(1, 50).default(10).describe('Attempts of one delivery, the first included.'),
-  timeout: duration({ minMs: 100, maxMs: 5 * minuteMs })
-    .prefault('15s')
-    .describe('Time for one attempt.'),
-  allowed_networks: textList().default([]).describe('Private networks (CIDR) that deliveries may reach.'),
 });
 
 const issuer = section({
@@ -150,10 +129,6 @@ export const systemSchema = section({
   slot_wait: duration({ minMs: 100, maxMs: 10 * minuteMs })
     .prefault('5s')
     .describe('Longest wait for a channel.'),
-  mover: z
-    .enum(['command', 'job', 'stream'])
-    .optional()
-    .describe('Who moves bytes: a command on the login node, a batch job, the worker. `command` if not given.'),
   service_account_username: text().optional().describe('Cluster user for probes and shared listings.'),
 });
 
@@ -162,7 +137,6 @@ const log = section({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .optional()
     .describe('`info`, or `debug` with `app_debug`, if not given.'),
-  audit_file: text().optional().describe('Append-only audit record; standard output if not given.'),
 });
 
 /** The `goldcrest` section. */
@@ -171,7 +145,6 @@ export const goldcrestSchema = section({
   worker: worker.prefault({}).describe('The executing process.'),
   redis: redis.prefault({}).describe('The task store.'),
   tasks: tasks.prefault({}).describe('How long and how many.'),
-  webhooks: webhooks.prefault({}).describe('Notices to clients’ addresses.'),
   issuers: z
     .array(issuer)
     .min(1)
