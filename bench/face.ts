@@ -1,0 +1,62 @@
+/** The way through the broker, over its REST API. */
+import type { Broker } from '../lab/broker.ts';
+import type { Lab } from '../lab/lab.ts';
+import { userNamed } from '../lab/users.ts';
+import { createHttpCaller, type HttpCaller, requestBytes } from './http-caller.ts';
+import { cpuSeconds } from './process-cpu.ts';
+import type { CpuPerRequest } from './report.ts';
+import { benchScript, listedDirectory } from './subjects.ts';
+
+export interface Face {
+  stat(caller: number): Promise<void>;
+  list(caller: number): Promise<void>;
+  submit(caller: number): Promise<void>;
+  /** Seconds of processor time so far, by process. */
+  cpu(): CpuPerRequest;
+  cpuPerRequest(before: CpuPerRequest, requests: number): CpuPerRequest;
+  close(): void;
+}
+
+export async function openFace(lab: Lab, broker: Broker): Promise<Face> {
+  const { home } = userNamed(lab.users, 'alice');
+  // Long enough for the whole run.
+  const token = await lab.oidc.token('alice', { expiresInSeconds: 3_600 });
+  const { directory } = listedDirectory(home);
+  const headers = { authorization: `Bearer ${token}` };
+  const url = (path: string): URL => new URL(path, broker.url);
+  const query = new URLSearchParams({ path: directory });
+  const files = `/filesystem/${broker.systemName}/ops`;
+  const stat = requestBytes('GET', url(`${files}/stat?${query}`), headers);
+  const list = requestBytes('GET', url(`${files}/ls?${query}`), headers);
+  const body = JSON.stringify({ job: { name: 'bench', workingDirectory: home, script: benchScript } });
+  const json = { ...headers, 'content-type': 'application/json' };
+  const submit = requestBytes('POST', url(`/compute/${broker.systemName}/jobs`), json, body);
+
+  const callers: HttpCaller[] = [];
+  const { hostname, port } = url('/');
+  const caller = (number: number): HttpCaller => {
+    callers[number] ??= createHttpCaller(hostname, Number(port));
+    return callers[number];
+  };
+  const pidsOf = (...daemons: { pid(): number | undefined }[]): number[] =>
+    daemons.map((daemon) => daemon.pid()).filter((pid) => pid !== undefined);
+  const cpu = (): CpuPerRequest => ({
+    api: cpuSeconds(pidsOf(broker.api)),
+    worker: cpuSeconds(pidsOf(...broker.workers)),
+    redis: cpuSeconds(pidsOf(lab.redis)),
+  });
+  return {
+    stat: (number) => caller(number).call(stat, 200),
+    list: (number) => caller(number).call(list, 200),
+    submit: (number) => caller(number).call(submit, 201),
+    cpu,
+    cpuPerRequest(before, requests) {
+      const now = cpu();
+      const each = (name: keyof CpuPerRequest): number => ((now[name] - before[name]) * 1e6) / Math.max(1, requests);
+      return { api: each('api'), worker: each('worker'), redis: each('redis') };
+    },
+    close() {
+      for (const each of callers) each?.close();
+    },
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * `npm run bench`: the floor (what the same work costs without the broker) against the way through API, queue, worker
+ * and SSH, in one run on one machine. Writes docs/performance.md; ratios within a run are what counts.
+ */
+import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startBroker } from '../lab/broker.ts';
+import { startLab } from '../lab/lab.ts';
+import { userNamed } from '../lab/users.ts';
+import { openFace } from './face.ts';
+import { openFloor } from './floor.ts';
+import { type Load, type Measurement, measure, middleOf } from './measure.ts';
+import { judge, performancePage } from './page.ts';
+import { residentMebibytes } from './process-cpu.ts';
+import { type Row, terminalHead, terminalLine } from './report.ts';
+
+const help = `Usage: npm run bench -- [options]
+
+  --quick       shorter cells, one round, and docs/performance.md is left alone
+  --no-submit   leave out job submission
+  --help        this text
+`;
+
+const clientCounts = [1, 8, 64, 500] as const;
+
+interface Settings {
+  rounds: number;
+  cell: (callers: number) => Load;
+  submitCell: (callers: number) => Load;
+  memoryRequests: number;
+}
+
+const full: Settings = {
+  rounds: 3,
+  cell: (callers) => ({ callers, countMax: callers === 1 ? 1_500 : 8_000, durationMsMax: 4_000 }),
+  submitCell: (callers) => ({ callers, countMax: callers === 1 ? 60 : Math.max(100, callers), durationMsMax: 15_000 }),
+  memoryRequests: 100_000,
+};
+const quick: Settings = {
+  rounds: 1,
+  cell: (callers) => ({ callers, countMax: callers === 1 ? 500 : 3_000, durationMsMax: 2_000 }),
+  submitCell: (callers) => ({ callers, countMax: callers === 1 ? 20 : Math.max(40, callers), durationMsMax: 8_000 }),
+  memoryRequests: 10_000,
+};
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean' }, 'no-submit': { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  if (values.help) return print(help);
+  const settings = values.quick ? quick : full;
+  const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
+  const lab = await startLab({ parts: values['no-submit'] ? parts.slice(0, 3) : parts });
+  try {
+    const broker = await startBroker(lab, { isCompiled: true, scheduler: values['no-submit'] ? 'process' : 'slurm' });
+    const alice = userNamed(lab.users, 'alice');
+    const floor = await openFloor(lab, alice);
+    const face = await openFace(lab, broker);
+    const rows: Row[] = [];
+    print(terminalHead);
+    const run = async (what: string, load: Load, work: (caller: number) => Promise<void>): Promise<Row> => {
+      const rounds: Measurement[] = [];
+      const before = face.cpu();
+      for (let round = 0; round < settings.rounds; round += 1) rounds.push(await measure(load, work));
+      const requests = rounds.reduce((sum, { count, errors }) => sum + count + errors, 0);
+      const row: Row = { what, callers: load.callers, measurement: middleOf(rounds) };
+      if (what.startsWith('HTTP')) row.cpu = face.cpuPerRequest(before, requests);
+      rows.push(row);
+      print(terminalLine(row));
+      if (row.measurement.firstError) print(`    first error: ${row.measurement.firstError}`);
+      return row;
+    };
+
+    await measure({ callers: 4, countMax: 400, durationMsMax: 4_000 }, face.stat); // warm up
+    for (const callers of clientCounts) {
+      const load = settings.cell(callers);
+      if (callers <= 64) await run('floor: exec true', { ...load, countMax: Math.min(load.countMax, 600) }, floor.exec);
+      await run('floor: SFTP stat', load, floor.sftpStat);
+      await run('floor: lstat loop', load, floor.stat);
+      await run('floor: SFTP list of 100', load, floor.list);
+      await run('HTTP GET ops/stat', load, face.stat);
+      await run('HTTP GET ops/ls (100 entries)', load, face.list);
+      if (values['no-submit']) continue;
+      const submitLoad = settings.submitCell(callers);
+      if (callers <= 8) await run('floor: sbatch', submitLoad, floor.submit);
+      await run('HTTP POST compute jobs', submitLoad, face.submit);
+      await lab.slurm.admin('scancel', ['--user', userNamed(lab.users, 'alice').username]);
+    }
+    const memory = await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
+    print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
+    const verdicts = judge(rows, memory);
+    for (const verdict of verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
+    if (!values.quick) {
+      const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
+      const page = fileURLToPath(new URL('../docs/performance.md', import.meta.url));
+      writeFileSync(page, performancePage({ machine, rows, verdicts, memory }));
+      print('written: docs/performance.md');
+    }
+    await floor.close();
+    face.close();
+    await broker.stop();
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function measureMemory(request: (caller: number) => Promise<void>, count: number, pid: number | undefined) {
+  const size = (): number => (pid === undefined ? Number.NaN : residentMebibytes(pid));
+  await measure({ callers: 32, countMax: Math.round(count / 2), durationMsMax: 120_000 }, request);
+  const halfwayMebibytes = size();
+  const second = await measure({ callers: 32, countMax: Math.round(count / 2), durationMsMax: 120_000 }, request);
+  return { requests: count, halfwayMebibytes, afterMebibytes: size(), errors: second.errors };
+}
+
+await main();

@@ -1,0 +1,77 @@
+/** Holds the results against what the broker must reach, and writes docs/performance.md. */
+import { markdownTable, type Row } from './report.ts';
+
+export interface MemoryResult {
+  requests: number;
+  halfwayMebibytes: number;
+  afterMebibytes: number;
+  errors: number;
+}
+
+/** One target and whether this run reached it. */
+export interface Verdict {
+  text: string;
+  isMet: boolean;
+}
+
+const stat = 'HTTP GET ops/stat';
+const submit = 'HTTP POST compute jobs';
+
+/** The targets, each judged on rows of the same run. */
+export function judge(rows: readonly Row[], memory: MemoryResult): Verdict[] {
+  const row = (what: string, callers: number): Row | undefined =>
+    rows.find((candidate) => candidate.what === what && candidate.callers === callers);
+  const verdicts: Verdict[] = [];
+  const overFloor = (what: string, floor: string, boundMs: number): void => {
+    const [over, under] = [row(what, 1), row(floor, 1)];
+    if (!over || !under) return;
+    const addedMs = over.measurement.p50 - under.measurement.p50;
+    verdicts.push({
+      text: `${what}, 1 client: p50 is ${addedMs.toFixed(2)} ms above ${floor} (at most ${boundMs})`,
+      isMet: addedMs <= boundMs,
+    });
+  };
+  overFloor(stat, 'floor: lstat loop', 2.5);
+  overFloor(submit, 'floor: sbatch', 3);
+  const crowd = row(stat, 64)?.measurement;
+  if (crowd) {
+    verdicts.push({
+      text: `${stat}, 64 clients: ${crowd.ratePerSecond.toFixed(0)} per second (at least 1,500), ${crowd.errors} errors (0)`,
+      isMet: crowd.ratePerSecond >= 1_500 && crowd.errors === 0,
+    });
+  }
+  const throng = row(stat, 500)?.measurement;
+  if (throng) verdicts.push({ text: `${stat}, 500 clients: ${throng.errors} errors (0)`, isMet: throng.errors === 0 });
+  const grownMebibytes = memory.afterMebibytes - memory.halfwayMebibytes;
+  verdicts.push({
+    text:
+      `API after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB (under 150), ` +
+      `${grownMebibytes.toFixed(0)} MiB more than halfway (at most 10)`,
+    isMet: memory.afterMebibytes < 150 && grownMebibytes <= 10,
+  });
+  return verdicts;
+}
+
+/** The whole page. */
+export function performancePage(run: {
+  machine: string;
+  rows: readonly Row[];
+  verdicts: readonly Verdict[];
+  memory: MemoryResult;
+}): string {
+  return `# Performance
+
+Written by \`npm run bench\`; do not edit. One run on one machine: ${run.machine}. The load, the API, one worker, Redis
+(\`appendfsync always\`), sshd and Slurm share it, so compare figures within the page, not with other machines.
+
+A floor row is the same work called directly over one user's warm SSH connections, with no broker between. The rows
+"HTTP …" go the whole way: HTTP, token, queue, worker, SSH and back. The last three columns are the processor time of
+one request in each process. Each cell is the middle one of three rounds; errors are those of all rounds.
+
+${markdownTable(run.rows)}
+
+## Targets
+
+${run.verdicts.map(({ text, isMet }) => `- ${isMet ? 'met' : '**not met**'}: ${text}`).join('\n')}
+`;
+}

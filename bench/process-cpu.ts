@@ -1,0 +1,20 @@
+/** Processor time and memory of running processes, from /proc (proc(5)). */
+import { readFileSync } from 'node:fs';
+
+/** Linux counts processor time in ticks of 10 ms on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+
+/** Seconds of processor time, user and system, that the processes have used since they started. */
+export function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return sum + (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  }, 0);
+}
+
+/** Resident memory of a process, MiB. */
+export function residentMebibytes(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kibibytes ?? Number.NaN) / 1_024;
+}
