@@ -1,4 +1,5 @@
 /** Takes entries from the queues, one BullMQ worker a queue, and stops without losing any. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
@@ -11,6 +12,12 @@ const lockMs = 10_000;
 const stalledCheckMs = 5_000;
 /** Times an entry may stall before BullMQ drops it; the sweeper then looks after its task. */
 const stallsMax = 3;
+
+/**
+ * An entry whose tasks have ended is closed a moment later: its removal makes Redis sync its file, and the API would
+ * wait behind that for the very results it is about to read.
+ */
+const lingerMs = 2;
 
 export interface ConsumerOptions {
   queues: readonly string[];
@@ -36,6 +43,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     const gate = createGate(options.concurrencyPerQueue);
     const runTasks = async (entryId: string, { tasks }: QueueEntry): Promise<void> => {
       const runs = await Promise.allSettled(tasks.map((ticket) => gate(() => options.runner.run(ticket, entryId))));
+      await sleep(lingerMs);
       const failed = runs.find((run) => run.status === 'rejected');
       if (failed) throw failed.reason;
     };
