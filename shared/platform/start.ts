@@ -3,18 +3,21 @@ import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
 import { ConfigError, describeProblem } from './config/config-error.ts';
 import { loadConfig } from './config/load-config.ts';
+import { findUnsupported, findWithoutEffect } from './config/unsupported.ts';
 import { createLog } from './log.ts';
 import { findDurabilityProblems, type Redis } from './redis.ts';
 
 /** Exit status of sysexits(3): the configuration is wrong. */
 const exitConfig = 78;
 
-/** Loads the configuration; on an error prints it and ends the process. */
+/** Loads the configuration. One that is wrong, or asks for what this version cannot do, is printed and ends the process. */
 export function startUp(process: NodeJS.Process, kind: 'api' | 'worker'): { config: Config; log: Logger } {
   try {
-    const { config, warnings } = loadConfig({ env: process.env });
+    const { config, warnings, placeOf } = loadConfig({ env: process.env });
+    const unsupported = findUnsupported(config, placeOf);
+    if (unsupported.length > 0) throw new ConfigError(unsupported);
     const log = createLog(config.log.level, kind);
-    for (const warning of warnings) log.warn(describeProblem(warning));
+    for (const warning of [...warnings, ...findWithoutEffect(config, placeOf)]) log.warn(describeProblem(warning));
     return { config, log };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -110,7 +110,6 @@ describe('a FirecREST v2 file', () => {
     expect(system?.dataOperation).toEqual({
       maxOpsFileSizeBytes: 5_242_880,
       jobDirectives: [],
-      mover: 'command',
       dataTransfer: null,
     });
   });
@@ -169,7 +168,7 @@ describe('a FirecREST v2 file', () => {
     expect(defaults?.probing).toEqual({ services: null, intervalCheck: 120 });
   });
 
-  it('is refused with a key service until a seal key is given, since the user’s token is needed', () => {
+  it('may name a key service, without a limit of connections', () => {
     const file = 'test/fixtures/config/firecrest-v2.ssh-service.yaml';
     const settings = {
       YAML_CONFIG_FILE: file,
@@ -178,11 +177,7 @@ describe('a FirecREST v2 file', () => {
       GOLDCREST_ISSUERS__0__AUDIENCES: 'goldcrest',
       GOLDCREST_SYSTEMS__DELTA__HOST_KEYS__KNOWN_HOSTS_FILE: '/etc/known_hosts',
     };
-    expect(refusal(() => loadConfig({ env: settings })).problems.map(({ key }) => key)).toEqual([
-      'goldcrest.tasks.seal_key',
-    ]);
-    const sealed = { ...settings, GOLDCREST_TASKS__SEAL_KEY: Buffer.alloc(32, 7).toString('base64') };
-    expect(loadConfig({ env: sealed }).config.sshCredentials).toEqual({
+    expect(loadConfig({ env: settings }).config.sshCredentials).toEqual({
       type: 'ssh-service',
       url: 'https://keys.example.org',
       maxConnections: 1_000,

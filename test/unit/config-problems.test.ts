@@ -135,12 +135,12 @@ describe('a mistake in the configuration is named with key and line', () => {
       'must be at least 1',
     ],
     [
-      'a seal key of the wrong length',
+      'a section for what this version does not do',
       '  host_keys:',
-      '  tasks: {seal_key: c2hvcnQ=}\n  host_keys:',
-      'goldcrest.tasks.seal_key',
+      '  webhooks: {attempts_max: 3}\n  host_keys:',
+      'goldcrest.webhooks',
       19,
-      '32 bytes in base64',
+      'unknown key',
     ],
     [
       'a host key that is none',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { stalePages } from '../../docs/generators.ts';
 import { loadConfig } from '../../shared/platform/config/load-config.ts';
 import { diskReader } from '../../shared/platform/config/read-files.ts';
+import { findUnsupported, findWithoutEffect } from '../../shared/platform/config/unsupported.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { loadFixture, loadText, refusal, small } from './config-support.ts';
 
@@ -16,7 +17,7 @@ describe('the environment', () => {
       GOLDCREST_ISSUERS__0__AUDIENCES: '[a, b]',
       GOLDCREST_LOGGER__ENABLE_TRACING_LOG: 'yes',
       GOLDCREST_SYSTEMS__ONE__SSH__TIMEOUT__LOGIN: '9',
-      GOLDCREST_SYSTEMS__ONE__MOVER: 'stream',
+      GOLDCREST_SYSTEMS__ONE__SLOT_WAIT: '7s',
     });
     expect(warnings).toEqual([]);
     expect(config.redis.url.reveal()).toBe('rediss://other:6380');
@@ -25,7 +26,7 @@ describe('the environment', () => {
     expect(config.authentication.issuers[0]?.audiences).toEqual(['a', 'b']);
     expect(config.log.tracing).toBe(true);
     expect(config.systems[0]?.ssh.timeout.loginMs).toBe(9_000);
-    expect(config.systems[0]?.dataOperation.mover).toBe('stream');
+    expect(config.systems[0]?.ssh.slotWaitMs).toBe(7_000);
   });
 
   it('reaches a system whose name has hyphens', () => {
@@ -189,7 +190,7 @@ describe('what is written from the schema', () => {
     expect(stalePages('.')).toEqual([]);
   });
 
-  it('the example for users loads without a warning once its secrets are there', () => {
+  it('the example for users loads without a warning, and without a key that has no effect, once its secrets are there', () => {
     const secretOf = (path: string) => (path.endsWith('redis_url') ? 'redis://127.0.0.1' : `text of ${path}`);
     const example = loadConfig({
       env: { GOLDCREST_CONFIG: 'deploy/goldcrest.example.yaml' },
@@ -199,6 +200,8 @@ describe('what is written from the schema', () => {
       },
     });
     expect(example.warnings).toEqual([]);
+    expect(findUnsupported(example.config, example.placeOf)).toEqual([]);
+    expect(findWithoutEffect(example.config, example.placeOf)).toEqual([]);
     expect(example.config.systems[0]?.name).toBe('daint');
   });
 });

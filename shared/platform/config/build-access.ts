@@ -2,7 +2,7 @@
 import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig } from './config.ts';
 import type { Example, Questions } from './questions.ts';
 import type { CredentialSettings, FileSettings } from './schema-file.ts';
-import { signatureAlgorithms } from './schema-firecrest.ts';
+import { signatureAlgorithms, tokenLifeSeconds } from './schema-firecrest.ts';
 import type { IssuerSection } from './schema-goldcrest.ts';
 
 /** What FirecREST's `0` (no limit) stands for here, where every pool has a bound. */
@@ -51,7 +51,7 @@ function inherited(section: IssuerSection, index: number, settings: FileSettings
     requiredScopes: section.required_scopes,
     clockSkewSeconds: section.clock_skew / 1_000,
     minimumLifeSeconds:
-      section.minimum_life === undefined ? (upstream?.min_token_ttl ?? 5) : section.minimum_life / 1_000,
+      section.minimum_life === undefined ? (upstream?.min_token_ttl ?? tokenLifeSeconds) : section.minimum_life / 1_000,
     tokenUrl: section.token_url ?? first?.token_url ?? null,
     tokenEndpointAuthMethod:
       section.token_endpoint_auth_method ?? first?.token_endpoint_auth_method ?? 'client_secret_basic',
@@ -95,7 +95,7 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
   const example = {
     goldcrest: { ssh_credentials: { type: 'UserCA', private_key: 'secret_file:/run/secrets/goldcrest_user_ca' } },
   };
-  const message = 'is required: SSHStaticKeys, SSHService or SSHCA as in FirecREST, or UserCA';
+  const message = 'is required: SSHStaticKeys as in FirecREST, or UserCA';
   return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
 }
 

@@ -13,7 +13,8 @@ import { readYaml } from './read-yaml.ts';
 import { knownKeys } from './schema-file.ts';
 import { readSecretFiles } from './secret-files.ts';
 import { oneSpelling } from './spelling.ts';
-import { type Branch, branch, childOf, type TreeNode } from './tree.ts';
+import { type Branch, branch, childOf, nodeAt, type TreeNode } from './tree.ts';
+import type { PlaceOf } from './unsupported.ts';
 
 export interface LoadConfigOptions {
   /** The process environment; `main.ts` hands in `process.env`. */
@@ -26,6 +27,8 @@ export interface LoadedConfig {
   config: Config;
   /** What was ignored, and every setting that gives up some safety. To be logged by the caller. */
   warnings: ConfigProblem[];
+  /** Where a key was written, for findings about the configuration as a whole. */
+  placeOf: PlaceOf;
 }
 
 /** Variables that name the configuration file, the first that is set counts; the last two are FirecREST's. */
@@ -49,7 +52,11 @@ export function loadConfig(options: LoadConfigOptions): LoadedConfig {
   if (secrets.problems.length > 0) throw new ConfigError(secrets.problems);
   const { settings, warnings } = parseSettings(secrets.tree);
   const built = buildConfig(settings, secrets.tree);
-  return { config: built.config, warnings: [...variableWarnings, ...warnings, ...built.warnings] };
+  return {
+    config: built.config,
+    warnings: [...variableWarnings, ...warnings, ...built.warnings],
+    placeOf: (path) => nodeAt(secrets.tree, path)?.place ?? null,
+  };
 }
 
 function firstSet(env: Environment, variables: readonly string[]): string | null {

@@ -7,7 +7,9 @@ import { goldcrestSchema } from './schema-goldcrest.ts';
 
 const logger = section(
   {
-    enable_tracing_log: flag().default(false).describe('One line of facts for each request.'),
+    enable_tracing_log: flag()
+      .default(false)
+      .describe('One line of facts for each request; not written by this version, with a warning.'),
     loggable_request_headers: z
       .array(
         section({ input: text().describe('Request header.'), output: text().describe('Field name.') }, { open: true }),

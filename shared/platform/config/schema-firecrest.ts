@@ -9,6 +9,9 @@ import { flag, integer, port, secret, section, text, textList, webAddress } from
 const open = { open: true };
 const daySeconds = 86_400;
 
+/** What a token must still live. Less than the 10 s before its end at which pyfirecrest renews, by time on the way. */
+export const tokenLifeSeconds = 5;
+
 /** What to say when the key that tells the kinds apart is wrong; other issues keep their own words. */
 function oneOf(kinds: string) {
   return (issue: { code: string }) => (issue.code === 'invalid_union' ? `must be one of: ${kinds}` : undefined);
@@ -41,9 +44,14 @@ const scheduler = section(
   {
     type: z
       .enum(['slurm', 'pbs', 'process'])
-      .describe('Batch system. `process` is an addition: no batch system, a process group on the host.'),
+      .describe(
+        'Batch system. `process` is an addition: no batch system, a process group on the host. `pbs` is refused at start by this version.',
+      ),
     version: text().optional().describe('Version of the batch system; required but for `process`.'),
-    connection_mode: z.enum(['ssh', 'rest', 'hybrid']).default('ssh').describe('`rest` and `hybrid` only with Slurm.'),
+    connection_mode: z
+      .enum(['ssh', 'rest', 'hybrid'])
+      .default('ssh')
+      .describe('`rest` and `hybrid` only with Slurm; refused at start by this version.'),
     api_url: webAddress().nullish().describe('Address of slurmrestd; required for `rest` and `hybrid`.'),
     api_version: text().nullish().describe('Version of its API; found out if not given.'),
     timeout: integer(1, 3_600).nullable().default(10).describe('Seconds for one request to the batch system.'),
@@ -78,7 +86,7 @@ const probing = section(
       open,
     )
       .nullish()
-      .describe('Only services named here are probed.'),
+      .describe('Only services named here are probed; none by this version, with a warning.'),
   },
   open,
 );
@@ -175,7 +183,7 @@ const dataOperation = section(
     data_transfer: z
       .discriminatedUnion('service_type', [s3, streamer, wormhole], { error: oneOf('s3, streamer, wormhole') })
       .nullish()
-      .describe('How large files move; none if not given.'),
+      .describe('How large files move; not served by this version, with a warning.'),
   },
   open,
 );
@@ -236,8 +244,10 @@ export const authSchema = section(
         username_claim: text().default('preferred_username').describe('Claim that holds the cluster username.'),
         jwk_algorithm: z.enum(signatureAlgorithms).nullish().describe('The one signature algorithm to accept.'),
         min_token_ttl: integer(0, daySeconds)
-          .default(5)
-          .describe('Seconds a token must still be valid; clients renew theirs 10 s before the end.'),
+          .default(tokenLifeSeconds)
+          .describe(
+            'Seconds a token must still be valid. Not FirecREST’s 30: pyfirecrest renews its token 10 s before the end.',
+          ),
       },
       open,
     ).describe('OpenID Connect.'),
@@ -250,7 +260,7 @@ export const authSchema = section(
       open,
     )
       .nullish()
-      .describe('Authorization by OpenFGA; needs `goldcrest.authorization.store_id` too.'),
+      .describe('Authorization by OpenFGA, with `goldcrest.authorization.store_id`; refused at start by this version.'),
   },
   open,
 );
@@ -273,8 +283,20 @@ const credentialService = {
 export const sshCredentialsSchema = z.discriminatedUnion(
   'type',
   [
-    section({ type: z.literal('SSHService').describe('Keys from a key service.'), ...credentialService }, open),
-    section({ type: z.literal('SSHCA').describe('Certificates from a CA service.'), ...credentialService }, open),
+    section(
+      {
+        type: z.literal('SSHService').describe('Keys from a key service; refused at start by this version.'),
+        ...credentialService,
+      },
+      open,
+    ),
+    section(
+      {
+        type: z.literal('SSHCA').describe('Certificates from a CA service; refused at start by this version.'),
+        ...credentialService,
+      },
+      open,
+    ),
     section(
       {
         type: z.literal('SSHStaticKeys').describe('Keys given here.'),

@@ -79,7 +79,7 @@ const issuer = section({
     .describe('Difference of clocks to allow.'),
   minimum_life: duration({ minMs: 0, maxMs: dayMs })
     .optional()
-    .describe('A token must still be valid so long; `min_token_ttl` if not given.'),
+    .describe('A token must still be valid so long; `min_token_ttl` if not given, or 5s.'),
   token_url: webAddress().optional().describe('Token endpoint. First issuer: as in `auth` if not given.'),
   token_endpoint_auth_method: z
     .enum(['client_secret_basic', 'client_secret_post'])
@@ -89,7 +89,10 @@ const issuer = section({
 });
 
 const authorization = section({
-  type: z.enum(['builtin', 'openfga']).optional().describe('`openfga` if a store or `auth.authorization` is given.'),
+  type: z
+    .enum(['builtin', 'openfga'])
+    .optional()
+    .describe('`openfga` if a store or `auth.authorization` is given; refused at start by this version.'),
   url: webAddress().optional().describe('Address of OpenFGA; as in `auth.authorization` if not given.'),
   store_id: text().optional().describe('Its store. Required with OpenFGA.'),
   model_id: text().optional().describe('Authorization model; the newest of the store if not given.'),
@@ -158,7 +161,6 @@ export const goldcrestSchema = section({
   log: log.prefault({}).describe('What is written down.'),
 });
 
-export type GoldcrestSection = z.output<typeof goldcrestSchema>;
 export type SystemSection = z.output<typeof systemSchema>;
 export type HostKeysSection = z.output<typeof hostKeys>;
 export type IssuerSection = z.output<typeof issuer>;

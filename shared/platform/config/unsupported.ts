@@ -1,0 +1,80 @@
+/**
+ * What a configuration may say and this version does not do. The parse accepts it, since it is part of the file's
+ * shape; a process does not start with what cannot be honoured, and warns about what has no effect yet.
+ */
+import type { Config, SshCredentialsConfig } from './config.ts';
+import { type ConfigProblem, keyOf } from './config-error.ts';
+
+type Path = readonly PropertyKey[];
+/** Where a key was written: `file:line` or `environment VARIABLE`; null where it was not. */
+export type PlaceOf = (path: Path) => string | null;
+
+const credentialServices: Record<SshCredentialsConfig['type'], string | null> = {
+  'static-keys': null,
+  'user-ca': null,
+  'ssh-service': 'SSHService',
+  'ssh-ca': 'SSHCA',
+};
+
+/** Settings that cannot be honoured, each with what to do about it. Unless it is empty the process must not start. */
+export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const refuse = (message: string, ...paths: [Path, ...Path[]]) => problems.push(problemAt(placeOf, message, paths));
+  if (config.authorization.type === 'openfga') {
+    refuse(
+      'OpenFGA is not asked by this version, and access would be open: remove it or set goldcrest.authorization.type to builtin',
+      ['goldcrest', 'authorization', 'type'],
+      ['auth', 'authorization'],
+      ['goldcrest', 'authorization'],
+    );
+  }
+  const service = credentialServices[config.sshCredentials.type];
+  if (service !== null) {
+    refuse(
+      `${service} is not asked by this version: use SSHStaticKeys or UserCA, in goldcrest.ssh_credentials if this file is to stay as it is`,
+      ['goldcrest', 'ssh_credentials', 'type'],
+      ['ssh_credentials', 'type'],
+    );
+  }
+  config.systems.forEach(({ name, scheduler: { type, connectionMode } }, index) => {
+    const scheduler = ['clusters', index, 'scheduler'];
+    if (type === 'pbs') {
+      refuse(`pbs is not supported by this version: remove the system ${name}, or use slurm or process`, [
+        ...scheduler,
+        'type',
+      ]);
+    }
+    if (connectionMode !== 'ssh') {
+      refuse(`${connectionMode} is not supported by this version: set connection_mode of the system ${name} to ssh`, [
+        ...scheduler,
+        'connection_mode',
+      ]);
+    }
+  });
+  return problems;
+}
+
+/** Keys of FirecREST that have no effect in this version; nothing is less safe for it. To be logged as warnings. */
+export function findWithoutEffect(config: Config, placeOf: PlaceOf): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const warn = (message: string, path: Path) => problems.push(problemAt(placeOf, message, [path]));
+  config.systems.forEach(({ probing, dataOperation }, index) => {
+    if (Object.keys(probing.services ?? {}).length > 0) {
+      warn('has no effect: this version does not probe services', ['clusters', index, 'probing', 'services']);
+    }
+    if (dataOperation.dataTransfer !== null) {
+      const path = ['clusters', index, 'data_operation', 'data_transfer'];
+      warn('has no effect: this version does not serve transfers', path);
+    }
+  });
+  const noTracing = 'has no effect: this version writes no tracing log';
+  if (config.log.tracing) warn(noTracing, ['logger', 'enable_tracing_log']);
+  if (config.log.requestHeaders.length > 0) warn(noTracing, ['logger', 'loggable_request_headers']);
+  return problems;
+}
+
+/** The problem at the first of the paths that is in the configuration. */
+function problemAt(placeOf: PlaceOf, message: string, paths: [Path, ...Path[]]): ConfigProblem {
+  const path = paths.find((candidate) => placeOf(candidate) !== null) ?? paths[0];
+  return { key: keyOf(path), place: placeOf(path) ?? 'not given', message };
+}

@@ -1,0 +1,152 @@
+/** What a configuration may say and this version does not do: found with key and place, and never started with. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { LoadedConfig } from '../../shared/platform/config/load-config.ts';
+import { findUnsupported, findWithoutEffect } from '../../shared/platform/config/unsupported.ts';
+import { loadFixture, loadText, small } from './config-support.ts';
+
+const refused = ({ config, placeOf }: LoadedConfig) => findUnsupported(config, placeOf);
+const idle = ({ config, placeOf }: LoadedConfig) => findWithoutEffect(config, placeOf);
+const smallWith = (from: string, to: string) => {
+  expect(small).toContain(from);
+  return small.replace(from, to);
+};
+
+const openfga = 'auth: {authentication: {token_url: "http://i"}, authorization: {url: "http://openfga"}}\n';
+const store = { over: 'goldcrest: {authorization: {store_id: store}}' };
+
+describe('what this version cannot honour is refused', () => {
+  it('and a configuration that asks for none of it is not', () => {
+    expect(refused(loadText(small))).toEqual([]);
+    expect(idle(loadText(small))).toEqual([]);
+  });
+
+  it('OpenFGA of FirecREST’s section, since access would be open', () => {
+    expect(refused(loadText(openfga + small, { GOLDCREST_OVERLAY: 'over' }, store))).toEqual([
+      {
+        key: 'auth.authorization',
+        place: 'site.yaml:1',
+        message:
+          'OpenFGA is not asked by this version, and access would be open: remove it or set goldcrest.authorization.type to builtin',
+      },
+    ]);
+  });
+
+  it.each([
+    ['type: openfga, url: "http://openfga", store_id: store', 'goldcrest.authorization.type'],
+    ['url: "http://openfga", store_id: store', 'goldcrest.authorization'],
+  ])('OpenFGA of our own section: %s', (section, key) => {
+    const text = smallWith('  host_keys:', `  authorization: {${section}}\n  host_keys:`);
+    expect(refused(loadText(text))).toMatchObject([{ key, place: 'site.yaml:19' }]);
+  });
+
+  it('OpenFGA of a variable, by the name of the variable', () => {
+    const variables = { GOLDCREST_AUTHORIZATION__URL: 'http://openfga', GOLDCREST_AUTHORIZATION__STORE_ID: 'store' };
+    const loaded = loadText(small, { ...variables, GOLDCREST_AUTHORIZATION__TYPE: 'openfga' });
+    expect(refused(loaded)).toMatchObject([
+      { key: 'goldcrest.authorization.type', place: 'environment GOLDCREST_AUTHORIZATION__TYPE' },
+    ]);
+  });
+
+  it('but not OpenFGA that was set aside by name, which loading warns about', () => {
+    const loaded = loadText(openfga + small, { GOLDCREST_AUTHORIZATION__TYPE: 'builtin' });
+    expect(refused(loaded)).toEqual([]);
+    expect(loaded.warnings).toMatchObject([{ key: 'goldcrest.authorization.type' }]);
+  });
+
+  it.each(['SSHService', 'SSHCA'])('the %s of either section, with what to use instead', (type) => {
+    const keys = 'type: SSHStaticKeys\n  keys:\n    alice: {private_key: key-text-of-alice}';
+    const service = `{type: ${type}, url: "https://keys.example.org"}`;
+    const theirs = loadText(smallWith(keys, `type: ${type}\n  url: "https://keys.example.org"`));
+    const ours = loadText(smallWith('  host_keys:', `  ssh_credentials: ${service}\n  host_keys:`));
+    expect(refused(theirs)).toMatchObject([{ key: 'ssh_credentials.type', place: 'site.yaml:2' }]);
+    expect(refused(ours)).toMatchObject([{ key: 'goldcrest.ssh_credentials.type', place: 'site.yaml:19' }]);
+    for (const [problem] of [refused(theirs), refused(ours)]) {
+      expect(problem?.message).toContain(`${type} is not asked`);
+      expect(problem?.message).toContain('use SSHStaticKeys or UserCA');
+    }
+  });
+
+  it('PBS and slurmrestd, for each system, all at once', () => {
+    const problems = refused(loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml'));
+    expect(problems).toEqual([
+      {
+        key: 'clusters[1].scheduler.connection_mode',
+        place: 'test/fixtures/config/firecrest-v2.yaml:92',
+        message: 'rest is not supported by this version: set connection_mode of the system alpha-rest to ssh',
+      },
+      {
+        key: 'clusters[2].scheduler.connection_mode',
+        place: 'test/fixtures/config/firecrest-v2.yaml:118',
+        message: 'hybrid is not supported by this version: set connection_mode of the system alpha-hybrid to ssh',
+      },
+      {
+        key: 'clusters[3].scheduler.type',
+        place: 'test/fixtures/config/firecrest-v2.yaml:130',
+        message: 'pbs is not supported by this version: remove the system beta-pbs, or use slurm or process',
+      },
+    ]);
+  });
+
+  it.each(['api/main.ts', 'workers/main.ts'])(
+    'by %s, which ends with status 78 before it connects anywhere',
+    (entry) => {
+      const folder = mkdtempSync(join(tmpdir(), 'gc-unsupported-'));
+      try {
+        const file = join(folder, 'site.yaml');
+        writeFileSync(file, smallWith('type: slurm', 'type: pbs'));
+        const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', entry], {
+          env: { PATH: process.env.PATH, GOLDCREST_CONFIG: file },
+          encoding: 'utf8',
+          timeout: 30_000,
+        });
+        expect(stderr).toContain(`- clusters[0].scheduler.type (${file}:10): pbs is not supported by this version`);
+        expect(stderr).not.toContain('    at ');
+        expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+    40_000,
+  );
+});
+
+describe('a key of FirecREST without effect in this version is warned about', () => {
+  it('with key and line, for each system', () => {
+    const found = idle(loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml'));
+    const places = found.map(({ key, place }) => [key, Number(place.split(':').at(-1))]);
+    expect(places).toEqual([
+      ['clusters[0].probing.services', 54],
+      ['clusters[0].data_operation.data_transfer', 71],
+      ['clusters[1].probing.services', 100],
+      ['clusters[1].data_operation.data_transfer', 106],
+      ['clusters[2].data_operation.data_transfer', 125],
+      ['clusters[3].data_operation.data_transfer', 136],
+      ['logger.enable_tracing_log', 143],
+      ['logger.loggable_request_headers', 144],
+    ]);
+    for (const { message } of found) expect(message).toContain('has no effect');
+  });
+
+  it('and one that says nothing is not: off, empty or null', () => {
+    const text = smallWith(
+      'probing: {}',
+      'probing: {services: {}}\n    data_operation: {data_transfer: null, max_ops_file_size: 1024}',
+    );
+    expect(idle(loadText(`logger: {enable_tracing_log: false, loggable_request_headers: []}\n${text}`))).toEqual([]);
+  });
+});
+
+describe('the least life of a token', () => {
+  it('leaves no hole for clients that renew theirs 10 s before its end, unless the file says otherwise', () => {
+    const lifeOf = ({ config }: LoadedConfig) => config.authentication.issuers[0]?.minimumLifeSeconds;
+    const auth = (more: string) => `auth: {authentication: {token_url: "http://i"${more}}}\n${small}`;
+    expect([lifeOf(loadText(small)), lifeOf(loadText(auth('')))]).toEqual([5, 5]);
+    expect(lifeOf(loadText(auth(', min_token_ttl: 45')))).toBe(45);
+    const own = { GOLDCREST_ISSUERS__0__MINIMUM_LIFE: '7s' };
+    expect(lifeOf(loadText(auth(', min_token_ttl: 45'), own))).toBe(7);
+  });
+});
