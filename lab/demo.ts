@@ -37,7 +37,7 @@ async function run(options: DemoOptions, screen: Screen, ending: Ending): Promis
   screen.heading(`Done: ${formatTook(performance.now() - startedAt)} from the first part to the last answer.`);
   if (options.isOnce) return ending.end(0);
   showWayIn(stage, story, screen);
-  ending.expectSignal();
+  ending.expectSignal(stage.lab.folder);
 }
 
 function report(error: unknown): void {

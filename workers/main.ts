@@ -13,6 +13,7 @@ import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { createPerform } from './runtime/perform.ts';
+import { openResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
@@ -38,6 +39,12 @@ const ssh = createSsh({
   handshakes: createHandshakeLease(redis, keyPrefix),
   log,
 });
+const results = await openResultPort({
+  host: config.worker.httpHost,
+  port: config.worker.httpPort,
+  url: config.worker.httpUrl,
+  log,
+});
 const cancellations = createCancellations(subscriber, keyPrefix, log);
 const runner = createTaskRunner({
   store,
@@ -52,6 +59,8 @@ const runner = createTaskRunner({
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,
+  heldResultBytesMax: config.tasks.heldResultBytesMax,
+  results,
   log,
 });
 
@@ -94,6 +103,7 @@ onShutdown(
       },
     },
     { name: 'ssh', run: () => ssh.close() },
+    { name: 'results', run: () => results.close() },
     { name: 'queues', run: () => queues.close() },
     { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit()]) },
   ],

@@ -7,6 +7,7 @@ import { type QueueAdder, queueName } from '../../shared/platform/queues.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import { fetchResult } from './fetch-result.ts';
 import type { Waiters } from './waiters.ts';
 
 export interface AcceptRequest {
@@ -98,6 +99,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       createdAt: now,
       deadlineAt: request.deadlineAt ?? now + (isHeldRead ? request.holdMs : defaultLifeMs),
       replyTo: deps.instance,
+      isHeld: request.isHeld,
       isIndexed: !isHeldRead,
       keepMs: isHeldRead ? deps.settings.heldReadKeepMs : deps.settings.keepMs,
       requestId: request.requestId,
@@ -150,11 +152,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const outcome = async (id: string, isReplay: boolean): Promise<Outcome> => {
     const record = await store.readEnd(id);
     if (record === null) throw new BrokerError('TaskExpired', 'The task has ended and is no longer kept.');
+    const resultJson = record.resultUrl === null ? record.result : await fetchResult(record.resultUrl);
     return {
       id,
       isReplay,
       state: record.state,
-      ...(record.result === null ? {} : { resultJson: record.result }),
+      ...(resultJson === null ? {} : { resultJson }),
       ...(record.error === null ? {} : { error: JSON.parse(record.error) as StoredError }),
     };
   };

@@ -72,6 +72,8 @@ export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
       connection: redis,
       prefix: queuePrefix(keyPrefix),
       skipWaitingForReady: true,
+      // BullMQ asks for the version once and keeps a failure for ever: a queue opened in an outage would never work.
+      skipVersionCheck: true,
       // Nobody reads BullMQ's event stream; the task record is the history.
       streams: { events: { maxLen: 100 } },
     });

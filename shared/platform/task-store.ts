@@ -30,6 +30,8 @@ export interface NewTask {
   deadlineAt: number;
   /** Instance that waits for the end; empty: nobody. */
   replyTo: string;
+  /** Whether a request is held for its end. */
+  isHeld: boolean;
   /** Whether the owner's list shows it. */
   isIndexed: boolean;
   /** How long it is kept after its end. */
@@ -56,6 +58,15 @@ export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
 export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
 
+/** The state of a task, with its result or error as stored JSON. */
+export interface StoredEnd {
+  state: TaskState;
+  result: string | null;
+  /** Where a result waits that is too large for the record. */
+  resultUrl: string | null;
+  error: string | null;
+}
+
 export interface TaskStore {
   accept(task: NewTask): Promise<Accepted>;
   /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's. */
@@ -75,8 +86,8 @@ export interface TaskStore {
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
-  /** What a waiter needs: the state, and result or error as stored JSON. Null: no such record. */
-  readEnd(id: string): Promise<{ state: TaskState; result: string | null; error: string | null } | null>;
+  /** What a waiter needs. Null: no such record. */
+  readEnd(id: string): Promise<StoredEnd | null>;
   /** Whether the owner's index remembers an id whose record is gone. */
   remembers(owner: string, id: string): Promise<boolean>;
   /** Whether the task may stand in its queue; otherwise it waits for the end of another task of its owner. */
@@ -87,7 +98,11 @@ export interface TaskStore {
   forgetOpen(queue: string, id: string): Promise<void>;
 }
 
-export type TaskEnd = { state: 'completed'; resultJson: string } | { state: 'failed' | 'canceled'; errorJson: string };
+export type TaskEnd =
+  | { state: 'completed'; resultJson: string }
+  /** Too large for the record: the API fetches it there, once. */
+  | { state: 'completed'; resultUrl: string }
+  | { state: 'failed' | 'canceled'; errorJson: string };
 
 interface ScriptedRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
@@ -196,8 +211,20 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       }),
     readEnd: (id) =>
       withStore(async () => {
-        const [state, result, error] = await redis.hmget(taskKey(id), 'state', 'result', 'error');
-        return state ? { state: state as TaskState, result: result ?? null, error: error ?? null } : null;
+        const [state, result, resultUrl, error] = await redis.hmget(
+          taskKey(id),
+          'state',
+          'result',
+          'resultUrl',
+          'error',
+        );
+        if (!state) return null;
+        return {
+          state: state as TaskState,
+          result: result ?? null,
+          resultUrl: resultUrl ?? null,
+          error: error ?? null,
+        };
       }),
     remembers: (owner, id) => withStore(async () => (await redis.zscore(indexKey(owner), id)) !== null),
     isAdmitted: ({ id, queue, owner }) =>
@@ -212,27 +239,33 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 }
 
 function endFields(end: TaskEnd): string[] {
-  return end.state === 'completed' ? ['result', end.resultJson] : ['error', end.errorJson];
+  if (end.state !== 'completed') return ['error', end.errorJson];
+  return 'resultUrl' in end ? ['resultUrl', end.resultUrl] : ['result', end.resultJson];
 }
 
 async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {
   const { keyPrefix } = settings;
   const idemKey = `${keyPrefix}:idem:${task.owner}:${task.idempotency?.key ?? ''}`;
-  const fields: (string | number)[] = [
-    ...['operation', task.operation, 'system', task.system ?? '', 'queue', task.queue, 'owner', task.owner],
-    ...['principal', task.principal, 'input', task.input, 'deadlineAt', task.deadlineAt, 'keepMs', task.keepMs],
-    ...[
-      'replyTo',
-      task.replyTo,
-      'requestId',
-      task.requestId,
-      'timeline',
-      `pending@${task.createdAt}@0`,
-      'entryId',
-      task.entryId,
-    ],
-    ...(task.idempotency ? ['idem', idemKey] : []),
-  ];
+  const { operation, system, queue, owner, principal, input, deadlineAt, keepMs, replyTo, requestId, entryId } = task;
+  const record = {
+    ...{
+      operation,
+      system: system ?? '',
+      queue,
+      owner,
+      principal,
+      input,
+      deadlineAt,
+      keepMs,
+      replyTo,
+      requestId,
+      entryId,
+    },
+    isHeld: task.isHeld ? '1' : '0',
+    timeline: `pending@${task.createdAt}@0`,
+    ...(task.idempotency ? { idem: idemKey } : {}),
+  };
+  const fields: (string | number)[] = Object.entries(record).flat();
   const [outcome, id] = await withStore(() =>
     redis.gcAccept(
       `${keyPrefix}:task:${task.id}`,

@@ -50,6 +50,8 @@ export interface Task {
   /** What a handler wrote down before an effect, for the next attempt to find. */
   journal: Record<string, unknown> | null;
   requestId: string | null;
+  /** Whether a request was held for its end when it was accepted. */
+  isHeld: boolean;
   /** The queue entry that carries it, where that is known. */
   entryId: string | null;
 }
@@ -77,6 +79,7 @@ const storedHash = z.object({
   journal: z.string().optional(),
   requestId: z.string().optional(),
   entryId: z.string().default(''),
+  isHeld: z.string().default('0'),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -104,6 +107,7 @@ export function parseTask(fields: Record<string, string>): Task {
     isCancelRequested: hash.cancel !== undefined,
     journal: hash.journal === undefined ? null : (JSON.parse(hash.journal) as Record<string, unknown>),
     requestId: hash.requestId ?? null,
+    isHeld: hash.isHeld === '1',
     entryId: hash.entryId === '' ? null : hash.entryId,
   };
 }

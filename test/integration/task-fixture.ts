@@ -14,6 +14,7 @@ import {
 } from '../../shared/platform/task-store.ts';
 import { createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
+import { openResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
 import { type Attempt, createTaskRunner, type TaskRunner } from '../../workers/runtime/task-runner.ts';
 
@@ -56,7 +57,7 @@ export interface TaskFixture {
   close(): Promise<void>;
 }
 
-export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {}): TaskFixture {
+export async function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {}): Promise<TaskFixture> {
   const keyPrefix = `test-${randomUUID()}`;
   const settings: TaskStoreSettings = {
     keyPrefix,
@@ -76,6 +77,7 @@ export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {
   const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
   const gate = createTaskGate({ store, queues, waiters, instance, settings: { ...settings, heldReadKeepMs: 60_000 } });
   const cancellations = createCancellations(cancels, keyPrefix, silent);
+  const results = await openResultPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
   const consumers: Consumer[] = [];
   const sweeping: SweeperDependencies = {
     ...{ store, queues, redis, keyPrefix, queueNames: [queue, 'batch@lab'], worker: 'sweeper', log: silent },
@@ -97,6 +99,7 @@ export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {
       createdAt: Date.now(),
       deadlineAt: Date.now() + 60_000,
       replyTo: '',
+      isHeld: false,
       isIndexed: true,
       keepMs: 60_000,
       requestId: 'r',
@@ -106,6 +109,8 @@ export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {
     runner: (perform, attemptsMax = 3) =>
       createTaskRunner({
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
+        heldResultBytesMax: 1_000_000,
+        results: { offer: (text) => results.offer(text) },
       }),
     async consume(runner, concurrency = 8) {
       const consumer = startConsumer({
@@ -126,6 +131,7 @@ export function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {
     async close() {
       await Promise.all(consumers.map((consumer) => consumer.stop()));
       waiters.close();
+      await results.close();
       await queues.close();
       const keys = await redis.keys(`${keyPrefix}:*`);
       if (keys.length > 0) await redis.del(...keys);

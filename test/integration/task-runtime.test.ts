@@ -19,8 +19,8 @@ setMaxListeners(0, never); // one signal for all requests here; each real one ha
 
 describe('from accept to outcome', () => {
   let tasks: TaskFixture;
-  beforeEach(() => {
-    tasks = openTasks(inject('lab').redis.url, { admittedPerUserMax: 4 });
+  beforeEach(async () => {
+    tasks = await openTasks(inject('lab').redis.url, { admittedPerUserMax: 4 });
   });
   afterEach(() => tasks.close());
 
@@ -96,16 +96,40 @@ describe('from accept to outcome', () => {
     });
   });
 
-  it('refuses a result past the bound, and says so', async () => {
-    const huge = { ...statResult, mode: 1, extra: 'x' };
-    const entries = Array.from({ length: 3_000 }, (_, n) => ({
+  const listing = {
+    ...{ ...request, operation: 'filesystem.ls' as const },
+    input: { path: '/x', showHidden: false, numericUid: false, recursive: false, dereference: false },
+  };
+  const entriesOf = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({
       ...{ name: `a-long-name-of-a-file-${n}`, type: '-', linkTarget: null, user: 'u', group: 'g' },
       ...{ permissions: 'rw-r--r--', lastModified: '2026-01-01T00:00:00', size: '1' },
     }));
-    await tasks.consume(tasks.runner(async ({ name }) => (name === 'filesystem.ls' ? { entries } : huge)));
-    const input = { path: '/x', showHidden: false, numericUid: false, recursive: false, dereference: false };
-    const outcome = await tasks.gate.acceptAndWait({ ...request, operation: 'filesystem.ls', input }, never);
-    expect(outcome).toMatchObject({ state: 'failed', error: { code: 'OutputTooLarge' } });
+
+  it('hands a large result to the request that is held for it, and keeps none of it in Redis', async () => {
+    const entries = entriesOf(3_000);
+    await tasks.consume(tasks.runner(async () => ({ entries })));
+    const { id, state, resultJson } = await tasks.gate.acceptAndWait(listing, never);
+    expect(state).toBe('completed');
+    expect(JSON.parse(resultJson ?? 'null')).toEqual({ entries });
+    const record = await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${id}`);
+    expect(JSON.stringify(record).length).toBeLessThan(2_000);
+    // An address that was used answers no more.
+    expect((await fetch(record.resultUrl ?? '')).status).toBe(404);
+  });
+
+  it('refuses a result past its bound, and says what the bound is', async () => {
+    await tasks.consume(
+      tasks.runner(async (_operation, { task }) => ({ entries: entriesOf(task.isHeld ? 9_000 : 3_000) })),
+    );
+    expect(await tasks.gate.acceptAndWait(listing, never)).toMatchObject({
+      state: 'failed',
+      error: { code: 'OutputTooLarge', message: expect.stringContaining('the bound is 1000000') },
+    });
+    const { id } = await tasks.gate.accept({ ...listing, isHeld: false });
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({
+      error: { code: 'OutputTooLarge', message: expect.stringContaining('the bound is 100000') },
+    });
   });
 
   it('tries again what passes by itself, and shows each attempt', async () => {

@@ -6,8 +6,8 @@ const failed = { state: 'failed', errorJson: '{"code":"Internal","message":"x"}'
 
 describe('the task store', () => {
   let tasks: TaskFixture;
-  beforeEach(() => {
-    tasks = openTasks(inject('lab').redis.url, { openPerUserMax: 6, openPerQueueMax: 8, admittedPerUserMax: 2 });
+  beforeEach(async () => {
+    tasks = await openTasks(inject('lab').redis.url, { openPerUserMax: 6, openPerQueueMax: 8, admittedPerUserMax: 2 });
   });
   afterEach(() => tasks.close());
 

@@ -13,6 +13,7 @@ import type { Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import type { Cancellations } from './cancellations.ts';
 import { createGrip, type Grip } from './grip.ts';
+import type { ResultPort } from './result-port.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 
 /** What one attempt is given to build its handler's context from. */
@@ -33,7 +34,11 @@ export interface TaskRunnerDependencies {
   perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
   worker: string;
   attemptsMax: number;
+  /** Largest result in a task record. */
   resultBytesMax: number;
+  /** Largest result for a held request. */
+  heldResultBytesMax: number;
+  results: Pick<ResultPort, 'offer'>;
   log: Logger;
 }
 
@@ -117,20 +122,22 @@ async function attempt(
   );
   const unwatch = deps.cancellations.watch(task.id, controller);
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
+  let outcome: TaskEnd | BrokerError;
   try {
     const input = parseStored(operation, task.input);
     const journal = createJournal(deps.store, task);
     const raw = await deps.perform(operation, { task, input, signal: controller.signal, journal, log });
-    const end: TaskEnd = { state: 'completed', resultJson: serializeResult(operation, raw, deps.resultBytesMax) };
-    clearTimeout(claimTimer);
-    await finish(deps, grip, task, end, log);
+    outcome = successOf(deps, operation, task, raw);
   } catch (thrown) {
-    clearTimeout(claimTimer);
-    await fail(deps, operation, grip, task, causeOf(thrown, controller.signal), log);
+    outcome = causeOf(thrown, controller.signal);
   } finally {
+    clearTimeout(claimTimer);
     clearTimeout(timer);
     unwatch();
   }
+  // Outside of the try: a store that refuses the outcome does not make it another one.
+  if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
+  else await finish(deps, grip, task, outcome, log);
 }
 
 /** A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. */
@@ -158,14 +165,23 @@ function parseStored(operation: Operation, input: unknown): unknown {
   });
 }
 
-function serializeResult(operation: Operation, raw: unknown, bytesMax: number): string {
+/** The checked result: in the record, or, where it is large and a request is held for it, at this worker's port. */
+function successOf(deps: TaskRunnerDependencies, operation: Operation, task: Task, raw: unknown): TaskEnd {
   const parsed = operation.result.safeParse(raw);
   if (!parsed.success) throw new BrokerError('Internal', 'An internal error occurred.', { cause: parsed.error });
-  const text = JSON.stringify(parsed.data);
-  if (Buffer.byteLength(text) > bytesMax) {
-    throw new BrokerError('OutputTooLarge', `The result is larger than ${bytesMax} bytes, the bound of this service.`);
+  const resultJson = JSON.stringify(parsed.data);
+  const sizeBytes = Buffer.byteLength(resultJson);
+  if (sizeBytes <= deps.resultBytesMax) return { state: 'completed', resultJson };
+  // Not for a mutation: a repeat with its idempotency key must find the result again.
+  const isForOneReader = task.isHeld && !operation.mutates;
+  if (isForOneReader && sizeBytes <= deps.heldResultBytesMax) {
+    return { state: 'completed', resultUrl: deps.results.offer(resultJson) };
   }
-  return text;
+  const bound = isForOneReader ? deps.heldResultBytesMax : deps.resultBytesMax;
+  throw new BrokerError(
+    'OutputTooLarge',
+    `Command output exceeded buffer limit. The result has ${sizeBytes} bytes; the bound is ${bound}.`,
+  );
 }
 
 function createJournal(store: TaskStore, task: Task): Journal {

@@ -76,6 +76,9 @@ function buildWorker(settings: FileSettings): Config['worker'] {
     concurrencyPerSystem: worker.concurrency_per_system,
     systems: worker.systems?.map((name) => name.toLowerCase()) ?? null,
     drainMs: worker.drain,
+    httpHost: worker.http_host,
+    httpPort: worker.http_port,
+    httpUrl: worker.http_url?.replace(/\/+$/, '') ?? null,
   };
 }
 
@@ -110,6 +113,7 @@ function buildTasks(settings: FileSettings): TasksConfig {
     keepMs: tasks.keep,
     heldReadKeepMs: tasks.held_read_keep,
     resultBytesMax: tasks.result_size_max,
+    heldResultBytesMax: tasks.held_result_size_max,
     openPerUserMax: tasks.open_per_user_max,
     openPerQueueMax: tasks.open_per_queue_max,
     admittedPerUserMax: tasks.admitted_per_user_max,

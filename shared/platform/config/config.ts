@@ -45,6 +45,12 @@ export interface WorkerConfig {
   systems: string[] | null;
   /** How long running tasks may go on after the process was told to stop. */
   drainMs: number;
+  /** Address that the internal HTTP port binds. */
+  httpHost: string;
+  /** Internal HTTP port for results that do not pass through Redis; 0: any free port. */
+  httpPort: number;
+  /** Base address under which API processes reach it, without a trailing slash; null: from host and bound port. */
+  httpUrl: string | null;
 }
 
 export interface RedisConfig {
@@ -63,6 +69,8 @@ export interface TasksConfig {
   heldReadKeepMs: number;
   /** Largest result kept in a task record. */
   resultBytesMax: number;
+  /** Largest result of a held request; it goes from worker to API directly. */
+  heldResultBytesMax: number;
   /** Tasks of one user that may be pending or active; beyond it `UserQueueFull`. */
   openPerUserMax: number;
   /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */

@@ -30,6 +30,13 @@ const worker = section({
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for running tasks when the worker is told to stop.'),
+  http_host: text()
+    .default('127.0.0.1')
+    .describe('Address of the internal port, where the API fetches results too large for Redis.'),
+  http_port: port(0).default(0).describe('That port; 0: any free one.'),
+  http_url: webAddress()
+    .optional()
+    .describe('Where the API reaches that port; its address, or the name of the machine, if not given.'),
 });
 
 const redis = section({
@@ -54,6 +61,9 @@ const tasks = section({
   result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 24 })
     .prefault('256KiB')
     .describe('Largest kept result.'),
+  held_result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
+    .prefault('16MiB')
+    .describe('Largest result of a request that is answered at once.'),
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
   admitted_per_user_max: integer(1, 10_000).default(32).describe('Tasks of one user that stand in a queue at once.'),
