@@ -16,6 +16,12 @@ const upstreamFunctions: { [name in OperationName]?: string } = {
   'compute.submit-job': 'post_job_submit',
   'compute.get-job': 'get_job',
   'compute.cancel-job': 'delete_job_cancel',
+  'compute.list-jobs': 'get_jobs',
+  'compute.job-metadata': 'get_job_metadata',
+  'compute.attach': 'attach',
+  'status.nodes': 'get_system_nodes',
+  'status.partitions': 'get_system_partitions',
+  'status.reservations': 'get_system_reservations',
 };
 
 /** Errors that any authenticated operation can answer with. */

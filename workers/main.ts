@@ -87,18 +87,17 @@ const abortGraceMs = 5_000;
 
 onShutdown(
   [
-    { name: 'sweeper', run: () => sweeper.stop() },
     {
-      name: 'consumer',
+      name: 'consumer and sweeper',
       async run() {
-        const stopped = consumer.stop();
+        const stopped = Promise.all([consumer.stop(), sweeper.stop()]);
         const isDrained = await Promise.race([
           stopped.then(() => true),
           sleep(config.worker.drainMs, false, { ref: false }),
         ]);
         if (isDrained) return;
         log.warn({ drainMs: config.worker.drainMs }, 'tasks still run: they are handed back');
-        cancellations.abortAll(new BrokerError('ShuttingDown', 'The worker is shutting down.'));
+        cancellations.stop(new BrokerError('ShuttingDown', 'The worker is shutting down.'));
         await Promise.race([stopped, sleep(abortGraceMs, undefined, { ref: false })]);
       },
     },

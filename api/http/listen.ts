@@ -15,6 +15,11 @@ const requestMs = 120_000;
 const keepAliveMs = 75_000;
 /** How often a draining server looks for connections that have become idle. */
 const idleSweepMs = 25;
+/**
+ * Connections the kernel keeps until we accept them; its own bound is net.core.somaxconn. With Node's 511 a burst of
+ * some thousand clients has connections reset.
+ */
+const backlogMax = 4_096;
 /** Room for a path of 4,095 percent-encoded bytes and a long token. */
 const headerBytesMax = 32 * 1024;
 
@@ -113,7 +118,7 @@ export async function listen({ app, host, port, log }: ListenOptions): Promise<L
   server.on('clientError', refuseMalformed);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: backlogMax }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -65,6 +65,9 @@ export interface TaskGateDependencies {
 /** Longest life of a task that names no deadline. */
 const defaultLifeMs = 24 * 3_600_000;
 
+/** A result of a held read that is larger leaves Redis when it was read; smaller ones go with their record. */
+const droppedCharsMin = 4_096;
+
 const taskId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 const canceledByCaller = JSON.stringify(toStoredError(new BrokerError('TaskCanceled', 'The task was canceled.')));
@@ -143,14 +146,17 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const stop = async (id: string): Promise<void> => {
     await store.requestCancel(id);
     const task = await store.read(id);
-    if (task?.state !== 'pending') return;
+    // A journal means that something may exist on the cluster: the worker looks, and ends the task by what is true.
+    if (task?.state !== 'pending' || task.journal !== null) return;
     const settled = await store.settle(id, task.fence, { state: 'canceled', errorJson: canceledByCaller });
     if (settled.outcome !== 'settled') return;
     for (const ticket of settled.promoted) queues.add(task.queue, ticket).done.catch(() => undefined);
   };
 
-  const outcome = async (id: string, isReplay: boolean): Promise<Outcome> => {
+  /** `isDropped`: nobody else will ask for the result. */
+  const outcome = async (id: string, isReplay: boolean, isDropped = false): Promise<Outcome> => {
     const record = await store.readEnd(id);
+    if (isDropped && (record?.result?.length ?? 0) > droppedCharsMin) store.dropResult(id).catch(() => undefined);
     if (record === null) throw new BrokerError('TaskExpired', 'The task has ended and is no longer kept.');
     const resultJson = record.resultUrl === null ? record.result : await fetchResult(record.resultUrl);
     return {
@@ -165,15 +171,21 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   /** A repeat with the same key waits for the task that the first one made. */
   const joinEarlier = async (id: string, holdMs: number, signal: AbortSignal): Promise<Outcome> => {
     const { ended, abandon } = waiters.wait(id, holdMs);
-    const earlier = await store.readEnd(id);
-    if (earlier === null || isTerminal(earlier.state)) abandon();
-    else await untilAborted(ended, abandon, signal);
-    return outcome(id, true);
+    try {
+      const earlier = await store.readEnd(id);
+      if (earlier !== null && !isTerminal(earlier.state)) await untilAborted(ended, abandon, signal);
+      return await outcome(id, true);
+    } finally {
+      abandon();
+    }
   };
 
   return {
     async accept(request) {
-      const accepted = await accept(request, uuidv7());
+      const id = uuidv7();
+      const accepted = await accept(request, id).catch((error: unknown) => {
+        throw whatIsKnown(error, request, id);
+      });
       return { id: accepted.id, isReplay: !accepted.isNew };
     },
 
@@ -186,7 +198,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
           accepted = await accept(request, id);
         } catch (error) {
           abandon();
-          throw error;
+          throw whatIsKnown(error, request, id);
         }
         if (!accepted.isNew) {
           abandon();
@@ -195,7 +207,11 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         const hasEnded = await untilAborted(ended, abandon, signal);
         const isRead = findOperation(request.operation)?.mutates === false;
         if (!hasEnded && isRead) await stop(id);
-        return outcome(id, false);
+        // It was accepted: with the store away a mutation is answered as one that goes on, never as one to repeat.
+        return outcome(id, false, isRead).catch((error: unknown): Outcome => {
+          if (isRead || !isStoreAway(error)) throw error;
+          return { id, isReplay: false, state: 'pending' };
+        });
       }),
 
     get: owned,
@@ -230,4 +246,23 @@ async function untilAborted(ended: Promise<boolean>, abandon: () => void, signal
   } finally {
     signal.removeEventListener('abort', abandon);
   }
+}
+
+function isStoreAway(error: unknown): error is BrokerError {
+  return error instanceof BrokerError && error.code === 'StoreUnavailable';
+}
+
+/**
+ * What may be said when an accept failed. A command that was sent and not answered may have been carried out: a mutation
+ * without an idempotency key must then not be repeated before somebody has looked.
+ */
+function whatIsKnown(error: unknown, request: AcceptRequest, id: string): unknown {
+  if (!isStoreAway(error) || findOperation(request.operation)?.mutates === false) return error;
+  const wasSent = !(error.cause instanceof Error && error.cause.message.includes("Stream isn't writeable"));
+  if (!wasSent || request.idempotencyKey !== undefined) return error;
+  return new BrokerError(
+    'OutcomeUnknown',
+    `The task store did not answer, so it is not known whether the request was accepted. If it was, it is task ${id}: look at /tasks/${id} before you repeat it.`,
+    { cause: error },
+  );
 }

@@ -147,6 +147,13 @@ export const errorCatalogue = {
     'The deadline of the task passed',
     'Submit again with a later deadline.',
   ),
+  JobNotRunning: entry(
+    409,
+    'caller',
+    false,
+    'The job is not running',
+    'Try again while the job runs; one that has ended cannot be attached to.',
+  ),
   TaskConflict: entry(409, 'caller', false, 'The task is in another state', 'Read the task to see its present state.'),
   TaskCanceled: entry(409, 'caller', false, 'The task was canceled', 'Submit the request again if it is still wanted.'),
   TaskExpired: entry(

@@ -1,19 +1,51 @@
 /** The one list of operations. Routes, handlers, the OpenAPI document and the security table derive from it. */
+import { attach } from './compute/attach.ts';
 import { cancelJob } from './compute/cancel-job.ts';
 import { getJob } from './compute/get-job.ts';
+import { getJobMetadata } from './compute/job-metadata.ts';
+import { listJobs } from './compute/list-jobs.ts';
 import { submitJob } from './compute/submit-job.ts';
+import { checksum } from './filesystem/checksum.ts';
+import { chmod } from './filesystem/chmod.ts';
+import { chown } from './filesystem/chown.ts';
+import { compress } from './filesystem/compress.ts';
+import { extract } from './filesystem/extract.ts';
+import { file } from './filesystem/file.ts';
 import { ls } from './filesystem/ls.ts';
+import { mkdir } from './filesystem/mkdir.ts';
+import { rm } from './filesystem/rm.ts';
 import { stat } from './filesystem/stat.ts';
+import { symlink } from './filesystem/symlink.ts';
 import type { Operation } from './operation.ts';
+import { nodes } from './status/nodes.ts';
+import { partitions } from './status/partitions.ts';
+import { reservations } from './status/reservations.ts';
 import { systems } from './status/systems.ts';
+import { userinfo } from './status/userinfo.ts';
 
 export const operations = {
+  'compute.attach': attach,
   'compute.cancel-job': cancelJob,
   'compute.get-job': getJob,
+  'compute.job-metadata': getJobMetadata,
+  'compute.list-jobs': listJobs,
   'compute.submit-job': submitJob,
+  'filesystem.checksum': checksum,
+  'filesystem.chmod': chmod,
+  'filesystem.chown': chown,
+  'filesystem.compress': compress,
+  'filesystem.extract': extract,
+  'filesystem.file': file,
   'filesystem.ls': ls,
+  'filesystem.mkdir': mkdir,
+  'filesystem.rm': rm,
   'filesystem.stat': stat,
+  'filesystem.symlink': symlink,
+  'status.nodes': nodes,
+  'status.partitions': partitions,
+  'status.reservations': reservations,
   'status.systems': systems,
+  'status.userinfo': userinfo,
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -10,6 +10,8 @@ export interface TaskTicket {
   fence: number;
   /** Set by the sweeper: the entry that carried the task before is gone. */
   isTakeOver?: boolean;
+  /** Why it is added again under the same fence; each reason has an entry name of its own, so that none hides another. */
+  via?: 'promotion' | 'sweep' | 'stop';
 }
 
 /** What a queue entry holds: the tasks that were added within one turn of the event loop. */
@@ -52,6 +54,13 @@ export interface QueueAdder {
 
 const entryOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const;
 
+const viaLetters = { promotion: '.p', sweep: '.s', stop: '.h' } as const;
+
+/** Name of the entry that begins with a ticket. BullMQ drops an entry whose name it knows already. */
+export function entryName({ id, fence, via }: TaskTicket): string {
+  return `${id}.${fence}${via === undefined ? '' : viaLetters[via]}`;
+}
+
 /** An entry being filled. */
 interface Filling {
   entryId: string;
@@ -84,7 +93,7 @@ export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
 
   const begin = (queue: string, ticket: TaskTicket, delayMs: number, slot: string): Filling => {
     const entry: Filling = {
-      entryId: `${ticket.id}.${ticket.fence}`,
+      entryId: entryName(ticket),
       tickets: [],
       delayMs,
       done: Promise.resolve(),

@@ -64,7 +64,7 @@ export function connectRedis(url: string, purpose: ConnectionPurpose, log: Logge
 }
 
 const connectionFaults =
-  /^(LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|NOREPLICAS|BUSY)\b|Connection is closed|Stream isn't writeable|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|Command timed out|max retries per request/;
+  /^(LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|NOREPLICAS|BUSY|NOAUTH|WRONGPASS|NOPERM)\b|Connection is closed|Stream isn't writeable|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|Command timed out|max retries per request/;
 
 /** Whether an error means that Redis cannot serve just now, as opposed to a fault of ours. */
 export function isStoreFault(error: unknown): boolean {

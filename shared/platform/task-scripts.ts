@@ -37,6 +37,7 @@ redis.call('ZADD', KEYS[3], now, id)
 if ARGV[6] == '1' then
   redis.call('ZADD', KEYS[2], now, id)
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[8])
+  redis.call('PEXPIRE', KEYS[2], now - tonumber(ARGV[8]))
 end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[6], id .. ' ' .. ARGV[7]) end
 if admitted < tonumber(ARGV[5]) then
@@ -50,8 +51,8 @@ return {0, id}
 /**
  * Moves a task to another state, or writes fields within its state. KEYS: task. ARGV: key prefix, id, to (empty: stay),
  * expected fence (empty: any), ticket's fence for a claim (empty: no claim), now, admitted bound, the queue entry that
- * claims, whether it may take over whatever entry claimed before (1|0), when the work began, then field, value … (at
- * least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
+ * claims, whether it may take over whatever entry claimed before (1|0), when the work began, the claim's own id, then
+ * field, value … (at least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
  * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task
  * is kept for the `keepMs` in its record. Returns {'gone'} | {'stale', state} | {'illegal', state} |
  * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim, and id, fence
@@ -61,15 +62,23 @@ export const transitionScript = `
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId')
 local state = task[1]
 if not state then return {'gone'} end
 if fence ~= '' and fence ~= task[2] then return {'stale', state} end
+-- The connection was lost before the answer to this very claim came, and the claim was sent again.
+if to == 'active' and state == 'active' and ARGV[11] ~= '' and task[11] == ARGV[11] then
+  local again = redis.call('HGETALL', KEYS[1])
+  table.insert(again, 1, 'pending')
+  table.insert(again, 1, 'ok')
+  return again
+end
 if entryFence ~= '' then
   local known, mine = tonumber(task[2]), tonumber(entryFence)
   local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
   if not isMine then return {'superseded', state} end
-  if to == 'active' and redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return {'waiting', state} end
+  local isAdmitted = redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 1
+  if not isAdmitted and to ~= 'failed' and to ~= 'canceled' then return {'waiting', state} end
 end
 local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
 if entryFence ~= '' and to ~= 'active' then
@@ -81,16 +90,16 @@ if entryFence ~= '' and to ~= 'active' then
 end
 if to == '' then
   if state ~= 'active' then return {'illegal', state} end
-  redis.call('HSET', KEYS[1], unpack(ARGV, 11))
+  redis.call('HSET', KEYS[1], unpack(ARGV, 12))
   return {'ok', state}
 end
 if not legal[state][to] then return {'illegal', state} end
 local attempt = tonumber(task[3])
 if to == 'active' then attempt = attempt + 1 end
 timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt
-redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 11))
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 12))
 if to == 'active' then
-  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8])
+  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11])
   redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])
   local claimed = redis.call('HGETALL', KEYS[1])
   table.insert(claimed, 1, state)
@@ -106,7 +115,7 @@ redis.call('PEXPIRE', KEYS[1], keep)
 redis.call('ZREM', prefix .. ':open:' .. queue, id)
 redis.call('SREM', admittedKey, id)
 redis.call('ZREM', waitingKey, id)
-if task[7] then redis.call('PEXPIREAT', task[7], now + keep) end
+if task[7] then redis.call('PEXPIRE', task[7], keep) end
 local answer = {'ok', state}
 while redis.call('SCARD', admittedKey) < tonumber(ARGV[7]) do
   local next = redis.call('ZPOPMIN', waitingKey)
@@ -114,10 +123,23 @@ while redis.call('SCARD', admittedKey) < tonumber(ARGV[7]) do
   local nextFence = redis.call('HGET', prefix .. ':task:' .. next[1], 'fence')
   if nextFence then
     redis.call('SADD', admittedKey, next[1])
+    redis.call('HSET', prefix .. ':task:' .. next[1], 'entryId', next[1] .. '.' .. nextFence .. '.p')
     answer[#answer + 1] = next[1]
     answer[#answer + 1] = nextFence
   end
 end
 if task[6] and task[6] ~= '' then redis.call('PUBLISH', prefix .. ':reply:' .. task[6], id .. ' ' .. to) end
 return answer
+`;
+
+/**
+ * What a worker reads before it begins. KEYS: task. ARGV: key prefix, id. Returns {admitted 1|0, field, value …}, or
+ * an empty list where there is no such task.
+ */
+export const peekScript = `
+local fields = redis.call('HGETALL', KEYS[1])
+if #fields == 0 then return fields end
+local place = redis.call('HMGET', KEYS[1], 'queue', 'owner')
+table.insert(fields, 1, redis.call('SISMEMBER', ARGV[1] .. ':admitted:' .. place[1] .. ':' .. place[2], ARGV[2]))
+return fields
 `;

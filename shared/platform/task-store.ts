@@ -7,7 +7,7 @@ import type { TaskState } from '../tasks/states.ts';
 import { parseTask, type Task } from '../tasks/task.ts';
 import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
-import { acceptScript, transitionScript } from './task-scripts.ts';
+import { acceptScript, peekScript, transitionScript } from './task-scripts.ts';
 
 export interface TaskStoreSettings {
   keyPrefix: string;
@@ -58,6 +58,14 @@ export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
 export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
 
+/** Who claims: for which queue entry, since when, and an id that no other claim has. */
+export interface Claimant {
+  entryId: string;
+  worker: string;
+  startedAt: number;
+  claimId: string;
+}
+
 /** The state of a task, with its result or error as stored JSON. */
 export interface StoredEnd {
   state: TaskState;
@@ -70,22 +78,22 @@ export interface StoredEnd {
 export interface TaskStore {
   accept(task: NewTask): Promise<Accepted>;
   /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's. */
-  claim(ticket: TaskTicket, claim: { entryId: string; worker: string; startedAt: number }): Promise<Claim>;
+  claim(ticket: TaskTicket, claimant: Claimant): Promise<Claim>;
   /** Claims and ends a task in one step: for a read that was done before anybody had to know that it runs. */
-  claimAndSettle(
-    ticket: TaskTicket,
-    claim: { entryId: string; worker: string; startedAt: number },
-    end: TaskEnd,
-  ): Promise<Settlement>;
+  claimAndSettle(ticket: TaskTicket, claimant: Claimant, end: TaskEnd): Promise<Settlement>;
   /** Ends a task. `fence` null: whoever holds it. */
   settle(id: string, fence: number | null, end: TaskEnd): Promise<Settlement>;
-  /** `active → pending`. A hand-back does not count as an attempt. */
-  release(id: string, fence: number, options: { isHandBack: boolean; attempt: number }): Promise<Settlement>;
+  /** `active → pending`. Hand-backs are counted apart: they use up no attempt. */
+  release(id: string, fence: number, options: { isHandBack: boolean; handBacks: number }): Promise<Settlement>;
   /** Writes what the next attempt must find. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
+  /** The record and whether its turn has come; null: no such record. */
+  peek(id: string): Promise<{ task: Task; isAdmitted: boolean } | null>;
+  /** Takes a result out of the record of a task that was read by the one request it was for. */
+  dropResult(id: string): Promise<void>;
   /** What a waiter needs. Null: no such record. */
   readEnd(id: string): Promise<StoredEnd | null>;
   /** Whether the owner's index remembers an id whose record is gone. */
@@ -107,6 +115,7 @@ export type TaskEnd =
 interface ScriptedRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
   gcTransition(...args: (string | number)[]): Promise<string[]>;
+  gcPeek(...args: string[]): Promise<(string | number)[]>;
 }
 
 /** The channel on which workers hear of cancellations. */
@@ -125,6 +134,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   const scripted = redis as unknown as ScriptedRedis;
   redis.defineCommand('gcAccept', { numberOfKeys: 6, lua: acceptScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
+  redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
   const taskKey = (id: string) => `${keyPrefix}:task:${id}`;
   const openKey = (queue: string) => `${keyPrefix}:open:${queue}`;
   const indexKey = (owner: string) => `${keyPrefix}:tasks:${owner}`;
@@ -135,11 +145,12 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     ticket?: TaskTicket;
     entryId?: string;
     startedAt?: number;
+    claimId?: string;
     fields?: (string | number)[];
   }
   const move = (
     id: string,
-    { to, fence = null, ticket, entryId = '', startedAt, fields = [] }: Move,
+    { to, fence = null, ticket, entryId = '', startedAt, claimId = '', fields = [] }: Move,
   ): Promise<string[]> =>
     withStore(() =>
       scripted.gcTransition(
@@ -154,6 +165,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         entryId,
         ticket?.isTakeOver === true ? '1' : '0',
         startedAt ?? '',
+        claimId,
         ...fields,
         'updatedAt',
         Date.now(),
@@ -162,21 +174,21 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   const settlement = ([outcome, state, ...rest]: string[]): Settlement => {
     if (outcome !== 'ok') return { outcome: outcome as Refusal, ...(state ? { state: state as TaskState } : {}) };
     const promoted: TaskTicket[] = [];
-    for (let i = 0; i + 1 < rest.length; i += 2) promoted.push({ id: rest[i] ?? '', fence: Number(rest[i + 1]) });
+    for (const [promotedId, fence] of Object.entries(fieldsOf(rest))) {
+      promoted.push({ id: promotedId, fence: Number(fence), via: 'promotion' });
+    }
     return { outcome: 'settled', promoted };
   };
 
   return {
     accept: (task) => accept(scripted, settings, task),
-    async claim(ticket, { entryId, worker, startedAt }) {
+    async claim(ticket, { entryId, worker, startedAt, claimId }) {
       const [outcome, from, ...flat] = await move(ticket.id, {
-        ...{ to: 'active', ticket, entryId, startedAt },
+        ...{ to: 'active', ticket, entryId, startedAt, claimId },
         fields: ['worker', worker],
       });
       if (outcome !== 'ok') return { outcome: outcome as Refusal };
-      const fields: Record<string, string> = {};
-      for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
-      return { outcome: 'claimed', task: parseTask(fields), from: from as TaskState };
+      return { outcome: 'claimed', task: parseTask(fieldsOf(flat)), from: from as TaskState };
     },
     async claimAndSettle(ticket, { entryId, worker, startedAt }, end) {
       const fields = ['worker', worker, ...endFields(end)];
@@ -185,8 +197,8 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     async settle(id, fence, end) {
       return settlement(await move(id, { to: end.state, fence, fields: endFields(end) }));
     },
-    async release(id, fence, { isHandBack, attempt }) {
-      const fields = isHandBack ? ['attempt', Math.max(0, attempt - 1)] : [];
+    async release(id, fence, { isHandBack, handBacks }) {
+      const fields = ['entryId', `${id}.${fence}`, ...(isHandBack ? ['handBacks', handBacks + 1] : [])];
       return settlement(await move(id, { to: 'pending', fence, fields }));
     },
     async writeJournal(id, fence, entry) {
@@ -208,6 +220,16 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       withStore(async () => {
         const fields = await redis.hgetall(taskKey(id));
         return fields.id === undefined ? null : parseTask(fields);
+      }),
+    peek: (id) =>
+      withStore(async () => {
+        const [isAdmitted, ...flat] = await scripted.gcPeek(taskKey(id), keyPrefix, id);
+        if (isAdmitted === undefined) return null;
+        return { task: parseTask(fieldsOf(flat.map(String))), isAdmitted: Number(isAdmitted) === 1 };
+      }),
+    dropResult: (id) =>
+      withStore(async () => {
+        await redis.hdel(taskKey(id), 'result');
       }),
     readEnd: (id) =>
       withStore(async () => {
@@ -236,6 +258,13 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         await redis.zrem(openKey(queue), id);
       }),
   };
+}
+
+/** A flat list of field, value … as an object. */
+function fieldsOf(flat: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
+  return fields;
 }
 
 function endFields(end: TaskEnd): string[] {

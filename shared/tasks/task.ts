@@ -36,6 +36,8 @@ export interface Task {
   state: TaskState;
   /** How often a worker has taken it; the first run is 1. */
   attempt: number;
+  /** How many of these ended because the worker was told to stop. */
+  handBacks: number;
   /** Grows with each claim; a write that carries an older one is refused. */
   fence: number;
   createdAt: number;
@@ -79,6 +81,7 @@ const storedHash = z.object({
   journal: z.string().optional(),
   requestId: z.string().optional(),
   entryId: z.string().default(''),
+  handBacks: z.coerce.number().default(0),
   isHeld: z.string().default('0'),
 });
 
@@ -95,6 +98,7 @@ export function parseTask(fields: Record<string, string>): Task {
     input: JSON.parse(hash.input) as unknown,
     state: hash.state,
     attempt: hash.attempt,
+    handBacks: hash.handBacks,
     fence: hash.fence,
     createdAt: hash.createdAt,
     startedAt: hash.startedAt ?? null,

@@ -1,3 +1,4 @@
+import { cpus, hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
@@ -109,5 +110,35 @@ describe('the process scheduler', { timeout: 30_000 }, () => {
     await expect(adapter.get(bob, { jobId: ended, signal: noSignal })).rejects.toMatchObject({ code: 'JobNotFound' });
     expect((await jobRunning(owned, running)).jobId).toBe(running);
     await adapter.cancel(bob, { jobId: running, signal: noSignal });
+  });
+
+  it('lists a thousand ended jobs in the time of one command', async () => {
+    const carol = lab.host('gccarol');
+    const directory = await lab.directory('gccarol');
+    const job = describeJob(directory, '#!/bin/sh\nexit 0\n', { name: 'many' });
+    const { jobId } = await adapter.submit(carol, { job, key: newKey(), signal: noSignal });
+    await jobEnd({ adapter, host: carol, directory }, jobId);
+    const copy = 'cd .local/state/goldcrest/jobs && for n in $(seq 5001 6000); do cp -a "$1" "$n"; done';
+    await carol.shell.run(['sh', '-c', `cd; ${copy}`, 'sh', jobId]);
+    const request = { isAllUsers: true, account: null, name: 'many', windowSeconds: 3_600, signal: noSignal };
+    const { jobs, isComplete } = await adapter.list(carol, request);
+    expect(jobs.length).toBeGreaterThan(1_000);
+    expect([jobs[0]?.jobId, isComplete]).toEqual(['6000', true]);
+    await carol.shell.run(['sh', '-c', 'cd .local/state/goldcrest/jobs && rm -rf 5??? 6000']);
+  });
+
+  it('says that its jobs cannot be attached to', async () => {
+    const attached = adapter.attach(host, { jobId: '1', command: 'true', signal: noSignal });
+    await expect(attached).rejects.toMatchObject({ code: 'NotSupported' });
+  });
+
+  it('shows the host as its one node and its one partition', async () => {
+    const [node, ...more] = await adapter.nodes(host, noSignal);
+    expect(more).toEqual([]);
+    expect(node).toMatchObject({ cpus: cpus().length, hostname: hostname(), partitions: ['local'] });
+    expect(node?.freeMemory).toBeGreaterThan(0);
+    expect(await adapter.partitions(host, { showsHidden: false, signal: noSignal })).toEqual([
+      { name: 'local', cpus: cpus().length, totalNodes: 1, partition: 'UP' },
+    ]);
   });
 });

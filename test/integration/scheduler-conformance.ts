@@ -3,8 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import { type Job, type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
+import { jobMetadata } from '../../shared/operations/compute/job-metadata.ts';
+import { node } from '../../shared/operations/status/nodes.ts';
+import { partition } from '../../shared/operations/status/partitions.ts';
+import { reservation } from '../../shared/operations/status/reservations.ts';
+import { account } from '../../shared/operations/status/userinfo.ts';
 import { jobKey } from '../../workers/schedulers/job-key.ts';
-import type { SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 
 /** One adapter and the user it is exercised as. */
 export interface Candidate {
@@ -160,12 +165,15 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       expect(await read('locale')).toBe('[]\n');
     });
 
-    it.each(["it's | a name", 'say "hi"; $(id) `id`', '-leading', 'grün %j'])('keeps the job name %j', async (name) => {
-      const jobId = await submit('#!/bin/sh\nsleep 5\n', { name });
-      const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
-      expect(job?.name).toBe(name);
-      await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
-    });
+    it.each(["it's | a name", 'say "hi"; $(id) `id`', '-leading', 'grün %j', 'back\\slash \\n'])(
+      'keeps the job name %j',
+      async (name) => {
+        const jobId = await submit('#!/bin/sh\nsleep 5\n', { name });
+        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+        expect(job?.name).toBe(name);
+        await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+      },
+    );
 
     it('submits a script that is on the cluster', async () => {
       const path = `${tested.directory}/my script.sh`;
@@ -240,6 +248,105 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       const canceled = await failure(tested.adapter.cancel(tested.host, { jobId, signal: noSignal }));
       expect(canceled.code).toBe('JobNotFound');
       expect(canceled.message).toContain('Job not found');
+    });
+
+    const list = (more: Partial<ListRequest> = {}) =>
+      tested.adapter.list(tested.host, {
+        isAllUsers: false,
+        account: null,
+        name: null,
+        windowSeconds: 3_600,
+        signal: noSignal,
+        ...more,
+      });
+
+    it('lists jobs that run and jobs that ended, the newest first, as it shows them one by one', async () => {
+      const ended = await submit('#!/bin/sh\nexit 3\n', { name: 'list ended' });
+      await jobEnd(tested, ended);
+      const running = await submit('#!/bin/sh\nexec sleep 300\n', { name: 'list running' });
+      await jobRunning(tested, running);
+      const { jobs, omittedJobs, isComplete } = await list();
+      expect([omittedJobs, isComplete]).toEqual([0, true]);
+      expect(jobs.map((job) => jobSchema.parse(job))).toEqual(jobs);
+      expect(new Set(jobs.map(({ user }) => user))).toEqual(new Set([tested.host.username]));
+      const shown = jobs.filter(({ jobId }) => [running, ended].includes(jobId));
+      expect(shown.map(({ jobId, name, status }) => [jobId, name, status.state, status.exitCode])).toEqual([
+        [running, 'list running', 'RUNNING', null],
+        [ended, 'list ended', 'FAILED', 3],
+      ]);
+      await tested.adapter.cancel(tested.host, { jobId: running, signal: noSignal });
+    });
+
+    it.each(['a, b', "it's | $(id)", 'plain'])('lists only the jobs of the name %j when asked to', async (name) => {
+      const jobIds = [
+        await submit('#!/bin/sh\nexit 0\n', { name }),
+        await submit('#!/bin/sh\nexit 0\n', { name: 'other' }),
+      ];
+      for (const jobId of jobIds) await jobEnd(tested, jobId);
+      const { jobs } = await list({ name });
+      expect(jobs.map(({ jobId }) => jobId)).toContain(jobIds[0]);
+      expect(new Set(jobs.map((job) => job.name))).toEqual(new Set([name]));
+    });
+
+    it('lists no job of an account that has none', async () => {
+      expect((await list({ account: 'no-such-account' })).jobs).toEqual([]);
+    });
+
+    it('shows the script to the byte and the files of a job, running and ended', async () => {
+      const script = '#!/bin/sh\n# ü "quotes" \\n %j\nsleep 1\necho done\n# no newline at the end';
+      const jobId = await submit(script, { standardOutput: 'out put-%j', name: 'a b' });
+      const show = () => tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
+      const expected = {
+        jobId,
+        script,
+        standardInput: '/dev/null',
+        standardOutput: `${tested.directory}/out put-${jobId}`,
+        standardError: `${tested.directory}/out put-${jobId}`,
+      };
+      expect((await show()).map((entry) => jobMetadata.parse(entry))).toEqual([expected]);
+      await jobEnd(tested, jobId);
+      expect(await show()).toEqual([expected]);
+      expect(await read(`out put-${jobId}`)).toBe('done\n');
+    });
+
+    it('shows where output goes by default, and files with absolute paths', async () => {
+      const error = `${tested.directory}/absolute err`;
+      const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', {
+        standardError: error,
+        standardInput: 'in put',
+      });
+      await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('x'));
+      const [files] = await tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
+      expect(files).toMatchObject({ standardError: error, standardInput: `${tested.directory}/in put` });
+      await jobEnd(tested, jobId);
+      const output = await tested.host.files.readFile(files?.standardOutput ?? '', { bytesMax: 100 });
+      expect(output.toString()).toBe('out\n');
+    });
+
+    it.each(['4294967', 'abc'])('has no metadata of job %s, and nothing to attach to', async (jobId) => {
+      const shown = await failure(tested.adapter.metadata(tested.host, { jobId, signal: noSignal }));
+      expect([shown.code, shown.message]).toEqual(['JobNotFound', 'Job not found.']);
+      const request = { jobId, command: 'true', signal: noSignal };
+      const attached = await failure(tested.adapter.attach(tested.host, request));
+      expect(['JobNotFound', 'NotSupported']).toContain(attached.code);
+    });
+
+    it('shows nodes, partitions, reservations and accounts in the shape of the contract', async () => {
+      const { adapter, host } = tested;
+      const nodes = await adapter.nodes(host, noSignal);
+      expect(nodes.map((each) => node.parse(each))).toEqual(nodes);
+      expect(nodes.length).toBeGreaterThan(0);
+      for (const { name, cpus, state } of nodes) {
+        expect([name, cpus > 0, state.length > 0]).toEqual([expect.stringMatching(/./), true, true]);
+      }
+      const partitions = await adapter.partitions(host, { showsHidden: false, signal: noSignal });
+      expect(partitions.map((each) => partition.parse(each))).toEqual(partitions);
+      const names = partitions.map(({ name }) => name);
+      expect(nodes.flatMap((each) => each.partitions ?? []).every((name) => names.includes(name))).toBe(true);
+      const reservations = await adapter.reservations(host, noSignal);
+      expect(reservations.map((each) => reservation.parse(each))).toEqual(reservations);
+      const accounts = (await adapter.accounts(host, noSignal)) ?? [];
+      expect(accounts.map((each) => account.parse(each))).toEqual(accounts);
     });
 
     it('submits nothing once it was told to stop', async () => {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Word } from '../../shared/commands/command-line.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
-import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { ListRequest, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { RemoteShell } from '../../workers/ssh/remote-shell.ts';
 import {
   type Candidate,
   describeJob,
@@ -38,6 +40,14 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
       .submit(host, { job: describeJob(candidate.directory, script, more), key, signal: noSignal })
       .then(({ jobId }) => jobId);
   const get = (jobId: string) => adapter.get(host, { jobId, signal: noSignal });
+  const list = (more: Partial<ListRequest> = {}) =>
+    adapter.list(host, {
+      ...{ isAllUsers: false, account: null, name: null, windowSeconds: 3_600, signal: noSignal },
+      ...more,
+    });
+  const metadata = (jobId: string) => adapter.metadata(host, { jobId, signal: noSignal });
+  const attach = (jobId: string, command: string, as = host) =>
+    adapter.attach(as, { jobId, command, signal: noSignal });
   const cancel = (jobId: string, as = host) => adapter.cancel(as, { jobId, signal: noSignal });
   const refusal = (promise: Promise<unknown>): Promise<BrokerError> =>
     promise.then(
@@ -191,8 +201,239 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
       expect(await find(key)).toEqual({ jobIds: [jobId], isCertain: false });
       expect((await get(jobId))[0]?.status.state).toBe('COMPLETED');
       expect((await refusal(get('4294967'))).code).toBe('SchedulerFailed');
+      const listed = await list();
+      expect(listed.isComplete).toBe(false);
+      expect(listed.jobs.map((job) => job.jobId)).toContain(jobId);
+      expect((await metadata(jobId))[0]?.standardOutput).toBe(`${candidate.directory}/slurm-${jobId}.out`);
+      expect((await refusal(adapter.accounts(host, noSignal))).code).toBe('SchedulerFailed');
     } finally {
       await lab.lab.slurm.accounting.start();
     }
+  });
+
+  it('lists jobs that are held, that depend on others and that wait as an array', async () => {
+    const held = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    const dependent = await submit(`#!/bin/sh\n#SBATCH --dependency=afterok:${held}\nexit 0\n`);
+    const array = await submit('#!/bin/sh\n#SBATCH --array=1-3 --hold\nexit 0\n');
+    const { jobs } = await list();
+    const shown = jobs.filter((job) => [held, dependent, `${array}_[1-3]`].includes(job.jobId));
+    expect(shown.map((job) => [job.jobId, job.status.state, job.status.stateReason])).toEqual([
+      [`${array}_[1-3]`, 'PENDING', 'JobHeldUser'],
+      [dependent, 'PENDING', 'Dependency'],
+      [held, 'PENDING', 'JobHeldUser'],
+    ]);
+    for (const jobId of [array, dependent, held]) await cancel(jobId);
+  });
+
+  it("lists other users' jobs only when asked to, and only of the account that was named", async () => {
+    const bob = lab.host('gcbob');
+    const job = describeJob(await lab.directory('gcbob'), '#!/bin/sh\n#SBATCH --hold\nexit 0\n', { name: 'of bob' });
+    const { jobId } = await adapter.submit(bob, { job, key: newKey(), signal: noSignal });
+    const ids = async (more: Partial<ListRequest>) => (await list(more)).jobs.map((each) => each.jobId);
+    expect(await ids({})).not.toContain(jobId);
+    expect(await ids({ isAllUsers: true })).toContain(jobId);
+    expect(await ids({ isAllUsers: true, account: 'proj02' })).toContain(jobId);
+    expect(await ids({ isAllUsers: true, account: 'proj01' })).not.toContain(jobId);
+    await cancel(jobId, bob);
+  });
+
+  it('shows the files of each element of an array where Slurm writes them, and its one script', async () => {
+    const script = '#!/bin/sh\n#SBATCH --array=1-2 --error=e-%A_%3a-%x.txt\necho out; echo err >&2\n';
+    const jobId = await submit(script, { name: 'a b' });
+    await vi.waitFor(
+      async () => expect((await get(jobId)).map((job) => job.status.state)).toEqual(['COMPLETED', 'COMPLETED']),
+      { timeout: 30_000, interval: 250 },
+    );
+    const parts = await metadata(jobId);
+    expect(parts.map((part) => [part.jobId, part.script])).toEqual([
+      [`${jobId}_1`, script],
+      [`${jobId}_2`, script],
+    ]);
+    for (const { standardOutput, standardError } of parts) {
+      expect((await host.files.readFile(standardOutput ?? '', { bytesMax: 100 })).toString()).toBe('out\n');
+      expect((await host.files.readFile(standardError ?? '', { bytesMax: 100 })).toString()).toBe('err\n');
+    }
+    expect((await metadata(`${jobId}_2`)).map((part) => part.jobId)).toEqual([`${jobId}_2`]);
+  });
+
+  it("shows another user's job without its script, and an allocation without files", async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    const asBob = await adapter.metadata(lab.host('gcbob'), { jobId, signal: noSignal });
+    expect(asBob).toMatchObject([{ jobId, script: null, standardOutput: `${candidate.directory}/slurm-${jobId}.out` }]);
+    await cancel(jobId);
+    const { stderr } = await host.shell.run(['salloc', '--no-shell', '-n1']);
+    const allocation = /allocation (\d+)/.exec(stderr.toString())?.[1] ?? '';
+    const none = { script: null, standardInput: null, standardOutput: null, standardError: null };
+    expect(await metadata(allocation)).toEqual([{ jobId: allocation, ...none }]);
+    await cancel(allocation);
+  });
+
+  it('keeps the script of a job that the controller has forgotten', async () => {
+    const script = '#!/bin/sh\necho kept\n';
+    const jobId = await submit(script);
+    await jobEnd(candidate, jobId);
+    await vi.waitFor(
+      async () => {
+        const { stdout } = await host.shell.run(['sacct', '-j', jobId, '--batch-script']);
+        expect(stdout.toString()).toContain('echo kept');
+      },
+      { timeout: 20_000, interval: 500 },
+    );
+    // The controller is asked about a job that it never had: the real answer, without waiting for MinJobAge to pass.
+    const unknown = (word: Word): Word => (typeof word === 'string' ? word.replace(jobId, '4294967') : word);
+    const forgetful: RemoteShell = {
+      run: (argv, options) => host.shell.run(argv[0] === 'sacct' ? argv : argv.map(unknown), options),
+    };
+    expect(await adapter.metadata({ ...host, shell: forgetful }, { jobId, signal: noSignal })).toEqual([
+      { jobId, script, standardInput: null, standardOutput: null, standardError: null },
+    ]);
+  });
+
+  it('attaches within the job only, with the command as one word, and gives back what it wrote', async () => {
+    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const command = `echo "$SLURM_JOB_ID it's | \`echo in\`"; touch marker && pwd >&2; exit 7`;
+    const run = await attach(jobId, command);
+    expect(run).toMatchObject({ exitCode: 7, stdout: `${jobId} it's | in\n`, isTruncated: false });
+    // srun starts in the directory of its own session.
+    const home = lab.lab.users.find(({ username }) => username === 'gcalice')?.home;
+    expect(run.stderr).toMatch(new RegExp(`^${home}$`, 'm'));
+    await host.shell.run(['rm', '-f', `${home}/marker`]);
+    expect((await attach(jobId, 'kill -KILL $$')).exitCode).toBe(137);
+    await cancel(jobId);
+  });
+
+  it('runs nothing of a command on the login node, whatever it holds', async () => {
+    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const mark = 'echo "[$SLURM_STEP_ID]"';
+    for (const command of [`true; ${mark}`, `true\n${mark}`, `true && ${mark} | cat`, `true & wait; ${mark} >&2`]) {
+      const { stdout, stderr } = await attach(jobId, command);
+      expect(`${stdout}${stderr}`).toMatch(/^\[\d+\]\n$/);
+    }
+    // What would end the quotes of a careless command line is one odd word to the shell in the job.
+    const unbalanced = await attach(jobId, `true' ; ${mark} '`);
+    expect([unbalanced.exitCode, unbalanced.stdout]).toEqual([127, '']);
+    await cancel(jobId);
+  });
+
+  it('keeps the beginning of a long output and lets the command end by itself', async () => {
+    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const run = await attach(jobId, 'yes | head -c 1000000; echo problem >&2; exit 3');
+    expect(run).toMatchObject({ exitCode: 3, isTruncated: true });
+    expect(run.stdout).toBe('y\n'.repeat(16 * 1024));
+    expect(run.stderr).toContain('problem\n');
+    await cancel(jobId);
+  });
+
+  it('ends the step of an attached command that is stopped', async () => {
+    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, jobId);
+    const stop = new AbortController();
+    const attached = adapter.attach(host, { jobId, command: 'exec sleep 301', signal: stop.signal });
+    const steps = async () => (await host.shell.run(['squeue', '-h', '--steps', '-j', jobId])).stdout.toString();
+    await vi.waitFor(async () => expect(await steps()).toContain(`${jobId}.0`), { timeout: 15_000 });
+    stop.abort(new Error('stop'));
+    expect((await refusal(attached)).code).toBe('TaskCanceled');
+    await vi.waitFor(async () => expect(await steps()).not.toContain(`${jobId}.0`), { timeout: 15_000 });
+    await cancel(jobId);
+  });
+
+  it('attaches to one running part of an array, and says which there are', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --array=1-2\nexec sleep 300\n');
+    await vi.waitFor(
+      async () => expect((await get(jobId)).map((job) => job.status.state)).toEqual(['RUNNING', 'RUNNING']),
+      {
+        timeout: 30_000,
+        interval: 250,
+      },
+    );
+    const { stdout } = await host.shell.run(['squeue', '-h', '-j', `${jobId}_1`, '-o', '%A']);
+    expect((await attach(`${jobId}_1`, 'echo $SLURM_JOB_ID')).stdout).toBe(stdout.toString());
+    const error = await refusal(attach(jobId, 'true'));
+    expect(error.code).toBe('InvalidRequest');
+    expect(error.message).toContain(`${jobId}_2`);
+    await cancel(jobId);
+  });
+
+  it("attaches to no job that waits, that has ended, or that is not the user's own", async () => {
+    const held = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    const waiting = await refusal(attach(held, 'true'));
+    expect([waiting.code, waiting.message]).toEqual([
+      'JobNotRunning',
+      `Job ${held} is not running; its state is PENDING.`,
+    ]);
+    await cancel(held);
+    const ended = await submit('#!/bin/sh\nexit 0\n');
+    await jobEnd(candidate, ended);
+    expect((await refusal(attach(ended, 'true'))).code).toBe('JobNotRunning');
+    const running = await submit('#!/bin/sh\nexec sleep 300\n');
+    await jobRunning(candidate, running);
+    expect((await refusal(attach(running, 'true', lab.host('gcbob')))).code).toBe('PermissionDenied');
+    await cancel(running);
+  });
+
+  it('shows nodes with their real sizes, partitions with hidden ones on demand, and reservations by epoch', async () => {
+    const { admin } = lab.lab.slurm;
+    const nodes = await adapter.nodes(host, noSignal);
+    expect(nodes.map(({ name, partitions }) => [name, partitions])).toEqual([
+      ['g1', ['gpu']],
+      ['n1', ['debug', 'normal']],
+      ['n2', ['debug', 'normal']],
+      ['n3', ['normal']],
+    ]);
+    expect(nodes[0]).toMatchObject({ sockets: 8, cores: 1, threads: 1, cpus: 8, features: 'gpu', weight: 1 });
+    const partitions = async (showsHidden: boolean) =>
+      (await adapter.partitions(host, { showsHidden, signal: noSignal })).map(({ name }) => name);
+    await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=YES']);
+    await admin('scontrol', ['update', 'NodeName=n3', 'State=DRAIN', 'Reason=test']);
+    await admin('scontrol', [
+      ...['create', 'reservation', 'ReservationName=two words', 'StartTime=now+1hour', 'Duration=30'],
+      ...['Users=gcalice', 'Nodes=n3'],
+    ]);
+    try {
+      expect([await partitions(false), await partitions(true)]).toEqual([
+        ['debug', 'normal'],
+        ['debug', 'normal', 'gpu'],
+      ]);
+      expect((await adapter.nodes(host, noSignal)).find(({ name }) => name === 'n3')?.state).toEqual(['DRAIN']);
+      const [reservation] = await adapter.reservations(host, noSignal);
+      expect(reservation).toMatchObject({ name: 'two words', nodeList: 'n3', features: null, state: 'inactive' });
+      expect((reservation?.endTime ?? 0) - (reservation?.startTime ?? 0)).toBe(1_800);
+      expect(Math.abs((reservation?.startTime ?? 0) - Date.now() / 1_000 - 3_600)).toBeLessThan(60);
+    } finally {
+      await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=NO']);
+      await admin('scontrol', ['update', 'NodeName=n3', 'State=RESUME']);
+      await admin('scontrol', ['delete', 'ReservationName=two words']);
+    }
+    expect(await adapter.reservations(host, noSignal)).toEqual([]);
+  });
+
+  it('shows the accounts of a user by their whole names, and none where there are none', async () => {
+    const { admin } = lab.lab.slurm;
+    const long = 'an_account_of_more_than_ten_characters';
+    await admin('sacctmgr', ['-i', 'add', 'account', long]);
+    await admin('sacctmgr', ['-i', 'add', 'user', 'gcbob', `account=${long}`]);
+    expect(await adapter.accounts(lab.host('gcbob'), noSignal)).toEqual(
+      expect.arrayContaining([
+        { name: long, default: false },
+        { name: 'proj02', default: true },
+      ]),
+    );
+    expect(await adapter.accounts(lab.host('gccarol'), noSignal)).toEqual([]);
+  });
+
+  it('says SchedulerFailed, never an empty list, while the controller does not answer', async () => {
+    lab.lab.slurm.controller.pause();
+    const answers = await Promise.all([
+      refusal(list()),
+      refusal(metadata('1')),
+      refusal(attach('1', 'true')),
+      refusal(adapter.nodes(host, noSignal)),
+      refusal(adapter.partitions(host, { showsHidden: true, signal: noSignal })),
+      refusal(adapter.reservations(host, noSignal)),
+    ]).finally(() => lab.lab.slurm.controller.resume());
+    expect(answers.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 'SchedulerFailed'));
   });
 });

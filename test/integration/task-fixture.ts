@@ -12,7 +12,7 @@ import {
   type TaskStore,
   type TaskStoreSettings,
 } from '../../shared/platform/task-store.ts';
-import { createCancellations } from '../../workers/runtime/cancellations.ts';
+import { type Cancellations, createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
 import { openResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
@@ -38,7 +38,7 @@ export const statResult = {
 
 /** Who claims, for `store.claim`. */
 export function by(entryId: string, worker: string) {
-  return { entryId, worker, startedAt: Date.now() };
+  return { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
 }
 
 export interface TaskFixture {
@@ -47,6 +47,7 @@ export interface TaskFixture {
   queues: QueueAdder;
   gate: TaskGate;
   keyPrefix: string;
+  cancellations: Cancellations;
   /** A task for `store.accept`, with an id of its own. */
   newTask(over?: Partial<NewTask>): NewTask;
   /** A runner whose operations do what `perform` does. */
@@ -88,6 +89,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     queues,
     gate,
     keyPrefix,
+    cancellations,
     newTask: (change = {}) => ({
       id: randomUUID(),
       operation: 'filesystem.stat',

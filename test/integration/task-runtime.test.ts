@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { cancelChannel } from '../../shared/platform/task-store.ts';
 import { alice, bob, by, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
 
 const request = {
@@ -48,22 +49,145 @@ describe('from accept to outcome', () => {
     expect(sizes).toEqual(Array.from({ length: 200 }, (_, n) => ['completed', n]));
   });
 
-  it('runs each mutation once although the sweeper adds entries while they wait', async () => {
+  it('runs each mutation once although every one has two entries', async () => {
     const runs = new Map<string, number>();
     const runner = tasks.runner(async (_operation, { task }) => {
       runs.set(task.id, (runs.get(task.id) ?? 0) + 1);
       await sleep(2);
       return { jobId: '1' };
     });
-    const held = Array.from({ length: 60 }, () => tasks.gate.acceptAndWait(cancelJob, never));
-    while ((await tasks.store.listOpen('batch@lab', Date.now() + 1, 0, 100)).length < 60) await sleep(5);
-    const old = Date.now() + 10_000; // as if they had waited so long
-    await tasks.sweep(old);
+    const held = Array.from({ length: 4 }, () => tasks.gate.acceptAndWait(cancelJob, never));
+    const batch = 'batch@lab';
+    while ((await tasks.store.listOpen(batch, Date.now() + 1, 0, 100)).length < 4) await sleep(5);
+    for (const id of await tasks.store.listOpen(batch, Date.now() + 1, 0, 100)) {
+      await tasks.queues.add(batch, { id, fence: 0, via: 'sweep' }).done;
+    }
     await tasks.consume(runner);
-    await tasks.sweep(old);
     const outcomes = await Promise.all(held);
     expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(['completed']));
-    expect([...runs.values()]).toEqual(Array.from({ length: 60 }, () => 1));
+    expect([...runs.values()]).toEqual([1, 1, 1, 1]);
+  });
+
+  it('lets a promoted task run although an old entry of its name is still at work', async () => {
+    const slow = tasks.newTask({
+      owner: 'bob',
+      queue: 'batch@lab',
+      operation: 'compute.cancel-job',
+      input: '{"jobId":"slow"}',
+    });
+    await tasks.store.accept(slow);
+    let finishSlow: () => void = () => {};
+    const runner = tasks.runner(async (_operation, { input }) => {
+      if ((input as { jobId: string }).jobId === 'slow') {
+        await new Promise<void>((resolve) => {
+          finishSlow = resolve;
+        });
+      }
+      return { jobId: '1' };
+    });
+    // Four fill the user's places; the fifth must wait, and its ticket stands first in an entry that lasts.
+    const places = [1, 2, 3, 4].map(() =>
+      tasks.newTask({ queue: 'batch@lab', operation: 'compute.cancel-job', input: '{"jobId":"1"}' }),
+    );
+    for (const place of places) await tasks.store.accept(place);
+    const fifth = tasks.newTask({ queue: 'batch@lab', operation: 'compute.cancel-job', input: '{"jobId":"5"}' });
+    expect(await tasks.store.accept(fifth)).toMatchObject({ isAdmitted: false });
+    const shared = tasks.queues.add('batch@lab', { id: fifth.id, fence: 0 });
+    tasks.queues.add('batch@lab', { id: slow.id, fence: 0 });
+    await shared.done;
+    await tasks.consume(runner);
+    while ((await tasks.store.read(slow.id))?.state !== 'active') await sleep(5);
+    for (const place of places) await tasks.queues.add('batch@lab', { id: place.id, fence: 0 }).done;
+    while ((await tasks.store.read(fifth.id))?.state !== 'completed') await sleep(5);
+    expect((await tasks.store.read(slow.id))?.state).toBe('active');
+    finishSlow();
+  });
+
+  it('leaves a submission whose intent is written down to the worker when it is canceled', async () => {
+    const { id } = await tasks.gate.accept({ ...cancelJob, isHeld: false });
+    await tasks.store.claim({ id, fence: 0 }, by('e', 'w'));
+    await tasks.store.writeJournal(id, 1, { phase: 'intended' });
+    await tasks.store.release(id, 1, { isHandBack: false, handBacks: 0 });
+    expect(await tasks.gate.cancel(id, alice)).toMatchObject({ state: 'pending', isCancelRequested: true });
+  });
+
+  it('hears of a cancel that comes between the claim and its answer', async () => {
+    let isAborted = false;
+    const runner = tasks.runner(async (_operation, { signal }) => {
+      await sleep(20);
+      isAborted = signal.aborted;
+      signal.throwIfAborted();
+      return { jobId: '1' };
+    });
+    const { id } = await tasks.gate.accept({ ...cancelJob, isHeld: false });
+    const channel = cancelChannel(tasks.keyPrefix);
+    while (Number((await tasks.redis.pubsub('NUMSUB', channel))[1]) === 0) await sleep(1);
+    const running = runner.run({ id, fence: 0 }, 'entry');
+    await tasks.store.requestCancel(id);
+    await running;
+    expect(isAborted).toBe(true);
+    expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'canceled' });
+  });
+
+  it('gives the tickets it has not begun back when the worker stops', async () => {
+    const { id } = await tasks.gate.accept({ ...cancelJob, isHeld: false });
+    while (!(await tasks.queues.has('batch@lab', `${id}.0`))) await sleep(1);
+    let begun = 0;
+    const stopping = tasks.runner(async () => {
+      begun += 1;
+      return { jobId: '1' };
+    });
+    tasks.cancellations.stop(new BrokerError('ShuttingDown', 'The worker is shutting down.'));
+    await stopping.run({ id, fence: 0 }, `${id}.0`);
+    expect(begun).toBe(0);
+    expect(await tasks.queues.has('batch@lab', `${id}.0.h`)).toBe(true);
+    expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'pending', attempt: 0 });
+  });
+
+  it('never runs an operation of unknown effect twice because its worker was stopped', async () => {
+    const { id } = await tasks.gate.accept({
+      ...request,
+      operation: 'compute.attach',
+      input: { jobId: '1', command: 'true' },
+      isHeld: false,
+    });
+    let runs = 0;
+    const runner = tasks.runner(async () => {
+      runs += 1;
+      throw new BrokerError('ShuttingDown', 'The worker is shutting down.');
+    });
+    await tasks.consume(runner);
+    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({
+      state: 'failed',
+      error: { code: 'OutcomeUnknown' },
+    });
+    expect(runs).toBe(1);
+  });
+
+  it('keeps a submission in doubt when the broker itself fails while a job may exist', async () => {
+    const { id } = await tasks.gate.accept({
+      ...request,
+      operation: 'compute.submit-job',
+      input: { job: { workingDirectory: '/tmp', script: '#!/bin/sh\n' } },
+      isHeld: false,
+    });
+    await tasks.store.claim({ id, fence: 0 }, by('e', 'w'));
+    await tasks.store.writeJournal(id, 1, { phase: 'intended' });
+    await tasks.store.release(id, 1, { isHandBack: false, handBacks: 0 });
+    const runner = tasks.runner(async () => {
+      throw new BrokerError('StoreUnavailable');
+    });
+    await runner.run({ id, fence: 1 }, `${id}.1`);
+    expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'pending', attempt: 2 });
+  });
+
+  it('sweeps the other tasks where one record cannot be read', async () => {
+    const strange = tasks.newTask({ createdAt: Date.now() - 60_000 });
+    await tasks.store.accept(strange);
+    await tasks.redis.hset(`${tasks.keyPrefix}:task:${strange.id}`, 'state', 'hibernating');
+    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
+    await loseEntry(id);
+    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
   });
 
   it('stores what a handler failed with, word for word', async () => {

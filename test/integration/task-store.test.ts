@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { by, openTasks, queue, type TaskFixture } from './task-fixture.ts';
 
 const completed = { state: 'completed', resultJson: '{"size":1}' } as const;
@@ -42,6 +42,25 @@ describe('the task store', () => {
     expect(again).toMatchObject({ outcome: 'claimed', from: 'active', task: { fence: 2, attempt: 2 } });
   });
 
+  it('answers a claim that was sent twice as one', async () => {
+    const task = tasks.newTask();
+    await tasks.store.accept(task);
+    const claimant = by('entry', 'w');
+    await tasks.store.claim({ id: task.id, fence: 0 }, claimant);
+    const again = await tasks.store.claim({ id: task.id, fence: 0 }, claimant);
+    expect(again).toMatchObject({ outcome: 'claimed', from: 'pending', task: { attempt: 1, fence: 1 } });
+  });
+
+  it('keeps an idempotency key as long as its task, whatever clock the worker has', async () => {
+    const task = tasks.newTask({ idempotency: { key: 'k', fingerprint: 'f' }, keepMs: 60_000 });
+    await tasks.store.accept(task);
+    await tasks.store.claim({ id: task.id, fence: 0 }, by('e', 'w'));
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now() - 3_600_000);
+    await tasks.store.settle(task.id, 1, completed);
+    vi.restoreAllMocks();
+    expect(await tasks.redis.pttl(`${tasks.keyPrefix}:idem:alice:k`)).toBeGreaterThan(50_000);
+  });
+
   it('refuses every write of a worker whose task was taken over', async () => {
     const task = tasks.newTask();
     await tasks.store.accept(task);
@@ -49,7 +68,7 @@ describe('the task store', () => {
     await tasks.store.claim({ id: task.id, fence: 0 }, by('entry', 'fast'));
     expect(await tasks.store.settle(task.id, 1, completed)).toMatchObject({ outcome: 'stale' });
     expect(await tasks.store.writeJournal(task.id, 1, { a: 1 })).toBe(false);
-    expect(await tasks.store.release(task.id, 1, { isHandBack: false, attempt: 1 })).toMatchObject({
+    expect(await tasks.store.release(task.id, 1, { isHandBack: false, handBacks: 0 })).toMatchObject({
       outcome: 'stale',
     });
     expect(await tasks.store.settle(task.id, 2, completed)).toMatchObject({ outcome: 'settled' });
@@ -71,13 +90,13 @@ describe('the task store', () => {
     expect(await tasks.store.settle(task.id, null, completed)).toEqual({ outcome: 'illegal', state: 'pending' });
   });
 
-  it('does not count a hand-back as an attempt', async () => {
+  it('counts hand-backs apart from the attempts', async () => {
     const task = tasks.newTask();
     await tasks.store.accept(task);
     await tasks.store.claim({ id: task.id, fence: 0 }, by('entry', 'w'));
-    await tasks.store.release(task.id, 1, { isHandBack: true, attempt: 1 });
+    await tasks.store.release(task.id, 1, { isHandBack: true, handBacks: 0 });
     const again = await tasks.store.claim({ id: task.id, fence: 1 }, by('entry-2', 'w2'));
-    expect(again).toMatchObject({ outcome: 'claimed', from: 'pending', task: { attempt: 1, fence: 2 } });
+    expect(again).toMatchObject({ outcome: 'claimed', from: 'pending', task: { attempt: 2, handBacks: 1, fence: 2 } });
   });
 
   it('admits so many tasks of one user and lets the next through when one ends', async () => {
@@ -89,7 +108,7 @@ describe('the task store', () => {
     expect(await tasks.store.claim({ id: third ?? '', fence: 0 }, by('e', 'w'))).toEqual({ outcome: 'waiting' });
     await tasks.store.claim({ id: first ?? '', fence: 0 }, by('e', 'w'));
     const end = await tasks.store.settle(first ?? '', 1, completed);
-    expect(end).toEqual({ outcome: 'settled', promoted: [{ id: third, fence: 0 }] });
+    expect(end).toEqual({ outcome: 'settled', promoted: [{ id: third, fence: 0, via: 'promotion' }] });
     expect(await tasks.store.claim({ id: third ?? '', fence: 0 }, by('e', 'w'))).toMatchObject({ outcome: 'claimed' });
   });
 

@@ -1,13 +1,29 @@
 /** The one list of handlers. An operation without a handler does not compile. */
 import type { InputOf, ResultOf } from '../../shared/operations/operation.ts';
 import type { OperationName, operations } from '../../shared/operations/registry.ts';
+import { handleAttach } from './compute/attach.ts';
 import { handleCancelJob } from './compute/cancel-job.ts';
 import { handleGetJob } from './compute/get-job.ts';
+import { handleJobMetadata } from './compute/job-metadata.ts';
+import { handleListJobs } from './compute/list-jobs.ts';
 import { handleSubmitJob } from './compute/submit-job.ts';
+import { handleChecksum } from './filesystem/checksum.ts';
+import { handleChmod } from './filesystem/chmod.ts';
+import { handleChown } from './filesystem/chown.ts';
+import { handleCompress } from './filesystem/compress.ts';
+import { handleExtract } from './filesystem/extract.ts';
+import { handleFile } from './filesystem/file.ts';
 import { handleLs } from './filesystem/ls.ts';
+import { handleMkdir } from './filesystem/mkdir.ts';
+import { handleRm } from './filesystem/rm.ts';
 import { handleStat } from './filesystem/stat.ts';
+import { handleSymlink } from './filesystem/symlink.ts';
 import type { BrokerContext, OperationContext } from './operation-context.ts';
+import { handleNodes } from './status/nodes.ts';
+import { handlePartitions } from './status/partitions.ts';
+import { handleReservations } from './status/reservations.ts';
 import { handleSystems } from './status/systems.ts';
+import { handleUserinfo } from './status/userinfo.ts';
 
 type ContextOf<Name extends OperationName> = (typeof operations)[Name]['scope'] extends 'none'
   ? BrokerContext
@@ -20,10 +36,26 @@ export type Handler<Name extends OperationName> = (
 ) => Promise<ResultOf<(typeof operations)[Name]>>;
 
 export const handlers = {
+  'compute.attach': handleAttach,
   'compute.cancel-job': handleCancelJob,
   'compute.get-job': handleGetJob,
+  'compute.job-metadata': handleJobMetadata,
+  'compute.list-jobs': handleListJobs,
   'compute.submit-job': handleSubmitJob,
+  'filesystem.checksum': handleChecksum,
+  'filesystem.chmod': handleChmod,
+  'filesystem.chown': handleChown,
+  'filesystem.compress': handleCompress,
+  'filesystem.extract': handleExtract,
+  'filesystem.file': handleFile,
   'filesystem.ls': handleLs,
+  'filesystem.mkdir': handleMkdir,
+  'filesystem.rm': handleRm,
   'filesystem.stat': handleStat,
+  'filesystem.symlink': handleSymlink,
+  'status.nodes': handleNodes,
+  'status.partitions': handlePartitions,
+  'status.reservations': handleReservations,
   'status.systems': handleSystems,
+  'status.userinfo': handleUserinfo,
 } satisfies { [Name in OperationName]: Handler<Name> };

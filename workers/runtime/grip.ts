@@ -2,8 +2,9 @@
  * The hold of one attempt on its task. A mutation is claimed before it begins. A read may begin at once and is claimed
  * when it takes long or, with its end, in one write: it has no effect that a second run could double.
  */
+import { randomUUID } from 'node:crypto';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
-import type { Claim, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
@@ -13,10 +14,13 @@ export interface Grip {
 }
 
 export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string, worker: string): Grip {
-  const by = { entryId, worker, startedAt: Date.now() };
+  const by: Claimant = { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
   let claiming: Promise<Claim> | undefined;
   const claim = (): Promise<Claim> => {
-    claiming ??= store.claim(ticket, by);
+    claiming ??= store.claim(ticket, by).catch((error: unknown) => {
+      claiming = undefined; // nobody knows yet whether it holds; the same claim may be made again
+      throw error;
+    });
     return claiming;
   };
   return {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from '../../shared/platform/redis.ts';
 import type { HandshakeLimiter } from '../ssh/handshake-limiter.ts';
+import { type ConcurrencyGate, createGate } from './concurrency-gate.ts';
 
 /** sshd's default MaxStartups begins to drop at 10. */
 const handshakesPerHostMax = 8;
@@ -26,16 +27,32 @@ interface ScriptedRedis {
 export function createHandshakeLease(redis: Redis, keyPrefix: string): HandshakeLimiter {
   redis.defineCommand('gcHandshake', { numberOfKeys: 1, lua: acquireScript });
   const scripted = redis as unknown as ScriptedRedis;
+  /**
+   * One a host. Those who wait in this process take turns, so that only the first of them asks Redis: it is asked less,
+   * and nobody is passed over until their operation has run out of time.
+   */
+  const turns = new Map<string, ConcurrencyGate>();
+
+  const turnsOf = (hostKey: string): ConcurrencyGate => {
+    const known = turns.get(hostKey) ?? createGate(1);
+    turns.set(hostKey, known);
+    return known;
+  };
+
+  const lease = async (key: string, token: string, signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const given = await scripted.gcHandshake(key, Date.now(), handshakesPerHostMax, leaseMs, token);
+      if (given === 1) return;
+      await sleep(retryMs * (0.5 + Math.random()), undefined, { signal });
+    }
+  };
+
   return {
     async acquire(hostKey, signal) {
       const key = `${keyPrefix}:handshakes:${hostKey}`;
       const token = randomUUID();
-      for (;;) {
-        signal.throwIfAborted();
-        const given = await scripted.gcHandshake(key, Date.now(), handshakesPerHostMax, leaseMs, token);
-        if (given === 1) break;
-        await sleep(retryMs * (0.5 + Math.random()), undefined, { signal });
-      }
+      await turnsOf(hostKey)(() => lease(key, token, signal));
       let isReleased = false;
       return () => {
         if (isReleased) return;

@@ -24,6 +24,7 @@ export interface PerformDependencies {
 
 /** A system's zone does not move; it is read again now and then all the same. */
 const localTimeKeepMs = 3_600_000;
+const localTimesMax = 10_000;
 
 type AnyHandler = (input: unknown, context: BrokerContext | OperationContext) => Promise<unknown>;
 
@@ -31,12 +32,14 @@ export function createPerform(deps: PerformDependencies) {
   const systems = new Map(deps.systems.map((system) => [system.name, system]));
   const localTimes = new Map<string, { at: number; value: Promise<LocalTime> }>();
 
-  const localTimeOf = (system: string, host: { files: RemoteFiles; shell: RemoteShell }): Promise<LocalTime> => {
-    const known = localTimes.get(system);
+  // Kept for each user: what a user's login says of the time, or that it fails, is that user's affair.
+  const localTimeOf = (owner: string, host: { files: RemoteFiles; shell: RemoteShell }): Promise<LocalTime> => {
+    const known = localTimes.get(owner);
     if (known && Date.now() - known.at < localTimeKeepMs) return known.value;
     const value = findLocalTime(host);
-    localTimes.set(system, { at: Date.now(), value });
-    value.catch(() => localTimes.delete(system));
+    if (localTimes.size >= localTimesMax) localTimes.clear();
+    localTimes.set(owner, { at: Date.now(), value });
+    value.catch(() => localTimes.delete(owner));
     return value;
   };
 
@@ -59,7 +62,7 @@ export function createPerform(deps: PerformDependencies) {
       listing: {
         users: (uids) => names.users(shell, uids),
         groups: (gids) => names.groups(shell, gids),
-        localTime: () => localTimeOf(name, { files, shell }),
+        localTime: () => localTimeOf(`${name} ${username}`, { files, shell }),
       },
       scheduler,
       host: { username, shell, files },

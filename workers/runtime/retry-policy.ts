@@ -4,7 +4,13 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { Recovery } from '../../shared/operations/operation.ts';
 
 /** Faults that pass by themselves and say that the attempt had no effect, or that an idempotent one may be repeated. */
-const transient: ReadonlySet<ErrorCode> = new Set(['SshUnavailable', 'SshNoChannel', 'WorkerLost', 'SchedulerFailed']);
+const transient: ReadonlySet<ErrorCode> = new Set([
+  'SshUnavailable',
+  'SshNoChannel',
+  'WorkerLost',
+  'SchedulerFailed',
+  'StoreUnavailable',
+]);
 
 const firstDelayMs = 250;
 const delayMsMax = 30_000;

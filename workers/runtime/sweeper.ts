@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
-import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
+import { entryName, type QueueAdder, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
@@ -13,7 +13,7 @@ import type { Task } from '../../shared/tasks/task.ts';
 /** Time a task is given before it is looked at. */
 const graceMs = 5_000;
 const intervalMs = 5_000;
-/** One process sweeps at a time; another takes over when its lease runs out. */
+/** One process sweeps a queue at a time; another takes over when its lease runs out. */
 const leaseMs = 15_000;
 const pageSize = 500;
 
@@ -34,7 +34,7 @@ export async function sweep(deps: SweeperDependencies, now: number): Promise<num
     let offset = 0;
     for (;;) {
       const ids = await deps.store.listOpen(queue, now - graceMs, offset, pageSize);
-      const outcomes = await Promise.all(ids.map((id) => mend(deps, queue, id, now)));
+      const outcomes = await Promise.all(ids.map((id) => mendOrSkip(deps, queue, id, now)));
       mended += outcomes.filter((outcome) => outcome !== 'well').length;
       // Those that ended left the list, so the next page begins earlier by their number.
       offset += ids.length - outcomes.filter((outcome) => outcome === 'ended').length;
@@ -46,6 +46,16 @@ export async function sweep(deps: SweeperDependencies, now: number): Promise<num
 
 type Outcome = 'well' | 'added' | 'ended';
 
+/** One record that cannot be read, such as a newer version's, must not keep the others from being looked at. */
+async function mendOrSkip(deps: SweeperDependencies, queue: string, id: string, now: number): Promise<Outcome> {
+  try {
+    return await mend(deps, queue, id, now);
+  } catch (error) {
+    deps.log.error({ err: error, task: id }, 'open task could not be looked after');
+    return 'well';
+  }
+}
+
 async function mend(deps: SweeperDependencies, queue: string, id: string, now: number): Promise<Outcome> {
   const task = await deps.store.read(id);
   if (task === null) {
@@ -54,7 +64,7 @@ async function mend(deps: SweeperDependencies, queue: string, id: string, now: n
   }
   if (task.state === 'pending') return mendPending(deps, task, now);
   if (task.state !== 'active') return 'well'; // ended since the list was read
-  const ticket = { id, fence: task.fence - 1, isTakeOver: true };
+  const ticket: TaskTicket = { id, fence: task.fence - 1, isTakeOver: true, via: 'sweep' };
   if (await hasEntry(deps, task, ticket)) return 'well';
   deps.log.warn({ task: id, fence: task.fence }, 'active task without a queue entry: added again');
   await deps.queues.add(queue, ticket).done;
@@ -76,21 +86,18 @@ async function mendPending(deps: SweeperDependencies, task: Task, now: number): 
     }
     return 'ended';
   }
-  const ticket = { id: task.id, fence: task.fence };
+  const ticket: TaskTicket = { id: task.id, fence: task.fence, via: 'sweep' };
   if (!(await deps.store.isAdmitted(task)) || (await hasEntry(deps, task, ticket))) return 'well';
   deps.log.warn({ task: task.id, fence: task.fence }, 'pending task without a queue entry: added again');
   await deps.queues.add(task.queue, ticket).done;
   return 'added';
 }
 
-/**
- * The entry that carries a ticket has its name, or, where it shares one with others, the name kept in the record. For a
- * promoted task that shares one the name is not kept: it gets an entry of its own as well, and the later claim of the
- * two is refused.
- */
+/** Whether an entry carries the task: the one that its record names, or one that a sweep added before. */
 async function hasEntry(deps: SweeperDependencies, task: Task, ticket: TaskTicket): Promise<boolean> {
-  if (await deps.queues.has(task.queue, `${ticket.id}.${ticket.fence}`)) return true;
-  return task.entryId !== null && deps.queues.has(task.queue, task.entryId);
+  const { id, fence } = ticket;
+  if (await deps.queues.has(task.queue, task.entryId ?? entryName({ id, fence }))) return true;
+  return deps.queues.has(task.queue, entryName(ticket));
 }
 
 export interface Sweeper {
@@ -100,11 +107,15 @@ export interface Sweeper {
 /** Sweeps every few seconds while this process holds the lease. */
 export function startSweeper(deps: SweeperDependencies): Sweeper {
   const stopped = new AbortController();
-  const key = `${deps.keyPrefix}:sweeper`;
   const loop = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       try {
-        if (await holdLease(deps.redis, key, deps.worker)) await sweep(deps, Date.now());
+        // A lease for each queue: workers may serve different ones.
+        for (const queue of deps.queueNames) {
+          if (stopped.signal.aborted) return;
+          const isMine = await holdLease(deps.redis, `${deps.keyPrefix}:sweeper:${queue}`, deps.worker);
+          if (isMine) await sweep({ ...deps, queueNames: [queue] }, Date.now());
+        }
       } catch (error) {
         deps.log.error({ err: error }, 'sweep failed');
       }

@@ -2,8 +2,10 @@
  * One ticket's way: claim the task, run the handler, store the outcome. Whatever happens, a task that was claimed
  * here either ends, goes back to `pending`, or is left to the worker that took it over.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
@@ -47,34 +49,65 @@ export interface TaskRunner {
   run(ticket: TaskTicket, entryId: string): Promise<void>;
 }
 
+/** Time that a handler has to end after it was told to. */
+const abortGraceMs = 15_000;
+/** Longest time an outcome waits for a store that cannot write. */
+const settleMsMax = 300_000;
 /** A read that runs longer than this is claimed, so that its task shows as active and others keep off. */
 const unclaimedReadMs = 50;
 
 export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
   return {
     async run(ticket, entryId) {
-      const record = await deps.store.read(ticket.id);
-      if (record === null) {
-        deps.log.debug({ task: ticket.id }, 'ticket of a task that is gone');
-        return;
+      // Before anything is read: a cancel that comes between two reads is heard all the same.
+      const controller = new AbortController();
+      const unwatch = deps.cancellations.watch(ticket.id, controller);
+      try {
+        await take(deps, ticket, entryId, controller);
+      } finally {
+        unwatch();
       }
-      const operation = findOperation(record.operation);
-      const grip = createGrip(deps.store, ticket, entryId, deps.worker);
-      const mayBeginUnclaimed =
-        operation?.mutates === false && record.state === 'pending' && record.fence === ticket.fence;
-      if (mayBeginUnclaimed) {
-        // What the claim will make of it.
-        await begin(deps, grip, { ...record, attempt: record.attempt + 1 }, 'pending');
-        return;
-      }
-      const claim = await grip.claim();
-      if (claim.outcome === 'claimed') await begin(deps, grip, claim.task, claim.from);
-      else deps.log.debug({ task: ticket.id, fence: ticket.fence, outcome: claim.outcome }, 'ticket is of no use');
     },
   };
 }
 
-async function begin(deps: TaskRunnerDependencies, grip: Grip, task: Task, from: TaskState): Promise<void> {
+async function take(
+  deps: TaskRunnerDependencies,
+  ticket: TaskTicket,
+  entryId: string,
+  controller: AbortController,
+): Promise<void> {
+  const seen = await deps.store.peek(ticket.id);
+  if (seen === null || !seen.isAdmitted) {
+    deps.log.debug({ task: ticket.id, isGone: seen === null }, 'ticket is of no use');
+    return;
+  }
+  const { task: record } = seen;
+  if (deps.cancellations.isStopping()) {
+    // Not begun here any more; another worker need not wait until this entry is seen as stalled.
+    await deps.queues.add(record.queue, { ...ticket, via: 'stop' }).done;
+    return;
+  }
+  const operation = findOperation(record.operation);
+  const grip = createGrip(deps.store, ticket, entryId, deps.worker);
+  const mayBeginUnclaimed = operation?.mutates === false && record.state === 'pending' && record.fence === ticket.fence;
+  if (mayBeginUnclaimed) {
+    // What the claim will make of it.
+    await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
+    return;
+  }
+  const claim = await grip.claim();
+  if (claim.outcome === 'claimed') await begin(deps, grip, controller, claim.task, claim.from);
+  else deps.log.debug({ task: ticket.id, fence: ticket.fence, outcome: claim.outcome }, 'ticket is of no use');
+}
+
+async function begin(
+  deps: TaskRunnerDependencies,
+  grip: Grip,
+  controller: AbortController,
+  task: Task,
+  from: TaskState,
+): Promise<void> {
   const log = deps.log.child({ task: task.id, operation: task.operation, requestId: task.requestId });
   const operation = findOperation(task.operation);
   const obstacle = findObstacle(task, from, operation, deps.attemptsMax);
@@ -83,7 +116,7 @@ async function begin(deps: TaskRunnerDependencies, grip: Grip, task: Task, from:
     await finish(deps, grip, task, endOf(error), log);
     return;
   }
-  await attempt(deps, operation, grip, task, log);
+  await attempt(deps, operation, grip, controller, task, log);
 }
 
 /** Why a claimed task is not run, or null. A journal means that something may have been done: then the handler looks. */
@@ -97,13 +130,14 @@ function findObstacle(
   if (isTakeOver && operation?.recover === 'unknown') {
     return new BrokerError('OutcomeUnknown', 'The worker was lost while it ran the task; its effect is not known.');
   }
-  if (operation?.recover === 'verify' && (task.journal !== null || isTakeOver)) return null;
+  if (operation?.recover === 'verify' && task.journal !== null) return null;
+  if (task.attempt - task.handBacks > attemptsMax) {
+    return new BrokerError('WorkerLost', `The task was given up after ${attemptsMax} attempts.`);
+  }
+  if (operation?.recover === 'verify' && isTakeOver) return null;
   if (task.isCancelRequested) return new BrokerError('TaskCanceled', 'The task was canceled.');
   if (Date.now() >= task.deadlineAt) {
     return new BrokerError('DeadlineExceeded', 'The deadline passed before the task could run.');
-  }
-  if (task.attempt > attemptsMax) {
-    return new BrokerError('WorkerLost', `The task was given up after ${attemptsMax} attempts.`);
   }
   return null;
 }
@@ -112,32 +146,56 @@ async function attempt(
   deps: TaskRunnerDependencies,
   operation: Operation,
   grip: Grip,
+  controller: AbortController,
   task: Task,
   log: Logger,
 ): Promise<void> {
-  const controller = new AbortController();
   const timer = setTimeout(
     () => controller.abort(timeoutReason(task, operation)),
     Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
   );
-  const unwatch = deps.cancellations.watch(task.id, controller);
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   let outcome: TaskEnd | BrokerError;
   try {
     const input = parseStored(operation, task.input);
     const journal = createJournal(deps.store, task);
-    const raw = await deps.perform(operation, { task, input, signal: controller.signal, journal, log });
+    const raw = await settledSoonAfterAbort(
+      deps.perform(operation, { task, input, signal: controller.signal, journal, log }),
+      operation,
+      controller.signal,
+    );
     outcome = successOf(deps, operation, task, raw);
   } catch (thrown) {
-    outcome = causeOf(thrown, controller.signal);
+    outcome = whatFailed(thrown, operation, task, controller.signal);
   } finally {
     clearTimeout(claimTimer);
     clearTimeout(timer);
-    unwatch();
   }
   // Outside of the try: a store that refuses the outcome does not make it another one.
   if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else await finish(deps, grip, task, outcome, log);
+}
+
+/** The work, or an error where it does not end although it was told to: a task must not hang on its handler. */
+async function settledSoonAfterAbort<T>(work: Promise<T>, operation: Operation, signal: AbortSignal): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = (): void => {};
+  const overdue = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => {
+        const code = operation.mutates ? 'OutcomeUnknown' : 'CommandTimeout';
+        reject(new BrokerError(code, 'The operation was told to stop and did not.'));
+      }, abortGraceMs);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([work, overdue]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. */
@@ -150,17 +208,28 @@ function timeoutReason(task: Task, operation: Operation): BrokerError {
   return new BrokerError('CommandTimeout', `The operation took longer than ${operation.timeoutMs / 1_000} s.`);
 }
 
+/** Errors of the broker's own that say nothing about what an earlier attempt did on the cluster. */
+const brokerFaults: ReadonlySet<ErrorCode> = new Set([
+  'StoreUnavailable',
+  'Internal',
+  'SystemNotFound',
+  'NotSupported',
+]);
+
 /** What ended an attempt: an abort of ours outranks the error it provoked, except where that one says more. */
-function causeOf(thrown: unknown, signal: AbortSignal): BrokerError {
+function whatFailed(thrown: unknown, operation: Operation, task: Task, signal: AbortSignal): BrokerError {
   const error = toBrokerError(thrown);
   const says = ['SubmissionInDoubt', 'OutcomeUnknown', 'WorkerLost'].includes(error.code);
-  return signal.aborted && signal.reason instanceof BrokerError && !says ? signal.reason : error;
+  const cause = signal.aborted && signal.reason instanceof BrokerError && !says ? signal.reason : error;
+  const isOpen = operation.recover === 'verify' && task.journal?.phase === 'intended';
+  if (!isOpen || !brokerFaults.has(cause.code)) return cause;
+  return new BrokerError('SubmissionInDoubt', cause.message, { cause, retryAfterSeconds: 5 });
 }
 
 function parseStored(operation: Operation, input: unknown): unknown {
   const parsed = operation.input.safeParse(input);
   if (parsed.success) return parsed.data;
-  throw new BrokerError('InvalidRequest', 'The stored input does not fit this version of the operation.', {
+  throw new BrokerError('Internal', 'The stored input does not fit this version of the operation.', {
     cause: parsed.error,
   });
 }
@@ -194,6 +263,8 @@ function createJournal(store: TaskStore, task: Task): Journal {
   };
 }
 
+const stoppedMidway = 'The worker was stopped while it ran the task; its effect is not known.';
+
 async function fail(
   deps: TaskRunnerDependencies,
   operation: Operation,
@@ -205,13 +276,14 @@ async function fail(
   if (error.code === 'Internal') log.error({ err: error.cause ?? error, detail: error.detail }, 'attempt failed');
   else log.info({ code: error.code, message: error.message, detail: error.detail }, 'attempt failed');
   if (error.code === 'ShuttingDown') {
-    await release(deps, grip, { isHandBack: true, delayMs: 0 }, log);
+    if (operation.recover !== 'unknown') await release(deps, grip, { isHandBack: true, delayMs: 0 }, log);
+    else await finish(deps, grip, task, endOf(new BrokerError('OutcomeUnknown', stoppedMidway)), log);
     return;
   }
   const delayMs = nextAttemptDelayMs(
     {
       error,
-      attempt: task.attempt,
+      attempt: task.attempt - task.handBacks,
       attemptsMax: deps.attemptsMax,
       recover: operation.recover,
       now: Date.now(),
@@ -237,8 +309,23 @@ function endOf(error: BrokerError): TaskEnd {
 }
 
 async function finish(deps: TaskRunnerDependencies, grip: Grip, task: Task, end: TaskEnd, log: Logger): Promise<void> {
-  const settled = await grip.settle(end);
+  const settled = await settleStubbornly(grip, end, log);
   await promote(deps, task, settled, log);
+}
+
+/** What was done is not undone by a store that cannot write just now: it is asked again until it can, or too long. */
+async function settleStubbornly(grip: Grip, end: TaskEnd, log: Logger): Promise<Settlement> {
+  for (let waitMs = 100, waitedMs = 0; ; waitMs = Math.min(2 * waitMs, 2_000)) {
+    try {
+      return await grip.settle(end);
+    } catch (error) {
+      const mayPass = error instanceof BrokerError && error.code === 'StoreUnavailable';
+      if (!mayPass || waitedMs > settleMsMax) throw error;
+      log.warn({ err: error, waitedMs }, 'the outcome could not be stored yet');
+    }
+    await sleep(waitMs);
+    waitedMs += waitMs;
+  }
 }
 
 async function release(
@@ -252,8 +339,8 @@ async function release(
     log.warn({ outcome: claim.outcome }, 'the task had moved on');
     return;
   }
-  const { id, fence, attempt: number, queue } = claim.task;
-  const released = await deps.store.release(id, fence, { isHandBack, attempt: number });
+  const { id, fence, handBacks, queue } = claim.task;
+  const released = await deps.store.release(id, fence, { isHandBack, handBacks });
   if (released.outcome !== 'settled') {
     log.warn({ outcome: released.outcome }, 'the task had moved on');
     return;

@@ -20,5 +20,18 @@ function unsupported(type: string): SchedulerAdapter {
   const refuse = async (): Promise<never> => {
     throw new BrokerError('NotSupported', `The scheduler type ${type} is not supported by this version.`);
   };
-  return { submit: refuse, findByKey: refuse, get: refuse, cancel: refuse, ping: refuse };
+  return {
+    submit: refuse,
+    findByKey: refuse,
+    get: refuse,
+    list: refuse,
+    metadata: refuse,
+    attach: refuse,
+    cancel: refuse,
+    ping: refuse,
+    nodes: refuse,
+    partitions: refuse,
+    reservations: refuse,
+    accounts: refuse,
+  };
 }

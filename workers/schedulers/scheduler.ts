@@ -2,7 +2,13 @@
  * What the broker asks of a batch system, whichever it is. An adapter keeps no state of its own: everything it knows
  * is on the cluster, so any worker can go on where another one died.
  */
+import type { AttachedRun } from '../../shared/operations/compute/attach.ts';
 import type { Job, JobDescription } from '../../shared/operations/compute/job.ts';
+import type { JobMetadata } from '../../shared/operations/compute/job-metadata.ts';
+import type { Node } from '../../shared/operations/status/nodes.ts';
+import type { Partition } from '../../shared/operations/status/partitions.ts';
+import type { Reservation } from '../../shared/operations/status/reservations.ts';
+import type { Account } from '../../shared/operations/status/userinfo.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 
@@ -43,7 +49,41 @@ export interface JobRequest {
   signal: AbortSignal;
 }
 
-/** All methods may run concurrently; all but `submit` may run twice. */
+export interface ListRequest {
+  /** Jobs of every user, as far as the scheduler shows them; else the user's own. */
+  isAllUsers: boolean;
+  /** Null: any. */
+  account: string | null;
+  /** The whole name, exactly; null: any. */
+  name: string | null;
+  /** Jobs that ended longer ago are left out. */
+  windowSeconds: number;
+  signal: AbortSignal;
+}
+
+export interface JobList {
+  /** Newest submission first, at most `jobsListedMax`. */
+  jobs: Job[];
+  /** So many older ones were left out. */
+  omittedJobs: number;
+  /** False where the records of ended jobs could not be read. */
+  isComplete: boolean;
+}
+
+/** Most jobs in one list. */
+export const jobsListedMax = 10_000;
+
+export interface AttachRequest extends JobRequest {
+  /** For `sh -c`. */
+  command: string;
+}
+
+export interface PartitionsRequest {
+  showsHidden: boolean;
+  signal: AbortSignal;
+}
+
+/** All methods may run concurrently; all but `submit` and `attach` may run twice. */
 export interface SchedulerAdapter {
   /**
    * Hands one job to the scheduler. InvalidJob, AccountRequired, SubmitLimit, PermissionDenied and FileNotFound say that there is
@@ -55,10 +95,26 @@ export interface SchedulerAdapter {
   findByKey(host: SchedulerHost, request: FindRequest): Promise<FoundJobs>;
   /** The job, latest first where its id was used again. JobNotFound only when the scheduler says so, else SchedulerFailed. */
   get(host: SchedulerHost, request: JobRequest): Promise<Job[]>;
+  /** Every job that waits or runs, and those that ended within the window. SchedulerFailed where the queue does not answer. */
+  list(host: SchedulerHost, request: ListRequest): Promise<JobList>;
+  /** Script and files, an entry for each part of the job. JobNotFound as `get`; what is not known or not shown is null. */
+  metadata(host: SchedulerHost, request: JobRequest): Promise<JobMetadata[]>;
+  /**
+   * Runs a command within a running job and waits for its end, 55 s at most. JobNotFound, JobNotRunning,
+   * PermissionDenied, InvalidRequest (an array of which several elements run), NotSupported, CommandTimeout; OutcomeUnknown
+   * where the connection broke meanwhile. A command that fails is a result.
+   */
+  attach(host: SchedulerHost, request: AttachRequest): Promise<AttachedRun>;
   /** Cancels by id; a job that has ended is left as it is. JobNotFound, PermissionDenied, SchedulerFailed. */
   cancel(host: SchedulerHost, request: JobRequest): Promise<void>;
   /** Resolves when the scheduler answers; SchedulerFailed otherwise. */
   ping(host: SchedulerHost, signal: AbortSignal): Promise<void>;
+  /** The compute nodes. SchedulerFailed, as the three below. */
+  nodes(host: SchedulerHost, signal: AbortSignal): Promise<Node[]>;
+  partitions(host: SchedulerHost, request: PartitionsRequest): Promise<Partition[]>;
+  reservations(host: SchedulerHost, signal: AbortSignal): Promise<Reservation[]>;
+  /** Accounts the user may charge, each once; null where there is no accounting. */
+  accounts(host: SchedulerHost, signal: AbortSignal): Promise<Account[] | null>;
 }
 
 /** The part of a system's configuration that chooses and tunes its adapter. */

@@ -128,10 +128,12 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
       change(`cannot write to ${shown(path)}`, options, (channel, limits) =>
         writePart(channel, path, offsetBytes, data, limits),
       ),
-    mkdir: (path, options) =>
-      change(`mkdir: cannot create directory ${shown(path)}`, options, (channel, limits) =>
-        unlessThere(channel, path, limits, sftp.mkdir(channel, path, options?.mode, limits)),
-      ),
+    mkdir: (path, options) => {
+      const said = `mkdir: cannot create directory ${shown(path)}`;
+      return change(said, options, (channel, limits) =>
+        unlessThere(said, channel, path, limits, sftp.mkdir(channel, path, options?.mode, limits)),
+      );
+    },
     rmdir: (path, options) =>
       change(`rmdir: failed to remove ${shown(path)}`, options, (channel, limits) => sftp.rmdir(channel, path, limits)),
     unlink: (path, options) =>
@@ -144,10 +146,12 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
       change(`chmod: cannot access ${shown(path)}`, options, (channel, limits) =>
         sftp.chmod(channel, path, mode, limits),
       ),
-    symlink: (target, link, options) =>
-      change(`ln: failed to create symbolic link ${shown(link)}`, options, (channel, limits) =>
-        unlessThere(channel, link, limits, sftp.symlink(channel, target, link, limits)),
-      ),
+    symlink: (target, link, options) => {
+      const said = `ln: failed to create symbolic link ${shown(link)}`;
+      return change(said, options, (channel, limits) =>
+        unlessThere(said, channel, link, limits, sftp.symlink(channel, target, link, limits)),
+      );
+    },
   };
 }
 
@@ -155,6 +159,7 @@ type SftpAct<T> = (channel: SftpChannel, limits: RequestLimits) => Promise<T>;
 
 /** SFTP version 3 has one status for most errors, so an existing target has to be looked for. */
 async function unlessThere(
+  said: string,
   channel: SftpChannel,
   path: RemotePath,
   limits: RequestLimits,
@@ -168,6 +173,6 @@ async function unlessThere(
       () => true,
       () => false,
     );
-    throw isThere ? new BrokerError('FileExists', `${shown(path)}: File exists`, { cause: error }) : error;
+    throw isThere ? new BrokerError('FileExists', `${said}: File exists`, { cause: error }) : error;
   }
 }

@@ -58,10 +58,14 @@ function systemOf(systems: SystemsByName, operation: Operation, name: string | n
   return findSystem(systems, name);
 }
 
+/** A task is not looked after for ever. */
+const deadlineMsMax = 30 * 24 * 3_600_000;
+
 function deadlineOf(submission: Submission, now: number): { deadlineAt?: number } {
   if (submission.deadline === undefined) return {};
   const deadlineAt = Date.parse(submission.deadline);
   if (!(deadlineAt > now)) throw invalidField('body', '/deadline', 'must be in the future');
+  if (deadlineAt > now + deadlineMsMax) throw invalidField('body', '/deadline', 'must be within 30 days');
   return { deadlineAt };
 }
 

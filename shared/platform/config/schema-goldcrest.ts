@@ -25,7 +25,7 @@ const api = section({
 });
 
 const worker = section({
-  concurrency_per_system: integer(1, 10_000).default(32).describe('Tasks of one system that a worker runs at once.'),
+  concurrency_per_system: integer(1, 10_000).default(128).describe('Tasks of one system that a worker runs at once.'),
   systems: textList().optional().describe('Systems this worker serves; all if not given.'),
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')

@@ -7,6 +7,7 @@ import type { submitJob } from '../../../shared/operations/compute/submit-job.ts
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import { jobKey } from '../../schedulers/job-key.ts';
 import type { OperationContext } from '../operation-context.ts';
+import { refuseUnwanted } from '../refuse-unwanted.ts';
 import { countEmptyLook, lagWindowMs, readSubmission, type SubmissionEntry } from './submission-journal.ts';
 
 type Input = InputOf<typeof submitJob>;
@@ -49,7 +50,7 @@ async function submit({ job }: Input, earlier: SubmissionEntry | null, context: 
     const error = toBrokerError(thrown);
     if (isDoubt(error)) throw inDoubt(error.message, firstLookSeconds, { cause: error, detail: error.detail });
     // Nothing was submitted, so that a later attempt need not look for it.
-    await journal.write({ ...entry, phase: 'refused' });
+    await journal.write({ ...entry, phase: 'refused' }).catch(stayInDoubt);
     throw error;
   }
 }
@@ -68,7 +69,7 @@ async function resolve(input: Input, entry: SubmissionEntry, context: OperationC
   // The controller's own word that it is well: an empty list from one that is just coming up proves nothing.
   await scheduler.ping(host, signal).catch(stayInDoubt);
   const look = countEmptyLook(entry, Date.now(), system.scheduler.timeoutMs + killGraceMs);
-  await journal.write(look.entry);
+  await journal.write(look.entry).catch(stayInDoubt);
   if (look.waitMs > 0) {
     const seconds = look.waitMs / 1_000;
     throw inDoubt('No job was found yet; the broker looks again before it submits it once more.', seconds);
@@ -86,18 +87,14 @@ async function cancelOthers(jobIds: readonly string[], adopted: string, context:
   }
 }
 
-function refuseUnwanted({ signal, task }: OperationContext): void {
-  if (task.isCancelRequested) throw new BrokerError('TaskCanceled', 'The task was canceled.');
-  if (Date.now() >= task.deadlineAt) throw new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
-  signal.throwIfAborted();
-}
-
 /** An error that this code does not know may have come after the effect. */
 function isDoubt(error: BrokerError): boolean {
   return error.code === 'SubmissionInDoubt' || error.code === 'Internal';
 }
 
 function stayInDoubt(cause: unknown): never {
+  // Another worker has the task: it is that one's to resolve.
+  if (cause instanceof BrokerError && cause.code === 'WorkerLost') throw cause;
   throw inDoubt('The scheduler could not be asked whether it took the job.', lagWindowMs / 1_000, { cause });
 }
 

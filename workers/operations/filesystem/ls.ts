@@ -1,11 +1,11 @@
 /** Lists a directory over SFTP, with the meaning of `ls -l` and of its options -A, -R, -L and -n (coreutils). */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import type { FileEntry } from '../../../shared/operations/filesystem/file-entry.ts';
 import type { ls } from '../../../shared/operations/filesystem/ls.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { FileAttributes, RemoteFiles } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
-import { isDirectory, isSymbolicLink, permissionLetters, typeLetter } from './mode-letters.ts';
+import { describeFiles, type Found, linkTargetOf } from './describe-files.ts';
+import { isDirectory, isSymbolicLink } from './mode-letters.ts';
 
 /** Most entries of one listing, over all directories of a recursive one. */
 const entriesMax = 100_000;
@@ -17,20 +17,13 @@ const parallelMax = 32;
 type Input = InputOf<typeof ls>;
 type Context = Pick<OperationContext, 'files' | 'listing' | 'signal'>;
 
-/** A name that was found, before numbers became names. */
-interface Found {
-  name: string;
-  attributes: FileAttributes;
-  linkTarget: string | null;
-}
-
 export async function handleLs(input: Input, context: Context): Promise<ResultOf<typeof ls>> {
   const { files, signal } = context;
   const top = input.dereference ? await files.stat(input.path, { signal }) : await files.lstat(input.path, { signal });
   const found = isDirectory(top.mode)
     ? await listTree(input, context)
-    : [{ name: input.path, attributes: top, linkTarget: await targetOf(files, input.path, top, signal) }];
-  return { entries: await describe(found, input, context) };
+    : [{ name: input.path, attributes: top, linkTarget: await linkTargetOf(files, input.path, top, signal) }];
+  return { entries: await describeFiles(found, input.numericUid, context.listing) };
 }
 
 /** A name found in a directory, with its bytes. */
@@ -118,39 +111,18 @@ async function statUnlessBroken(files: RemoteFiles, path: Buffer, signal: AbortS
   }
 }
 
-async function targetOf(
-  files: RemoteFiles,
-  path: string,
-  attributes: FileAttributes,
-  signal: AbortSignal,
-): Promise<string | null> {
-  return isSymbolicLink(attributes.mode) ? (await files.readlink(path, { signal })).toString() : null;
-}
-
-async function describe(found: Found[], input: Input, { listing }: Context): Promise<FileEntry[]> {
-  const localTime = await listing.localTime();
-  const uids = found.map(({ attributes }) => attributes.uid);
-  const gids = found.map(({ attributes }) => attributes.gid);
-  const [users, groups] = input.numericUid
-    ? [uids.map(String), gids.map(String)]
-    : await Promise.all([listing.users(uids), listing.groups(gids)]);
-  return found.map(({ name, attributes, linkTarget }, at) => ({
-    name,
-    type: typeLetter(attributes.mode),
-    linkTarget,
-    user: users[at] ?? String(attributes.uid),
-    group: groups[at] ?? String(attributes.gid),
-    permissions: permissionLetters(attributes.mode),
-    lastModified: localTime(attributes.mtime),
-    size: String(attributes.sizeBytes),
-  }));
-}
-
 /** Runs `work` over the items, at most `parallelMax` at a time; the first failure ends it. */
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values();
+  let hasFailed = false;
   const lane = async (): Promise<void> => {
-    for (const item of queue) await work(item);
+    for (const item of queue) {
+      if (hasFailed) return;
+      await work(item).catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      });
+    }
   };
   await Promise.all(Array.from({ length: Math.min(parallelMax, items.length) }, lane));
 }

@@ -21,6 +21,10 @@ export function isDirectory(mode: number): boolean {
   return (mode & typeMask) === 0o040000;
 }
 
+export function isRegularFile(mode: number): boolean {
+  return (mode & typeMask) === 0o100000;
+}
+
 export function isSymbolicLink(mode: number): boolean {
   return (mode & typeMask) === 0o120000;
 }

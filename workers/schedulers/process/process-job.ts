@@ -1,13 +1,19 @@
-/** What the get program prints, as a job. */
+/** What the get, list and metadata programs print, as jobs. */
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Job } from '../../../shared/operations/compute/job.ts';
+import type { JobMetadata } from '../../../shared/operations/compute/job-metadata.ts';
 
 const meta = z.object({
   name: z.string(),
   workingDirectory: z.string(),
   account: z.string().nullable(),
   partition: z.string(),
+  // As they were given; jobs of earlier versions lack them.
+  standardInput: z.string().nullable().default(null),
+  standardOutput: z.string().nullable().default(null),
+  standardError: z.string().nullable().default(null),
 });
 
 /** Kept with the job, so that any worker can show it. */
@@ -52,6 +58,32 @@ export function parseProcessJob(output: string, jobId: string, username: string)
     user: username,
     workingDirectory,
     priority: null,
+  };
+}
+
+/** The jobs that the list program prints, the latest first. */
+export function parseProcessJobs(output: string, username: string): Job[] {
+  const [common = '', ...blocks] = output.split(/^job (?=\d+$)/m);
+  const jobs = blocks.flatMap((block) => {
+    const end = block.indexOf('\n');
+    return parseProcessJob(common + block.slice(end + 1), block.slice(0, end), username) ?? [];
+  });
+  return jobs.sort((a, b) => Number(b.jobId) - Number(a.jobId));
+}
+
+/** What the metadata program prints, or undefined for an id that is not known. Of `%j` and its like, jobs here know `%j` only. */
+export function parseProcessMetadata(output: string, jobId: string): JobMetadata | undefined {
+  if (output === 'absent\n') return undefined;
+  const [, kept = '', script = null] = /^meta ([^\n]*)\n(?:script\n([\s\S]*))?$/.exec(output) ?? [];
+  const { workingDirectory, standardInput, standardOutput, standardError } = parseMeta(kept, output);
+  const path = (file: string | null) => file && posix.resolve(workingDirectory, file);
+  const withId = (file: string | null) => path(file?.replaceAll('%j', jobId) ?? null);
+  return {
+    jobId,
+    script,
+    standardInput: path(standardInput),
+    standardOutput: withId(standardOutput),
+    standardError: withId(standardError ?? standardOutput),
   };
 }
 

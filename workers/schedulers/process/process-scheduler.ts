@@ -4,18 +4,40 @@
  * POSIX sh, `setsid` and /proc, and a host whose user processes outlive their login (no `KillUserProcesses`).
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
+import { type Job, type JobDescription, scriptBytesMax } from '../../../shared/operations/compute/job.ts';
 import type { RunOptions, RunResult } from '../../ssh/remote-shell.ts';
 import { checkBatchScript } from '../batch-script.ts';
-import type { SchedulerAdapter, SchedulerHost, SubmitRequest } from '../scheduler.ts';
+import {
+  type JobList,
+  jobsListedMax,
+  type SchedulerAdapter,
+  type SchedulerHost,
+  type SubmitRequest,
+} from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
-import { type JobMeta, noPartition, parseProcessJob } from './process-job.ts';
-import { cancelProgram, findProgram, getProgram, pingProgram, submitProgram, supervisorProgram } from './programs.ts';
+import { parseHost } from './host-facts.ts';
+import { type JobMeta, noPartition, parseProcessJob, parseProcessJobs, parseProcessMetadata } from './process-job.ts';
+import {
+  cancelProgram,
+  findProgram,
+  getProgram,
+  hostProgram,
+  listProgram,
+  metadataProgram,
+  pingProgram,
+  submitProgram,
+  supervisorProgram,
+} from './programs.ts';
 
 /** Ended jobs that are kept for each user; up to 100 more between two sweeps. */
 const jobsKept = 1000;
 
 const outputBytesMax = 64 * 1024;
+
+/** About 700 bytes a job with the longest of usual names; 1,100 jobs at most. */
+const listBytesMax = 16 * 1024 * 1024;
+
+const defaultOutput = 'job-%j.out';
 
 /** Exit codes of the submit program after which nothing runs. */
 const refused = 65;
@@ -36,8 +58,14 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
       ...options,
     });
 
-  const query = async (host: SchedulerHost, program: string, args: readonly string[], signal: AbortSignal) => {
-    const result = await run(host, program, args, { signal });
+  const query = async (
+    host: SchedulerHost,
+    program: string,
+    args: readonly string[],
+    signal: AbortSignal,
+    bytesMax = outputBytesMax,
+  ): Promise<string> => {
+    const result = await run(host, program, args, { signal, outputBytesMax: bytesMax });
     if (result.exitCode !== 0) throw failed(result);
     return result.stdout.toString();
   };
@@ -68,6 +96,32 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
       if (!job) throw new BrokerError('JobNotFound', 'Job not found.');
       return [job];
     },
+    async list(host, request): Promise<JobList> {
+      const { account, name, windowSeconds, signal } = request;
+      const output = await query(host, listProgram, [], signal, listBytesMax);
+      const windowStart = Date.now() / 1_000 - windowSeconds;
+      const jobs = parseProcessJobs(output, host.username)
+        .filter((job) => (account ?? job.account) === job.account && (name ?? job.name) === job.name)
+        .filter((job) => (job.time.end ?? windowStart) >= windowStart);
+      return {
+        jobs: jobs.slice(0, jobsListedMax),
+        omittedJobs: Math.max(0, jobs.length - jobsListedMax),
+        isComplete: true,
+      };
+    },
+    async metadata(host, { jobId, signal }) {
+      const args = [jobId, String(scriptBytesMax)];
+      const output = isJobId(jobId)
+        ? await query(host, metadataProgram, args, signal, scriptBytesMax + outputBytesMax)
+        : 'absent\n';
+      const metadata = parseProcessMetadata(output, jobId);
+      if (!metadata) throw new BrokerError('JobNotFound', 'Job not found.');
+      return [metadata];
+    },
+    async attach() {
+      // A process that is started later would not be of the job: it would not end with it.
+      throw new BrokerError('NotSupported', 'Jobs of this system cannot be attached to; it has no batch system.');
+    },
     async cancel(host, { jobId, signal }) {
       const output = isJobId(jobId) ? await query(host, cancelProgram, [jobId], signal) : 'absent\n';
       if (output === 'absent\n') throw new BrokerError('JobNotFound', 'Job not found');
@@ -75,6 +129,13 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     async ping(host, signal) {
       await query(host, pingProgram, [], signal);
     },
+    nodes: async (host, signal) => [parseHost(await query(host, hostProgram, [], signal))],
+    async partitions(host, { signal }) {
+      const { cpus } = parseHost(await query(host, hostProgram, [], signal));
+      return [{ name: noPartition, cpus, totalNodes: 1, partition: 'UP' }];
+    },
+    reservations: async () => [],
+    accounts: async () => [],
   };
 }
 
@@ -85,6 +146,9 @@ function submitArguments(job: JobDescription, key: string, script: string | unde
     workingDirectory: job.workingDirectory,
     account: job.account,
     partition: job.partition ?? noPartition,
+    standardInput: job.standardInput ?? '/dev/null',
+    standardOutput: job.standardOutput ?? defaultOutput,
+    standardError: job.standardError,
   };
   return [
     supervisorProgram,
@@ -93,9 +157,9 @@ function submitArguments(job: JobDescription, key: string, script: string | unde
     script === undefined ? '-' : String(Buffer.byteLength(script)),
     job.scriptPath ?? '',
     job.workingDirectory,
-    job.standardInput ?? '/dev/null',
-    job.standardOutput ?? 'job-%j.out',
-    job.standardError ?? '',
+    meta.standardInput ?? '/dev/null',
+    meta.standardOutput ?? defaultOutput,
+    meta.standardError ?? '',
     String(jobsKept),
     ...Object.entries(job.env).map(([name, value]) => `${name}=${value}`),
   ];

@@ -159,7 +159,58 @@ echo "alive $alive"
 fact submitted
 fact begun
 fact ended
-echo "meta $(cat "$dir/meta")"
+printf 'meta %s\\n' "$(cat "$dir/meta")"
+`;
+
+/**
+ * Prints `now` and `host`, and then for each job `job <id>` and the facts of the get program. Starts no process for a job
+ * that has ended, since there may be a thousand of them.
+ */
+export const listProgram = `
+${prelude}
+fact() { { read -r line <"$dir/$1"; } 2>/dev/null && echo "$1 $line"; }
+echo "now $(date +%s)"
+echo "host $(uname -n)"
+for dir in "$_gc_state"/jobs/*; do
+  [ -e "$dir/submitted" ] || continue
+  alive=no
+  if [ ! -e "$dir/ended" ]; then
+    claim=$(readlink "$dir/started")
+    case $claim in '') alive=pending;; canceled) alive=canceled;; esac
+    [ "$alive" = no ] && { _gc_supervisor "$dir" "$claim" || _gc_leader "$dir" "$claim"; } >/dev/null && alive=yes
+  fi
+  { IFS= read -r meta <"$dir/meta"; } 2>/dev/null
+  [ -n "$meta" ] || continue
+  echo "job \${dir##*/}"
+  echo "alive $alive"
+  fact submitted
+  fact begun
+  fact ended
+  printf 'meta %s\\n' "$meta"
+  meta=
+done
+exit 0
+`;
+
+/** Arguments: id, longest script in bytes. Prints `absent`, or `meta` and, where it is no longer than that, `script` with everything after it. */
+export const metadataProgram = `
+${prelude}
+dir=$_gc_state/jobs/$1
+[ -e "$dir/submitted" ] || { echo absent; exit 0; }
+printf 'meta %s\\n' "$(cat "$dir/meta")"
+[ "$(wc -c <"$dir/script")" -le "$2" ] || exit 0
+echo script
+cat "$dir/script"
+`;
+
+/** Prints the host's name, processors, load and memory; what this machine does not tell is left out. */
+export const hostProgram = `
+echo "host $(uname -n)"
+echo "cpus $(getconf _NPROCESSORS_ONLN)"
+{ read -r load rest </proc/loadavg; } 2>/dev/null && echo "load $load"
+grep '^MemAvailable:' /proc/meminfo
+grep -E '^(physical id|cpu cores|siblings)' /proc/cpuinfo | sort -u
+exit 0
 `;
 
 /** Argument: id. Prints `absent`, `ended` or `canceled`. SIGTERM to the job's group, SIGKILL 5 s later. */

@@ -4,7 +4,8 @@
  * rows need no meaning.
  */
 import { randomBytes } from 'node:crypto';
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { setImmediate } from 'node:timers/promises';
+import { unreadable } from './slurm-command.ts';
 
 /** A fresh delimiter, plain for every shell and for squeue's `--Format`, which reads `,` and `:`. */
 export function newDelimiter(): string {
@@ -15,27 +16,52 @@ export function newDelimiter(): string {
 export type Row<Field extends string> = Record<Field, string>;
 
 /**
- * Rows of `fields.length` fields, each field ended by the delimiter and each row by a newline. SchedulerFailed when
- * the output ends within a row.
+ * Rows of `fields.length` fields, each field ended by the delimiter and each row by a newline, one at a time.
+ * SchedulerFailed when the output ends within a row.
  */
+export function* readRows<Field extends string>(
+  output: string,
+  fields: readonly Field[],
+  delimiter: string,
+): Generator<Row<Field>> {
+  let at = 0;
+  while (output.indexOf(delimiter, at) !== -1) {
+    // The newline that ended the row before.
+    if (output[at] === '\n') at += 1;
+    const row: Partial<Row<Field>> = {};
+    for (const field of fields) {
+      const end = output.indexOf(delimiter, at);
+      if (end === -1) throw unreadable(output);
+      row[field] = output.slice(at, end);
+      at = end + delimiter.length;
+    }
+    yield row as Row<Field>;
+  }
+  if (output.slice(at).trim() !== '') throw unreadable(output);
+}
+
+/** All rows at once, for the answers about one job. */
 export function parseRows<Field extends string>(
   output: string,
   fields: readonly Field[],
   delimiter: string,
 ): Row<Field>[] {
-  const pieces = output.split(delimiter);
-  const rest = pieces.pop();
-  if (pieces.length % fields.length !== 0 || rest?.trim() !== '') {
-    throw new BrokerError('SchedulerFailed', 'The output of the scheduler could not be read.', { detail: { output } });
+  return [...readRows(output, fields, delimiter)];
+}
+
+/** How long rows are read before others have their turn. */
+const sliceMs = 10;
+
+/** Reads rows with pauses, so that a list of 10,000 jobs does not hold up everything else for half a second. */
+export async function eachRow<Field extends string>(
+  rows: Generator<Row<Field>>,
+  take: (row: Row<Field>) => void,
+): Promise<void> {
+  let since = performance.now();
+  for (const row of rows) {
+    take(row);
+    if (performance.now() - since < sliceMs) continue;
+    await setImmediate();
+    since = performance.now();
   }
-  const rows: Row<Field>[] = [];
-  for (let at = 0; at < pieces.length; at += fields.length) {
-    const values = fields.map((field, index): [Field, string] => {
-      const value = pieces[at + index] ?? '';
-      // The newline that ended the row before stands at the head of this one.
-      return [field, index === 0 ? value.replace(/^\n/, '') : value];
-    });
-    rows.push(Object.fromEntries(values) as Row<Field>);
-  }
-  return rows;
 }

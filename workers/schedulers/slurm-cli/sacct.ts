@@ -1,8 +1,8 @@
 /** sacct(1): jobs the accounting knows. It lags about 4 s behind the controller and costs ten times a squeue. */
 import type { Job } from '../../../shared/operations/compute/job.ts';
-import { parseRows, type Row } from './delimited.ts';
+import { eachRow, parseRows, type Row, readRows } from './delimited.ts';
 import { baseState, cancelledBy, isActive } from './job-states.ts';
-import type { QueuedJob } from './squeue.ts';
+import type { ListFilter, QueuedJob } from './squeue.ts';
 import { durationSeconds, exitStatus, textOrNull, wholeNumber } from './values.ts';
 
 const jobFields = [
@@ -47,6 +47,30 @@ export function buildSacctJob(base: string, delimiter: string): string[] {
   return ['sacct', '--allusers', `--jobs=${base}`, ...output(jobFields, delimiter)];
 }
 
+/** Any fields of the parts of job `base` (digits), without its steps. */
+export function buildSacctFields(base: string, fields: readonly string[], delimiter: string): string[] {
+  return ['sacct', '--allusers', '--allocations', `--jobs=${base}`, ...output(fields, delimiter)];
+}
+
+/**
+ * Jobs that waited, ran or ended within the last `windowSeconds`, steps included, as far as the filter lets them through.
+ * Run with `SLURM_TIME_FORMAT=%s`.
+ */
+export function buildSacctList(
+  { username, account, name }: ListFilter,
+  windowSeconds: number,
+  delimiter: string,
+): string[] {
+  return [
+    'sacct',
+    username === null ? '--allusers' : `--user=${username}`,
+    ...(account === null ? [] : [`--accounts=${account}`]),
+    ...(name === null ? [] : [`--name=${name}`]),
+    `--starttime=now-${Math.ceil(windowSeconds)}seconds`,
+    ...output(jobFields, delimiter),
+  ];
+}
+
 /** Ids, comments and command lines of a user's jobs of the last minutes. */
 export function buildSacctKeys(username: string, windowMinutes: number, delimiter: string): string[] {
   const start = `--starttime=now-${Math.ceil(windowMinutes)}minutes`;
@@ -67,18 +91,33 @@ export function parseSacctKeys(text: string, delimiter: string): { jobId: string
 
 /** Jobs with their steps as `tasks`, in sacct's order. */
 export function parseSacctJobs(text: string, delimiter: string): QueuedJob[] {
+  const collected = collectJobs();
+  for (const row of readRows(text, jobFields, delimiter)) collected.take(row);
+  return collected.jobs();
+}
+
+/** The same with pauses, for long lists. */
+export async function readSacctJobs(text: string, delimiter: string): Promise<QueuedJob[]> {
+  const collected = collectJobs();
+  await eachRow(readRows(text, jobFields, delimiter), collected.take);
+  return collected.jobs();
+}
+
+function collectJobs(): { take: (row: JobRow) => void; jobs: () => QueuedJob[] } {
   const jobs = new Map<string, QueuedJob & { steps: Step[] }>();
-  for (const row of parseRows(text, jobFields, delimiter)) {
-    const [id = '', step] = splitStep(row.JobID);
-    if (step === undefined) {
-      const submittedAt = wholeNumber(row.Submit);
-      jobs.set(id, { job: toJob(row), submittedAt, uid: textOrNull(row.UID), steps: [] });
-    } else {
-      // A step without its job would be a row of another query: leave it out.
-      jobs.get(id)?.steps.push({ id: row.JobID, name: row.JobName, status: status(row), time: time(row, null) });
-    }
-  }
-  return [...jobs.values()].map(({ job, steps, ...known }) => ({ job: { ...job, tasks: steps }, ...known }));
+  return {
+    take(row) {
+      const [id = '', step] = splitStep(row.JobID);
+      if (step === undefined) {
+        const submittedAt = wholeNumber(row.Submit);
+        jobs.set(id, { job: toJob(row), submittedAt, uid: textOrNull(row.UID), steps: [] });
+      } else {
+        // A step without its job would be a row of another query: leave it out.
+        jobs.get(id)?.steps.push({ id: row.JobID, name: row.JobName, status: status(row), time: time(row, null) });
+      }
+    },
+    jobs: () => [...jobs.values()].map(({ job, steps, ...known }) => ({ job: { ...job, tasks: steps }, ...known })),
+  };
 }
 
 /** `123_4.batch` → `123_4`, `batch`. */

@@ -2,7 +2,6 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { isErrorCode } from '../../../shared/errors/catalogue.ts';
 import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
-import type { RunResult } from '../../ssh/remote-shell.ts';
 import { checkBatchScript } from '../batch-script.ts';
 import { containsKey, lowestFirst } from '../job-key.ts';
 import type {
@@ -14,27 +13,25 @@ import type {
   SubmitRequest,
 } from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { attachToJob } from './attach.ts';
 import { newDelimiter } from './delimited.ts';
 import { directiveComment } from './directive-comment.ts';
+import { jobMetadata } from './job-metadata.ts';
+import { accountedJobs, isWhole, queuedJobs } from './job-rows.ts';
 import { isActive } from './job-states.ts';
+import { listJobs } from './list-jobs.ts';
 import { inOrder, mergeJobs } from './merge-jobs.ts';
-import { buildSacctJob, buildSacctKeys, isWithoutAccounting, parseSacctJobs, parseSacctKeys } from './sacct.ts';
+import { buildSacctKeys, isWithoutAccounting, parseSacctKeys } from './sacct.ts';
+import { listAccounts } from './sacctmgr.ts';
 import { buildSbatch, parseSbatch } from './sbatch.ts';
 import { explainSbatchFailure } from './sbatch-refusal.ts';
 import { buildScancel, readScancel } from './scancel.ts';
 import { buildPing, isUp } from './scontrol-ping.ts';
-import { isPartOf, parseJobId, requireJobId, type SlurmJobId } from './slurm-job-id.ts';
-import {
-  buildSqueueJob,
-  buildSqueueKeys,
-  isUnknownToSqueue,
-  parseSqueueJobs,
-  parseSqueueKeys,
-  type QueuedJob,
-} from './squeue.ts';
-
-/** Longest answer of a query: an array of 10,000 elements with their steps is about 6 MB. */
-const outputBytesMax = 32 * 1024 * 1024;
+import { listPartitions, listReservations } from './scontrol-show.ts';
+import { listNodes } from './sinfo.ts';
+import { createRun, failed, type Run } from './slurm-command.ts';
+import { parseJobId, requireJobId } from './slurm-job-id.ts';
+import { buildSqueueKeys, parseSqueueKeys } from './squeue.ts';
 
 /** How much of a script file is read for its directives, which stand at its beginning. */
 const scriptHeadBytes = 64 * 1024;
@@ -47,14 +44,7 @@ const clockSkewMinutes = 5;
  * value of its own, never text in a shell line.
  */
 export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
-  const run: Run = (host, argv, signal) =>
-    host.shell
-      .run(argv, { timeoutMs, outputBytesMax, signal, env: { SLURM_TIME_FORMAT: '%s' } })
-      .catch((error: unknown) => {
-        if (!(error instanceof BrokerError) || error.code !== 'CommandTimeout') throw error;
-        const message = `The scheduler did not answer within ${timeoutMs / 1_000} s.`;
-        throw new BrokerError('SchedulerFailed', message, { cause: error });
-      });
+  const run = createRun(timeoutMs);
 
   return {
     async submit(host, { job, key, signal }) {
@@ -67,15 +57,20 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
     },
     findByKey: (host, request) => findByKey(run, host, request),
     get: (host, request) => getJob(run, host, request),
+    list: (host, request) => listJobs(run, host, request),
+    metadata: (host, request) => jobMetadata(run, host, request),
+    attach: (host, request) => attachToJob(run, host, request),
     cancel: (host, request) => cancelJob(run, host, request),
     async ping(host, signal) {
       const result = await run(host, buildPing(), signal);
       if (!isUp(result.stdout.toString())) throw failed('The scheduler does not answer.', result);
     },
+    nodes: (host, signal) => listNodes(run, host, signal),
+    partitions: (host, request) => listPartitions(run, host, request),
+    reservations: (host, signal) => listReservations(run, host, signal),
+    accounts: (host, signal) => listAccounts(run, host, signal),
   };
 }
-
-type Run = (host: SchedulerHost, argv: readonly string[], signal: AbortSignal) => Promise<RunResult>;
 
 /** The user's own comment, if the script asks for one, and the key. */
 async function commentOf(host: SchedulerHost, { job, key, signal }: SubmitRequest): Promise<string> {
@@ -141,7 +136,14 @@ async function lookUp(
 async function getJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> {
   const wanted = requireJobId(jobId);
   const queued = await queuedJobs(run, host, wanted, signal);
-  if (queued.length > 0 && queued.every(({ job }) => isActive(job.status.state)) && isWhole(queued, wanted)) {
+  if (
+    queued.length > 0 &&
+    queued.every(({ job }) => isActive(job.status.state)) &&
+    isWhole(
+      queued.map(({ job }) => job.jobId),
+      wanted,
+    )
+  ) {
     return inOrder(queued.map(({ job }) => job));
   }
   const accounted = await accountedJobs(run, host, wanted, signal).catch((error: unknown) => {
@@ -151,48 +153,6 @@ async function getJob(run: Run, host: SchedulerHost, { jobId, signal }: JobReque
   const jobs = mergeJobs(queued, accounted);
   if (jobs.length === 0) throw new BrokerError('JobNotFound', 'Job not found.');
   return jobs;
-}
-
-/** Elements of an array that ended long ago have left the queue while others still run. */
-function isWhole(queued: readonly QueuedJob[], wanted: SlurmJobId): boolean {
-  return wanted.indices !== null || queued.every(({ job }) => parseJobId(job.jobId)?.indices === null);
-}
-
-async function queuedJobs(
-  run: Run,
-  host: SchedulerHost,
-  wanted: SlurmJobId,
-  signal: AbortSignal,
-): Promise<QueuedJob[]> {
-  const delimiter = newDelimiter();
-  const result = await run(host, buildSqueueJob(wanted.base, delimiter), signal);
-  if (result.exitCode !== 0) {
-    if (isUnknownToSqueue(result.stderr.toString())) return [];
-    throw failed('The queue of the scheduler could not be read.', result);
-  }
-  return parseSqueueJobs(result.stdout.toString(), delimiter).filter(isWanted(wanted));
-}
-
-async function accountedJobs(
-  run: Run,
-  host: SchedulerHost,
-  wanted: SlurmJobId,
-  signal: AbortSignal,
-): Promise<QueuedJob[]> {
-  const delimiter = newDelimiter();
-  const result = await run(host, buildSacctJob(wanted.base, delimiter), signal);
-  if (result.exitCode !== 0) {
-    if (isWithoutAccounting(result.stderr.toString())) return [];
-    throw failed('The accounting of the scheduler could not be read.', result);
-  }
-  return parseSacctJobs(result.stdout.toString(), delimiter).filter(isWanted(wanted));
-}
-
-function isWanted(wanted: SlurmJobId): (row: QueuedJob) => boolean {
-  return ({ job }) => {
-    const id = parseJobId(job.jobId);
-    return id !== undefined && isPartOf(id, wanted);
-  };
 }
 
 async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<void> {
@@ -216,11 +176,4 @@ async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRe
 
 function reason(stderr: string): string {
   return /error: (.*)/.exec(stderr)?.[1] ?? 'scancel';
-}
-
-/** The first part is upstream's, which clients match on. */
-function failed(sentence: string, { exitCode, stderr }: RunResult): BrokerError {
-  const words = stderr.toString().trim();
-  const message = `${sentence} Unexpected Slurm command response. exit_status:${exitCode ?? 'none'} std_err:${words}`;
-  return new BrokerError('SchedulerFailed', message, { detail: { exitCode, stderr: words } });
 }

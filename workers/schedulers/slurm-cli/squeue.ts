@@ -1,6 +1,6 @@
 /** squeue(1): jobs the controller knows, the ended ones of the last MinJobAge seconds included. */
 import type { Job } from '../../../shared/operations/compute/job.ts';
-import { parseRows, type Row } from './delimited.ts';
+import { eachRow, parseRows, type Row, readRows } from './delimited.ts';
 import { baseState, isActive } from './job-states.ts';
 import { durationSeconds, exitStatus, textOrNull, wholeNumber } from './values.ts';
 
@@ -30,6 +30,14 @@ const jobFields = [
 
 const keyFields = ['JobArrayID', 'Comment'] as const;
 
+/** What narrows a list on the cluster already. Values hold no comma, which would make a list of them. */
+export interface ListFilter {
+  /** Null: every user. */
+  username: string | null;
+  account: string | null;
+  name: string | null;
+}
+
 /** One job of the queue. */
 export interface QueuedJob {
   job: Job;
@@ -46,7 +54,23 @@ function format(fields: readonly string[], delimiter: string): string {
 
 /** Every part of job `base` (digits), whoever's it is. Run with `SLURM_TIME_FORMAT=%s`. */
 export function buildSqueueJob(base: string, delimiter: string): string[] {
-  return ['squeue', '--noheader', '--all', '--states=all', `--jobs=${base}`, format(jobFields, delimiter)];
+  return buildSqueueFields(base, jobFields, delimiter);
+}
+
+/** Any fields of every part of job `base` (digits), whoever's it is. */
+export function buildSqueueFields(base: string, fields: readonly string[], delimiter: string): string[] {
+  return ['squeue', '--noheader', '--all', '--states=all', `--jobs=${base}`, format(fields, delimiter)];
+}
+
+/** Everything in the queue that the filter lets through. Run with `SLURM_TIME_FORMAT=%s`. */
+export function buildSqueueList({ username, account, name }: ListFilter, delimiter: string): string[] {
+  return [
+    ...['squeue', '--noheader', '--all', '--states=all'],
+    ...(username === null ? [] : [`--user=${username}`]),
+    ...(account === null ? [] : [`--account=${account}`]),
+    ...(name === null ? [] : [`--name=${name}`]),
+    format(jobFields, delimiter),
+  ];
 }
 
 /** Ids and comments of a user's jobs. */
@@ -64,11 +88,18 @@ export function parseSqueueKeys(output: string, delimiter: string): { jobId: str
 }
 
 export function parseSqueueJobs(output: string, delimiter: string): QueuedJob[] {
-  return parseRows(output, jobFields, delimiter).map((row) => ({
-    job: toJob(row),
-    submittedAt: wholeNumber(row.SubmitTime),
-    uid: textOrNull(row.UserID),
-  }));
+  return parseRows(output, jobFields, delimiter).map(toQueued);
+}
+
+/** The same with pauses, for long lists. */
+export async function readSqueueJobs(output: string, delimiter: string): Promise<QueuedJob[]> {
+  const jobs: QueuedJob[] = [];
+  await eachRow(readRows(output, jobFields, delimiter), (row) => jobs.push(toQueued(row)));
+  return jobs;
+}
+
+function toQueued(row: Row<(typeof jobFields)[number]>): QueuedJob {
+  return { job: toJob(row), submittedAt: wholeNumber(row.SubmitTime), uid: textOrNull(row.UserID) };
 }
 
 function toJob(row: Row<(typeof jobFields)[number]>): Job {

@@ -1,7 +1,8 @@
 /** A CA key held by the worker: each login gets a key made in memory and a certificate for one user, for minutes. */
-import ssh2, { type ParsedKey } from 'ssh2';
+import type { ParsedKey } from 'ssh2';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { CredentialProvider } from './credential-provider.ts';
+import { createKey } from './new-key.ts';
 import { signUserCertificate } from './openssh-certificate.ts';
 import { parsePrivateKey } from './private-key.ts';
 
@@ -48,7 +49,7 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
       if (username === '' || username.includes('\0')) {
         throw new BrokerError('SshCredentialsRefused', 'A certificate needs the name of a user.');
       }
-      const key = parsePrivateKey(ssh2.utils.generateKeyPairSync('ed25519').private, undefined, 'the new key');
+      const key = createKey();
       const keyId = `goldcrest:${username}@${system}`;
       const expiresAt = Date.now() + validityMs;
       return { id: keyId, key, expiresAt, ...certificates(key, username, keyId, expiresAt) };

@@ -1,0 +1,70 @@
+/** The jobs of the queue and those that ended lately. FirecREST v2: GET /compute/{system_name}/jobs. */
+import { z } from 'zod';
+import { clusterText, laxBoolean, optionalLine } from '../fields.ts';
+import { defineOperation } from '../operation.ts';
+import { job } from './job.ts';
+
+/** Length of a time window in seconds, by its name on the wire. */
+export const timeWindowSeconds = {
+  '1h': 3_600,
+  '8h': 8 * 3_600,
+  '24h': 24 * 3_600,
+  '3d': 3 * 24 * 3_600,
+  '7d': 7 * 24 * 3_600,
+} as const;
+
+export type TimeWindow = keyof typeof timeWindowSeconds;
+
+const timeWindows = Object.keys(timeWindowSeconds) as TimeWindow[];
+
+const nameCharsMax = 235;
+
+const jobName = z
+  .preprocess(
+    (value) => (value === '' ? null : value),
+    clusterText(nameCharsMax * 4)
+      .refine((text) => [...text].length <= nameCharsMax, `must be at most ${nameCharsMax} characters long`)
+      .nullable(),
+  )
+  .default(null);
+
+/** An empty text is unset. */
+const timeWindow = z.preprocess(
+  (value) => (value === '' ? undefined : value),
+  clusterText(32)
+    .pipe(z.enum(timeWindows, `must be one of ${timeWindows.join(', ')}`))
+    .default('24h'),
+);
+
+export const listJobs = defineOperation({
+  name: 'compute.list-jobs',
+  summary: 'List batch jobs',
+  input: z.object({
+    allusers: laxBoolean.default(false).describe("Also other users' jobs, as far as the scheduler shows them"),
+    account: optionalLine(1024).describe('Only jobs of this account'),
+    name: jobName.describe('Only jobs of exactly this name'),
+    time_window: timeWindow.describe(
+      'How far back jobs that ended are looked for; jobs that have not ended are always listed',
+    ),
+  }),
+  result: z.object({
+    jobs: z.array(job).describe('Newest submission first'),
+    omittedJobs: z.int().describe('Older jobs that were left out because there are too many'),
+    isComplete: z.boolean().describe('False where the accounting did not answer: ended jobs may be missing'),
+  }),
+  firecrest: {
+    method: 'GET',
+    path: '/compute/{system_name}/jobs',
+    status: 200,
+    answer: ({ jobs }) => ({ jobs }),
+  },
+  relation: 'view_status',
+  requires: ['ssh', 'scheduler'],
+  lane: 'batch',
+  scope: 'system',
+  mutates: false,
+  recover: 'rerun',
+  paths: [],
+  timeoutMs: 60_000,
+  errors: ['SchedulerFailed'],
+});

@@ -1,0 +1,37 @@
+/** Makes a symbolic link. FirecREST v2: POST /filesystem/{system_name}/ops/symlink. */
+import { z } from 'zod';
+import { remotePath } from '../fields.ts';
+import { defineOperation } from '../operation.ts';
+import { fileEntry } from './file-entry.ts';
+
+export const symlink = defineOperation({
+  name: 'filesystem.symlink',
+  summary: 'Make a symbolic link',
+  input: z.object({
+    path: remotePath.describe('What the link points to; need not exist'),
+    linkPath: remotePath.describe('The link itself; must not exist'),
+  }),
+  result: z.object({ entry: fileEntry }),
+  firecrest: {
+    method: 'POST',
+    path: '/filesystem/{system_name}/ops/symlink',
+    status: 201,
+    answer: ({ entry }) => ({ output: entry }),
+  },
+  relation: 'write_files',
+  requires: ['ssh', 'filesystem'],
+  lane: 'interactive',
+  scope: 'system',
+  mutates: true,
+  recover: 'verify',
+  paths: ['path', 'linkPath'],
+  timeoutMs: 30_000,
+  errors: [
+    'PathNotAbsolute',
+    'PathNotAllowed',
+    'FileExists',
+    'FileNotFound',
+    'PermissionDenied',
+    'RemoteCommandFailed',
+  ],
+});

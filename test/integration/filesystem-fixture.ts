@@ -1,0 +1,57 @@
+/** What handlers of file operations are given, over the lab's login node as one of its users. */
+import { randomUUID } from 'node:crypto';
+import type { Lab } from '../../lab/lab.ts';
+import type { SshdFacts } from '../../lab/parts/sshd.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import { findLocalTime } from '../../workers/operations/filesystem/system-local-time.ts';
+import type { OperationContext } from '../../workers/operations/operation-context.ts';
+import type { SshSystemOptions } from '../../workers/ssh/options.ts';
+import type { Ssh } from '../../workers/ssh/ssh.ts';
+import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
+
+export type FileContext = Pick<
+  OperationContext,
+  'files' | 'shell' | 'listing' | 'signal' | 'system' | 'task' | 'log' | 'username'
+>;
+
+export interface FileHost {
+  ssh: Ssh;
+  /** One attempt of a task of its own, the first where nothing else is said. */
+  context(over?: {
+    username?: string;
+    attempt?: number;
+    signal?: AbortSignal;
+    isCancelRequested?: boolean;
+    id?: string;
+  }): FileContext;
+  close(): Promise<void>;
+}
+
+/** `roots` are the file systems of the system. */
+export function openFileHost(
+  lab: { readonly sshd: SshdFacts } | Pick<Lab, 'sshd'>,
+  roots: readonly string[],
+  options: Partial<SshSystemOptions> = {},
+): FileHost {
+  const ssh = sshTo(systemOptions(lab.sshd, options), labUserCa(lab));
+  const fileSystems = roots.map((path) => ({ path, dataType: 'users' as const, defaultWorkDir: false }));
+  return {
+    ssh,
+    context({ username = 'gcalice', attempt = 1, signal, isCancelRequested = false, id = randomUUID() } = {}) {
+      const [shell, files, names] = [ssh.shell('lab', username), ssh.files('lab', username), ssh.names('lab')];
+      const now = Date.now();
+      return {
+        ...{ username, shell, files, log: silent, signal: signal ?? new AbortController().signal },
+        // The handlers look at nothing else of it.
+        system: { name: 'lab', fileSystems } as unknown as SystemConfig,
+        task: { id, attempt, createdAt: now, deadlineAt: now + 60_000, isCancelRequested },
+        listing: {
+          users: (uids) => names.users(shell, uids),
+          groups: (gids) => names.groups(shell, gids),
+          localTime: () => findLocalTime({ files, shell }),
+        },
+      };
+    },
+    close: () => ssh.close(),
+  };
+}

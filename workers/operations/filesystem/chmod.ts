@@ -1,0 +1,33 @@
+/** Changes a mode with the meaning of GNU chmod: octal digits over SFTP, symbolic modes by chmod(1) itself. */
+import type { chmod } from '../../../shared/operations/filesystem/chmod.ts';
+import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { OperationContext } from '../operation-context.ts';
+import { remoteFailure } from '../remote-failure.ts';
+import { describeFile } from './describe-files.ts';
+import { isDirectory } from './mode-letters.ts';
+
+type Context = Pick<OperationContext, 'files' | 'shell' | 'listing' | 'signal'>;
+
+export async function handleChmod(
+  { path, mode }: InputOf<typeof chmod>,
+  context: Context,
+): Promise<ResultOf<typeof chmod>> {
+  const { files, shell, signal } = context;
+  if (/^[0-7]+$/.test(mode)) {
+    const { mode: present } = await files.stat(path, { signal });
+    await files.chmod(path, numericMode(mode, present), { signal });
+  } else {
+    const result = await shell.run(['chmod', '--', mode, path], { signal });
+    if (result.exitCode !== 0) throw remoteFailure('chmod', result);
+  }
+  return { entry: await describeFile(path, context) };
+}
+
+/**
+ * The bits that octal digits ask for. A directory keeps its set-user-ID and set-group-ID bits unless five digits or more
+ * say otherwise, see "Directories and the Set-User-ID and Set-Group-ID Bits" of the coreutils manual.
+ */
+export function numericMode(digits: string, present: number): number {
+  const kept = isDirectory(present) && digits.length < 5 ? present & 0o6000 : 0;
+  return Number.parseInt(digits, 8) | kept;
+}
