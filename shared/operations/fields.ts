@@ -20,12 +20,6 @@ export const laxBoolean = z.preprocess((value) => {
   return value;
 }, z.boolean('must be a boolean: true or false'));
 
-/** An integer, or text of one. */
-export const laxInteger = z.preprocess(
-  (value) => (typeof value === 'string' && /^\s*[+-]?\d{1,16}\s*$/.test(value) ? Number(value) : value),
-  z.int('must be an integer'),
-);
-
 /** Whether a text holds a NUL, which no path, argument or environment can carry. */
 export function hasNul(text: string): boolean {
   return text.includes('\0');

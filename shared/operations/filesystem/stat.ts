@@ -35,6 +35,6 @@ export const stat = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
-  timeoutMs: 10_000,
+  timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied'],
 });

@@ -43,7 +43,7 @@ const streamerDataTransfer = z.object({
 const wormholeDataTransfer = z.object({ serviceType: z.literal('wormhole'), pypiIndexUrl: z.string().nullable() });
 
 /** One system as FirecREST v2 shows it; times are whole seconds. Three members keep upstream's snake case. */
-export const systemView = z.object({
+const systemView = z.object({
   name: z.string(),
   ssh: z.object({
     host: z.string(),
@@ -90,8 +90,6 @@ export const systemView = z.object({
       .nullable(),
   }),
 });
-
-export type SystemView = z.infer<typeof systemView>;
 
 export const systems = defineOperation({
   name: 'status.systems',

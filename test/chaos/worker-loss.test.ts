@@ -1,0 +1,198 @@
+/** Workers that die, hang and are stopped in the middle of their work; whatever happens, a task ends once and a job is made once. */
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Daemon } from '../../lab/daemon.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
+import { runCommand } from '../../lab/run-command.ts';
+import { userNamed } from '../../lab/users.ts';
+import {
+  type Answer,
+  type Body,
+  type Broker,
+  type Client,
+  clientOf,
+  locationOf,
+  pathQuery,
+  type SlurmTruth,
+  slurmTruth,
+  startBroker,
+  taskEnd,
+} from '../system/broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+
+const jobsPath = '/compute/lab/jobs';
+const held = '#!/bin/sh\n#SBATCH --hold\nexit 0\n';
+
+let lab: Lab;
+let broker: Broker;
+let client: Client;
+let own: OwnDirectory;
+let truth: SlurmTruth;
+let username: string;
+
+beforeAll(async () => {
+  lab = await startLab({ parts: ['redis', 'sshd', 'slurm', 'oidc'], handlesSignals: false });
+  truth = slurmTruth(lab.slurm.confPath);
+  const alice = userNamed(lab.users, 'alice');
+  username = alice.username;
+  own = homeDirectory(alice);
+  for (let number = 0; number < 30; number += 1) writeFileSync(join(own.path, `f${number}`), 'x'.repeat(number));
+  own.giveAway();
+}, 90_000);
+
+afterAll(async () => {
+  own?.remove();
+  await lab?.stop();
+}, 60_000);
+
+beforeEach(async () => {
+  broker = await startBroker(lab, { workers: 2 });
+  client = await clientOf(lab.oidc, broker.url, 'alice');
+}, 60_000);
+
+afterEach(async () => {
+  lab.slurm.controller.resume();
+  for (const worker of broker?.workers ?? []) worker.resume();
+  await broker?.stop();
+  await runCommand('scancel', ['--user', username], { env: { SLURM_CONF: lab.slurm.confPath } });
+}, 90_000);
+
+function submit(headers: Record<string, string> = {}): Promise<Answer> {
+  return client.post(jobsPath, { job: { workingDirectory: own.path, script: held } }, { headers });
+}
+
+/** The worker that holds the task, as its record names it. */
+async function workerOf(taskId: string): Promise<Daemon> {
+  const key = `${broker.keyPrefix}:task:${taskId}`;
+  const { stdout } = await runCommand('redis-cli', ['-p', String(lab.redis.port), 'HGET', key, 'worker']);
+  const worker = broker.workers.find((candidate) => stdout.includes(`-${candidate.pid()}-`));
+  return worker ?? expect.unreachable(`no worker holds the task: ${stdout}`);
+}
+
+/** Submits while the controller stands still; resolves with the task when its sbatch waits for the controller. */
+async function submitIntoSilence(): Promise<{ location: string; id: string; worker: Daemon }> {
+  lab.slurm.controller.pause();
+  const answer = await submit({ prefer: 'respond-async', 'idempotency-key': randomUUID() });
+  expect(answer.status, answer.text).toBe(202);
+  await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(true), { timeout: 10_000 });
+  return { location: locationOf(answer), id: answer.body.id, worker: await workerOf(answer.body.id) };
+}
+
+/** The task completed, and Slurm has its one job. */
+async function expectOneJob(task: Body): Promise<void> {
+  expect(task.state, JSON.stringify(task.error)).toBe('completed');
+  expect(await truth.jobsWithComment(username, task.id)).toEqual([`${task.result.jobId}|goldcrest:${task.id}`]);
+}
+
+function logOf(worker: Daemon): string {
+  return readFileSync(worker.logFile, 'utf8');
+}
+
+function attemptsOf(task: Body): number {
+  return Number(task.attempt);
+}
+
+describe('a worker that is killed', () => {
+  it('in a storm of ls and stat: every request is answered all the same', async () => {
+    const requests = Array.from({ length: 600 }, (_, number) =>
+      number % 4 === 0
+        ? `/filesystem/lab/ops/ls?${pathQuery(own.path)}`
+        : `/filesystem/lab/ops/stat?${pathQuery(join(own.path, `f${number % 30}`))}`,
+    );
+    const queue = requests.values();
+    const statuses = new Map<string, number>();
+    let answered = 0;
+    let killed: Promise<void> | undefined;
+    const caller = async (): Promise<void> => {
+      for (const path of queue) {
+        const { status, text } = await client.get(path);
+        const outcome = status === 200 ? '200' : `${status} ${text}`;
+        statuses.set(outcome, (statuses.get(outcome) ?? 0) + 1);
+        answered += 1;
+        if (answered === 150) killed = broker.workers[0]?.kill();
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, caller));
+    await killed;
+    expect(broker.workers[0]?.pid()).toBeUndefined();
+    expect(Object.fromEntries(statuses)).toEqual({ 200: requests.length });
+  });
+
+  it('while its sbatch waits: another worker finds the one job', async () => {
+    const { location, worker } = await submitIntoSilence();
+    await worker.kill();
+    lab.slurm.controller.resume();
+    const task = await taskEnd(client, location, 90_000);
+    await expectOneJob(task);
+    expect(attemptsOf(task)).toBeGreaterThan(1);
+    // The controller has had its time to make another one.
+    await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(false), { timeout: 15_000 });
+    await expectOneJob(task);
+  });
+});
+
+it('a worker that hangs for longer than its lock and then goes on makes no second job and changes no outcome', async () => {
+  const { location, worker } = await submitIntoSilence();
+  worker.pause();
+  lab.slurm.controller.resume();
+  const task = await taskEnd(client, location, 90_000);
+  await expectOneJob(task);
+  worker.resume();
+  // It is at work again when it answers alone.
+  await Promise.all(broker.workers.filter((other) => other !== worker).map((other) => other.stop()));
+  expect((await client.get(`${jobsPath}/${task.result.jobId}`)).status).toBe(200);
+  const later = (await client.get(location)).body;
+  expect([later.state, later.result, later.timeline]).toEqual([task.state, task.result, task.timeline]);
+  await expectOneJob(later);
+});
+
+describe('a worker that is told to stop', () => {
+  it('ends what it has begun, takes nothing new, and hands nothing over', async () => {
+    const { location, worker } = await submitIntoSilence();
+    const stopped = worker.stop();
+    await vi.waitFor(() => expect(logOf(worker)).toContain('"msg":"stopping"'), { timeout: 5_000 });
+    // The other one takes over the rest meanwhile.
+    expect((await client.get(`/filesystem/lab/ops/stat?${pathQuery(own.path)}`)).status).toBe(200);
+    lab.slurm.controller.resume();
+    await stopped;
+    const task = await taskEnd(client, location);
+    await expectOneJob(task);
+    expect(attemptsOf(task)).toBe(1);
+    expect(logOf(worker)).toContain('"msg":"stopped"');
+  });
+
+  it('hands back what does not end in its time, and that ends elsewhere with one job', async () => {
+    const impatient = await startBroker(lab, { workers: 2, goldcrest: { worker: { drain: '1s' } } });
+    const before = broker;
+    broker = impatient;
+    client = await clientOf(lab.oidc, broker.url, 'alice');
+    try {
+      const { location, worker } = await submitIntoSilence();
+      await worker.stop();
+      expect(logOf(worker)).toContain('handed back');
+      lab.slurm.controller.resume();
+      await expectOneJob(await taskEnd(client, location, 90_000));
+    } finally {
+      await before.stop();
+    }
+  });
+});
+
+describe('an API process that is killed', () => {
+  it('while it holds a submission: the job is made once, and the same key finds it afterwards', async () => {
+    lab.slurm.controller.pause();
+    const headers = { 'idempotency-key': randomUUID() };
+    const lost = submit(headers).catch((error: Error) => error.name);
+    await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(true), { timeout: 10_000 });
+    await broker.api.kill();
+    expect(await lost).toBe('TypeError');
+    lab.slurm.controller.resume();
+    await broker.api.start();
+    const again = await submit({ ...headers, prefer: 'respond-async' });
+    expect(again.headers.get('idempotency-key-reply')).toBe('hit');
+    await expectOneJob(await taskEnd(client, locationOf(again)));
+    expect((await submit(headers)).status).toBe(201);
+  });
+});

@@ -1,0 +1,147 @@
+/** What the tests through a running broker share: a client of its API, tasks awaited to their end, and Slurm's own word. */
+import { randomBytes } from 'node:crypto';
+import { startBroker as start } from '../../lab/broker.ts';
+import { type OidcFacts, requestToken } from '../../lab/oidc/token-client.ts';
+import { runCommand } from '../../lab/run-command.ts';
+
+export type { Broker } from '../../lab/broker.ts';
+
+type Ground = Parameters<typeof start>[0];
+type Options = NonNullable<Parameters<typeof start>[1]>;
+
+/** Many brokers stand on one lab, so each gets a name of its own for its files and logs. */
+export function startBroker(ground: Ground, options: Options = {}) {
+  return start(ground, { name: `test-${randomBytes(3).toString('hex')}`, ...options });
+}
+
+/** One answer, read to its end. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The parsed JSON; undefined where there is no body. */
+  body: Body;
+}
+
+/** The members tests look at one by one; whole bodies are compared with matchers. */
+export type Body = Record<string, unknown> & {
+  message: string;
+  jobId: string;
+  id: string;
+  state: string;
+  code: string;
+  output: unknown;
+  jobs: JobView[];
+  result: Record<string, unknown>;
+  error: { code: string; message: string };
+};
+
+export interface JobView {
+  jobId: string;
+  name: string;
+  status: { state: string; exitCode: number | null };
+  nodes: string;
+  allocationNodes: number;
+}
+
+export interface SendOptions {
+  /** Sent as JSON, a text as it is. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** Null: no Authorization header. */
+  token?: string | null;
+  signal?: AbortSignal;
+}
+
+export interface Client {
+  send(method: string, path: string, options?: SendOptions): Promise<Answer>;
+  get(path: string, options?: SendOptions): Promise<Answer>;
+  post(path: string, body: unknown, options?: SendOptions): Promise<Answer>;
+  delete(path: string, options?: SendOptions): Promise<Answer>;
+}
+
+/** A client that sends `token` with every request. Redirects are shown, not followed. */
+export function createClient(url: string, token: string): Client {
+  const send = async (method: string, path: string, options: SendOptions = {}): Promise<Answer> => {
+    const { body } = options;
+    const bearer = options.token === undefined ? token : options.token;
+    const response = await fetch(`${url}${path}`, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    const parsed = (isJson && text !== '' ? JSON.parse(text) : undefined) as Body;
+    return { status: response.status, headers: response.headers, text, body: parsed };
+  };
+  return {
+    send,
+    get: (path, options) => send('GET', path, options),
+    post: (path, body, options) => send('POST', path, { ...options, body }),
+    delete: (path, options) => send('DELETE', path, options),
+  };
+}
+
+/** A client that is a user of the lab. */
+export async function clientOf(oidc: OidcFacts, url: string, name: string): Promise<Client> {
+  return createClient(url, await requestToken(oidc, name));
+}
+
+/** `?path=…`, encoded. */
+export function pathQuery(path: string): string {
+  return `path=${encodeURIComponent(path)}`;
+}
+
+/** The path of a Location header, which a client would follow. */
+export function locationOf(answer: Answer): string {
+  const location = answer.headers.get('location');
+  if (location === null) throw new Error(`no Location in the answer: ${answer.status} ${answer.text}`);
+  return location;
+}
+
+/** Follows a task until it has ended, as a polite client does. Throws when it has not by then. */
+export async function taskEnd(client: Client, location: string, timeoutMs = 60_000): Promise<Body> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const { body, status, text } = await client.get(location, { headers: { prefer: 'wait=5' } });
+    if (status === 200 && ['completed', 'failed', 'canceled'].includes(body.state)) return body;
+    if (Date.now() > deadline) throw new Error(`${location} has not ended: ${status} ${text}`);
+  }
+}
+
+/** What Slurm says of itself, asked as root. */
+export interface SlurmTruth {
+  /** `id|comment` of every job of the user that the controller remembers whose comment holds the text. */
+  jobsWithComment(username: string, text: string): Promise<string[]>;
+  /** Base state of a job in the accounting: `COMPLETED`, `CANCELLED`, …; empty while it is not known there. */
+  accountedState(jobId: string): Promise<string>;
+  /** Whether the user has a process of that program now. */
+  isRunning(username: string, program: string): Promise<boolean>;
+}
+
+export function slurmTruth(confPath: string): SlurmTruth {
+  const ask = async (command: string, args: readonly string[]) =>
+    (await runCommand(command, args, { env: { SLURM_CONF: confPath } })).stdout.trim();
+  return {
+    async jobsWithComment(username, text) {
+      const rows = await ask('squeue', ['--noheader', '--states=all', `--user=${username}`, '--format=%i|%k']);
+      return rows.split('\n').filter((row) => row.includes(text));
+    },
+    async accountedState(jobId) {
+      const rows = await ask('sacct', ['-n', '-X', '-P', '-j', jobId, '-o', 'State']);
+      return rows.split('\n')[0]?.split(' ')[0] ?? '';
+    },
+    isRunning: (username, program) =>
+      runCommand('pgrep', ['-u', username, '-x', program]).then(
+        () => true,
+        () => false,
+      ),
+  };
+}

@@ -1,0 +1,61 @@
+/** A good request for every operation of the registry, for tests that walk the registry and then spoil one thing. */
+import type { Operation } from '../../shared/operations/operation.ts';
+import type { OperationName } from '../../shared/operations/registry.ts';
+
+export type Input = Record<string, unknown>;
+
+/** Input that each operation accepts; the path is one that every user may look at. An operation without one does not compile. */
+export const goodInputs = {
+  'compute.attach': { jobId: '1', command: 'true' },
+  'compute.cancel-job': { jobId: '1' },
+  'compute.get-job': { jobId: '1' },
+  'compute.job-metadata': { jobId: '1' },
+  'compute.list-jobs': {},
+  'compute.submit-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
+  'filesystem.checksum': { path: '/tmp/goldcrest-none' },
+  'filesystem.chmod': { path: '/tmp/goldcrest-none', mode: '600' },
+  'filesystem.chown': { path: '/tmp/goldcrest-none', owner: '', group: '' },
+  'filesystem.compress': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none.tgz' },
+  'filesystem.extract': { path: '/tmp/goldcrest-none.tgz', targetPath: '/tmp/goldcrest-none' },
+  'filesystem.file': { path: '/tmp/goldcrest-none' },
+  'filesystem.ls': { path: '/tmp' },
+  'filesystem.mkdir': { path: '/tmp/goldcrest-none/none' },
+  'filesystem.rm': { path: '/tmp/goldcrest-none' },
+  'filesystem.stat': { path: '/tmp' },
+  'filesystem.symlink': { path: '/tmp/goldcrest-none', linkPath: '/tmp/goldcrest-none/none' },
+  'status.nodes': {},
+  'status.partitions': {},
+  'status.reservations': {},
+  'status.systems': {},
+  'status.userinfo': {},
+} as const satisfies { [Name in OperationName]: Input };
+
+export interface HttpRequest {
+  method: string;
+  path: string;
+  body?: unknown;
+}
+
+/** The request on FirecREST's face. */
+export function firecrestRequest(operation: Operation, system: string, input: Input): HttpRequest {
+  const { method, path, params = {} } = operation.firecrest;
+  const rest = { ...input };
+  const address = path.replaceAll(/\{(\w+)\}/g, (_match, name: string) => {
+    const field = params[name];
+    if (field === undefined) return system;
+    const value = String(rest[field]);
+    delete rest[field];
+    return encodeURIComponent(value);
+  });
+  if (method === 'POST' || method === 'PUT') return { method, path: address, body: rest };
+  const query = new URLSearchParams(
+    Object.entries(rest).map(([name, value]): [string, string] => [name, String(value)]),
+  );
+  return { method, path: query.size === 0 ? address : `${address}?${query}` };
+}
+
+/** The same on the native face. */
+export function taskRequest(operation: Operation, system: string, input: Input): HttpRequest {
+  const where = operation.scope === 'system' ? { system } : {};
+  return { method: 'POST', path: '/tasks', body: { operation: operation.name, ...where, input } };
+}
