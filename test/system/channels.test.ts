@@ -23,7 +23,9 @@ let load: { user: LabUser; client: Client; own: OwnDirectory }[];
 
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 'oidc'], loadUsers: usersCount, handlesSignals: false });
-  broker = await startBroker(lab, { workers, scheduler: 'process' });
+  // FirecREST's own default: 5 s for a command, which must not include the wait for a login in a crowd.
+  const ssh = { timeout: { command_execution: 5 } };
+  broker = await startBroker(lab, { workers, scheduler: 'process', ssh });
   const users = lab.users.filter(({ name }) => name.startsWith('load'));
   load = await Promise.all(
     users.map(async (user) => {

@@ -11,7 +11,14 @@ function failed(code: ErrorCode, over: Partial<FailedAttempt> = {}): FailedAttem
 describe('the retry policy', () => {
   it('repeats only what passes by itself', () => {
     const repeated = errorCodes.filter((code) => nextAttemptDelayMs(failed(code), () => 0.5) !== null);
-    expect(repeated).toEqual(['SshUnavailable', 'SshNoChannel', 'SchedulerFailed', 'SubmissionInDoubt', 'WorkerLost']);
+    expect(repeated).toEqual([
+      'SshUnavailable',
+      'SshNoChannel',
+      'SchedulerFailed',
+      'SubmissionInDoubt',
+      'WorkerLost',
+      'StoreUnavailable',
+    ]);
   });
 
   it('never repeats an operation whose effect cannot be told', () => {

@@ -7,7 +7,7 @@ import { readDirectory } from './read-directory.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { status } from './sftp-wire.ts';
-import { hasStatus, type WarmChannels } from './warm-channels.ts';
+import { type CallLimits, hasStatus, type SftpAct, type WarmChannels } from './warm-channels.ts';
 
 /** A path on the cluster. File names are bytes there; a string stands for its UTF-8 bytes. */
 export type RemotePath = string | Buffer;
@@ -86,19 +86,17 @@ export interface FileDefaults {
 const entriesMaxDefault = 100_000;
 
 export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults): RemoteFiles {
-  function limitsOf({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): RequestLimits {
-    return { deadlineAt: performance.now() + timeoutMs, signal };
+  function callLimits({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): CallLimits {
+    return { timeoutMs, signal };
   }
 
   /** A call that changes nothing: repeated when its channel broke; `said` begins the message of an error. */
   function look<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
-    const limits = limitsOf(options);
-    return channels.use(limits, true, (channel) => explained(said, act(channel, limits)));
+    return channels.use(callLimits(options), true, (channel, limits) => explained(said, act(channel, limits)));
   }
 
   function change<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
-    const limits = limitsOf(options);
-    return channels.use(limits, false, (channel) => explained(said, act(channel, limits)));
+    return channels.use(callLimits(options), false, (channel, limits) => explained(said, act(channel, limits)));
   }
 
   return {
@@ -154,8 +152,6 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
     },
   };
 }
-
-type SftpAct<T> = (channel: SftpChannel, limits: RequestLimits) => Promise<T>;
 
 /** SFTP version 3 has one status for most errors, so an existing target has to be looked for. */
 async function unlessThere(

@@ -1,5 +1,6 @@
 /** All ten fields of stat(2) for paths on a system, as one of its users. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { beforeAbort } from './before-abort.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { shown } from './file-errors.ts';
 import type { FileCallOptions, RemotePath } from './remote-files.ts';
@@ -119,6 +120,8 @@ export function createRemoteStats(
     async stat(path, { dereference = false, timeoutMs = defaults.timeoutMs, signal } = {}) {
       const bytes = typeof path === 'string' ? Buffer.from(path) : path;
       if (bytes.length === 0 || bytes.includes(0)) throw new BrokerError('InvalidRequest', 'The path is not valid.');
+      // A login and a slot are waited for within bounds of their own; the deadline is that of the file system.
+      if (!current) await beforeAbort(useLoop(), signal);
       let isWanted = true;
       const answer = ask(bytes, dereference, () => isWanted);
       try {

@@ -1,5 +1,6 @@
 /** The SFTP channels of one user that stay open between requests: one as a rule, more when one is slow to answer. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { beforeAbort } from './before-abort.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { connectionLost } from './open-channel.ts';
 import {
@@ -20,12 +21,20 @@ export interface WarmChannelOptions {
   readonly onDropped: () => void;
 }
 
+export interface CallLimits {
+  /** From when there is a channel; waiting for a login and for a slot has bounds of its own. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type SftpAct<T> = (channel: SftpChannel, limits: RequestLimits) => Promise<T>;
+
 export interface WarmChannels {
   /**
    * Runs `act` on a channel. `isRepeatable`: once more on another channel when the first one broke under it. Throws
    * what the pool throws, CommandTimeout when the deadline passed, SftpStatusError as it is.
    */
-  use<T>(limits: RequestLimits, isRepeatable: boolean, act: (channel: SftpChannel) => Promise<T>): Promise<T>;
+  use<T>(call: CallLimits, isRepeatable: boolean, act: SftpAct<T>): Promise<T>;
   /** Channels open now. */
   readonly open: number;
 }
@@ -86,16 +95,16 @@ export function createWarmChannels(pool: ConnectionPool, username: string, optio
     return opening;
   }
 
-  async function choose(limits: RequestLimits): Promise<Warm> {
+  async function choose(signal: AbortSignal | undefined): Promise<Warm> {
     const open = [...channels].filter(({ sftp, isLeaving }) => sftp.isOpen && !isLeaving);
     open.sort((a, b) => a.sftp.pending - b.sftp.pending);
     const brisk = open.find(({ sftp }) => sftp.oldestPendingMs < slowMs);
     const chosen = brisk ?? (channels.size >= options.channelsMax ? open[0] : undefined);
-    return chosen ?? (await beforeDeadline(openOne(), limits));
+    return chosen ?? (await beforeAbort(openOne(), signal));
   }
 
-  async function useOnce<T>(limits: RequestLimits, act: (channel: SftpChannel) => Promise<T>): Promise<T> {
-    const warm = await choose(limits);
+  async function useOnce<T>(signal: AbortSignal | undefined, act: (channel: SftpChannel) => Promise<T>): Promise<T> {
+    const warm = await choose(signal);
     warm.users += 1;
     warm.park(false);
     try {
@@ -109,10 +118,15 @@ export function createWarmChannels(pool: ConnectionPool, username: string, optio
   }
 
   return {
-    async use(limits, isRepeatable, act) {
+    async use<T>({ timeoutMs, signal }: CallLimits, isRepeatable: boolean, act: SftpAct<T>) {
+      let limits: RequestLimits | undefined;
+      const actInTime = (channel: SftpChannel): Promise<T> => {
+        limits ??= { deadlineAt: performance.now() + timeoutMs, signal };
+        return act(channel, limits);
+      };
       for (let isRepeat = false; ; isRepeat = true) {
         try {
-          return await useOnce(limits, act);
+          return await useOnce(signal, actInTime);
         } catch (error) {
           if (error instanceof SftpDeadlineError) throw timedOut(error);
           if (!(error instanceof SftpChannelLost)) throw error;
@@ -124,28 +138,6 @@ export function createWarmChannels(pool: ConnectionPool, username: string, optio
       return channels.size;
     },
   };
-}
-
-/** The channel is opened for all who wait, so one caller's deadline or abort must not end it for the others. */
-function beforeDeadline<T>(work: Promise<T>, { deadlineAt, signal }: RequestLimits): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const finish = (act: () => void) => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-      act();
-    };
-    const abort = () => finish(() => reject(signal?.reason));
-    const timer = setTimeout(
-      () => finish(() => reject(timedOut(new SftpDeadlineError('No channel in time')))),
-      Math.max(1, deadlineAt - performance.now()),
-    );
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    work.then(
-      (value) => finish(() => resolve(value)),
-      (error: unknown) => finish(() => reject(error)),
-    );
-  });
 }
 
 function timedOut(cause: Error): BrokerError {
