@@ -132,7 +132,8 @@ describe.each([
     expect(said).toMatch(/completed, 2 entries/);
     expect(said).not.toContain('\x1b');
     expectNothingLeft(folder);
-    expect(readdirSync(alice.home)).toEqual(homeBefore);
+    // Another run of the tests may be tidying up the same home, so only what is new counts.
+    expect(readdirSync(alice.home).filter((name) => !homeBefore.includes(name))).toEqual([]);
     expect(jobsKeptInHome().filter((meta) => meta.includes(folder))).toEqual([]);
   });
 
