@@ -45,8 +45,9 @@ async function serveHeld(
   const outcome = await deps.gate.acceptAndWait(request, c.req.raw.signal);
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
-  // A read whose hold ran out may already stand as canceled: that was the hold, not somebody's wish.
-  const isHoldOver = !isTerminal(outcome.state) || (outcome.state === 'canceled' && !operation.mutates);
+  // A read whose hold ran out may already stand as canceled, or as past its deadline, which is the end of the hold.
+  const isEndedByHold = outcome.state === 'canceled' || outcome.error?.code === 'DeadlineExceeded';
+  const isHoldOver = !isTerminal(outcome.state) || (isEndedByHold && !operation.mutates);
   if (isHoldOver) return answerHoldTimeout(c, deps, operation, outcome.id);
   return answerEnd(c, operation, outcome, { ...c.get('replyHeaders'), vary: 'Prefer' });
 }
