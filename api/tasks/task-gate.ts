@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { BrokerError, type StoredError, toStoredError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
-import { type QueueAdder, queueName } from '../../shared/platform/queues.ts';
+import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
@@ -89,7 +89,8 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
     // worker that takes it.
-    const placement = isLikelyAdmitted ? queues.add(queue, { id, fence: 0 }) : null;
+    const ticket: TaskTicket = { id, fence: 0, ...(operation.mutates ? { isMutation: true } : {}) };
+    const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
     const accepted = await store.accept({
       id,
@@ -112,7 +113,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
     });
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
-      queues.add(queue, { id, fence: 0 }).done.catch(() => undefined);
+      queues.add(queue, ticket).done.catch(() => undefined);
     }
     return accepted;
   };
@@ -204,9 +205,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
           abandon();
           return joinEarlier(accepted.id, request.holdMs, signal);
         }
-        const hasEnded = await untilAborted(ended, abandon, signal);
+        const ending = await untilAborted(ended, abandon, signal);
+        if (ending?.state === 'completed' && ending.resultJson !== undefined) {
+          return { id, isReplay: false, state: ending.state, resultJson: ending.resultJson };
+        }
         const isRead = findOperation(request.operation)?.mutates === false;
-        if (!hasEnded && isRead) await stop(id);
+        if (ending === null && isRead) await stop(id);
         // It was accepted: with the store away a mutation is answered as one that goes on, never as one to repeat.
         return outcome(id, false, isRead).catch((error: unknown): Outcome => {
           if (isRead || !isStoreAway(error)) throw error;
@@ -238,7 +242,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
 }
 
 /** Gives up waiting when `signal` aborts. */
-async function untilAborted(ended: Promise<boolean>, abandon: () => void, signal: AbortSignal): Promise<boolean> {
+async function untilAborted<T>(ended: Promise<T>, abandon: () => void, signal: AbortSignal): Promise<T> {
   if (signal.aborted) abandon();
   signal.addEventListener('abort', abandon, { once: true });
   try {

@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import type { Redis } from '../../shared/platform/redis.ts';
 import { replyChannel, type TaskStore } from '../../shared/platform/task-store.ts';
-import { isTerminal } from '../../shared/tasks/states.ts';
+import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 
 export interface Waiters {
   /** Begins to wait. Do so before the task is accepted: a fast task ends before the accept has answered. */
@@ -15,14 +15,21 @@ export interface Waiters {
   close(): void;
 }
 
+/** What was heard of an end: only that, or also what the message said. */
+export interface Ending {
+  state?: TaskState;
+  /** JSON text of a small result. */
+  resultJson?: string;
+}
+
 export interface Wait {
-  /** True when the task has ended, false after `waitMs` or when it was abandoned. */
-  ended: Promise<boolean>;
+  /** Resolves when the task has ended; null after `waitMs` or when it was abandoned. */
+  ended: Promise<Ending | null>;
   abandon(): void;
 }
 
 interface Waiter {
-  resolve: (hasEnded: boolean) => void;
+  resolve: (ending: Ending | null) => void;
   since: number;
 }
 
@@ -36,13 +43,14 @@ export function createWaiters(
   options: { keyPrefix: string; instance: string; log: Logger },
 ): Waiters {
   const waiting = new Map<string, Set<Waiter>>();
-  const end = (id: string): void => {
-    for (const waiter of waiting.get(id) ?? []) waiter.resolve(true);
+  const end = (id: string, ending: Ending): void => {
+    for (const waiter of waiting.get(id) ?? []) waiter.resolve(ending);
   };
 
   subscriber.on('message', (_channel: string, message: string) => {
-    const cut = message.indexOf(' ');
-    if (cut > 0) end(message.slice(0, cut));
+    const [id = '', state, ...rest] = message.split(' ');
+    const resultJson = rest.join(' ');
+    end(id, { state: state as TaskState, ...(resultJson === '' ? {} : { resultJson }) });
   });
   // Not awaited: with Redis away at start the subscription follows when it is back.
   subscriber.subscribe(replyChannel(options.keyPrefix, options.instance)).catch((error: unknown) => {
@@ -56,7 +64,7 @@ export function createWaiters(
     await Promise.all(
       late.map(async ([id]) => {
         const record = await store.readEnd(id);
-        if (record === null || isTerminal(record.state)) end(id);
+        if (record === null || isTerminal(record.state)) end(id, {});
       }),
     );
   };
@@ -75,24 +83,24 @@ export function createWaiters(
     wait(id, waitMs) {
       const set = waiting.get(id) ?? new Set<Waiter>();
       waiting.set(id, set);
-      let finish: (hasEnded: boolean) => void = () => {};
-      const ended = new Promise<boolean>((resolve) => {
-        const deadline = setTimeout(() => finish(false), waitMs);
-        finish = (hasEnded) => {
+      let finish: (ending: Ending | null) => void = () => {};
+      const ended = new Promise<Ending | null>((resolve) => {
+        const deadline = setTimeout(() => finish(null), waitMs);
+        finish = (ending) => {
           clearTimeout(deadline);
           set.delete(waiter);
           if (set.size === 0 && waiting.get(id) === set) waiting.delete(id);
-          resolve(hasEnded);
+          resolve(ending);
         };
         const waiter: Waiter = { resolve: finish, since: Date.now() };
         set.add(waiter);
       });
-      return { ended, abandon: () => finish(false) };
+      return { ended, abandon: () => finish(null) };
     },
     size: () => waiting.size,
     close() {
       clearInterval(timer);
-      for (const set of waiting.values()) for (const waiter of set) waiter.resolve(false);
+      for (const set of waiting.values()) for (const waiter of set) waiter.resolve(null);
     },
   };
 }

@@ -10,6 +10,8 @@ export interface TaskTicket {
   fence: number;
   /** Set by the sweeper: the entry that carried the task before is gone. */
   isTakeOver?: boolean;
+  /** Said of a mutation, which a worker claims before it looks at it. */
+  isMutation?: boolean;
   /** Why it is added again under the same fence; each reason has an entry name of its own, so that none hides another. */
   via?: 'promotion' | 'sweep' | 'stop';
 }

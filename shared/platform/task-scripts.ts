@@ -4,6 +4,9 @@
  */
 import { legalTransitions } from '../tasks/states.ts';
 
+/** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
+const repliedBytesMax = 4_096;
+
 /** The table of legal transitions as a Lua table, so that there is one table only. */
 function luaTransitions(): string {
   const rows = Object.entries(legalTransitions).map(
@@ -128,7 +131,12 @@ while redis.call('SCARD', admittedKey) < tonumber(ARGV[7]) do
     answer[#answer + 1] = nextFence
   end
 end
-if task[6] and task[6] ~= '' then redis.call('PUBLISH', prefix .. ':reply:' .. task[6], id .. ' ' .. to) end
+if task[6] and task[6] ~= '' then
+  local message = id .. ' ' .. to
+  local result = redis.call('HGET', KEYS[1], 'result')
+  if result and #result <= ${repliedBytesMax} then message = message .. ' ' .. result end
+  redis.call('PUBLISH', prefix .. ':reply:' .. task[6], message)
+end
 return answer
 `;
 

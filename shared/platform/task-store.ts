@@ -123,7 +123,7 @@ export function cancelChannel(keyPrefix: string): string {
   return `${keyPrefix}:cancel`;
 }
 
-/** The channel on which one API process hears of the ends it waits for: `id state`. */
+/** The channel on which one API process hears of the ends it waits for: `id state`, and a small result's JSON after it. */
 export function replyChannel(keyPrefix: string, instance: string): string {
   return `${keyPrefix}:reply:${instance}`;
 }

@@ -77,6 +77,10 @@ async function take(
   entryId: string,
   controller: AbortController,
 ): Promise<void> {
+  if (ticket.isMutation && !deps.cancellations.isStopping()) {
+    await claimAndBegin(deps, createGrip(deps.store, ticket, entryId, deps.worker), ticket, controller);
+    return;
+  }
   const seen = await deps.store.peek(ticket.id);
   if (seen === null || !seen.isAdmitted) {
     deps.log.debug({ task: ticket.id, isGone: seen === null }, 'ticket is of no use');
@@ -96,6 +100,15 @@ async function take(
     await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
     return;
   }
+  await claimAndBegin(deps, grip, ticket, controller);
+}
+
+async function claimAndBegin(
+  deps: TaskRunnerDependencies,
+  grip: Grip,
+  ticket: TaskTicket,
+  controller: AbortController,
+): Promise<void> {
   const claim = await grip.claim();
   if (claim.outcome === 'claimed') await begin(deps, grip, controller, claim.task, claim.from);
   else deps.log.debug({ task: ticket.id, fence: ticket.fence, outcome: claim.outcome }, 'ticket is of no use');
