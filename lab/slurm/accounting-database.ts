@@ -18,7 +18,16 @@ export async function startDatabase(labFolder: string, folder: string): Promise<
   const { uid, gid } = daemonAccount('mysql');
   const data = join(folder, 'mariadb');
   makeOwnedFolder(data, 'mysql', 0o700);
-  const init = ['--no-defaults', '--user=mysql', `--datadir=${data}`, '--auth-root-authentication-method=socket'];
+  // A server that starts clears away the temporary tables in its folder, those of another lab too.
+  const temporary = join(folder, 'mariadb-tmp');
+  makeOwnedFolder(temporary, 'mysql', 0o700);
+  const init = [
+    '--no-defaults',
+    '--user=mysql',
+    `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
+    '--auth-root-authentication-method=socket',
+  ];
   await runCommand('mariadb-install-db', [...init, '--skip-test-db'], {
     timeoutMs: 60_000,
     env: { [labFolderVariable]: labFolder },
@@ -35,6 +44,7 @@ export async function startDatabase(labFolder: string, folder: string): Promise<
       args: [
         '--no-defaults',
         `--datadir=${data}`,
+        `--tmpdir=${temporary}`,
         '--bind-address=127.0.0.1',
         `--port=${port}`,
         `--socket=${socket}`,

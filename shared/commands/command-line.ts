@@ -12,6 +12,8 @@ export type Word = string | Buffer;
 export interface CommandLineOptions {
   /** Added to the environment; names must be shell identifiers. `LC_ALL=C` is always set unless given here. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Takes `LC_ALL` out of the environment: for a command that hands its environment on. */
+  readonly unsetsLocale?: boolean;
   /** Working directory; the command does not start when it cannot be entered (exit code 1 or 2). */
   readonly cwd?: Word;
   /** Ends the command with SIGTERM after this time (exit code 124), by coreutils `timeout`. */
@@ -39,7 +41,9 @@ export function commandLine(argv: readonly Word[], options: CommandLineOptions =
     throw new BrokerError('InvalidRequest', 'The command has no usable name.');
   }
   const words = [...timeoutWords(options), ...argv];
-  const environment = Object.entries({ LC_ALL: 'C', ...options.env }).map(([name, value]) => assignment(name, value));
+  const locale = options.unsetsLocale ? {} : { LC_ALL: 'C' };
+  const variables = Object.entries({ ...locale, ...options.env }).map(([name, value]) => assignment(name, value));
+  const environment = options.unsetsLocale ? ['-u', 'LC_ALL', ...variables] : variables;
   const isPlain = options.cwd === undefined && [...environment, ...words].every((word) => plainWord.test(text(word)));
   const line = isPlain
     ? ['exec', '/usr/bin/env', ...environment, ...words].map(text).join(' ')

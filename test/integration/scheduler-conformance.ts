@@ -349,6 +349,36 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       expect(accounts.map((each) => account.parse(each))).toEqual(accounts);
     });
 
+    it.each(['inline', 'by path'])('hands nothing over before the intent is kept: script %s', async (way) => {
+      const script = '#!/bin/sh\nexit 0\n';
+      const scriptPath = `${tested.directory}/intended.sh`;
+      await tested.host.files.writeFile(scriptPath, Buffer.from(script));
+      const inline = describeJob(tested.directory, script);
+      const job = way === 'inline' ? inline : { ...inline, script: undefined, scriptPath };
+      const found = async (key: string) => {
+        const request = { key, submittedAfter: Date.now(), signal: noSignal };
+        return (await tested.adapter.findByKey(tested.host, request)).jobIds;
+      };
+      let keep = (): void => {};
+      const kept = new Promise<void>((resolve) => {
+        keep = resolve;
+      });
+      const key = newKey();
+      const submission = tested.adapter.submit(tested.host, { job, key, intended: kept, signal: noSignal });
+      expect(await found(key)).toEqual([]);
+      keep();
+      const { jobId } = await submission;
+      expect(await found(key)).toEqual([jobId]);
+      await jobEnd(tested, jobId);
+
+      const refusedKey = newKey();
+      const intended = Promise.reject(new Error('not kept'));
+      intended.catch(() => undefined);
+      const refused = tested.adapter.submit(tested.host, { job, key: refusedKey, intended, signal: noSignal });
+      expect(await failure(refused)).toMatchObject({ message: 'not kept' });
+      expect(await found(refusedKey)).toEqual([]);
+    });
+
     it('submits nothing once it was told to stop', async () => {
       const key = newKey();
       const job = describeJob(tested.directory, '#!/bin/sh\nexit 0\n');

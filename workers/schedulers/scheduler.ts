@@ -21,6 +21,11 @@ export interface SchedulerHost {
 
 export interface SubmitRequest {
   job: JobDescription;
+  /**
+   * Resolves when the intent to submit is kept. Nothing may be handed over before; where it rejects nothing is, and `submit`
+   * rejects with that reason. Absent: it is kept already.
+   */
+  intended?: Promise<void>;
   /** Carried by the job so that it can be found again: `goldcrest:<task id>`, one word, no quotes. */
   key: string;
   signal: AbortSignal;

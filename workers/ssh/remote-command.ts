@@ -4,7 +4,10 @@ import type { LentChannel } from './connection-pool.ts';
 
 /** The bounds of one command. */
 export interface DriveOptions {
-  readonly stdin: string | Buffer;
+  /** A promise that rejects ends the command, which then has read nothing. */
+  readonly stdin: string | Buffer | Promise<string | Buffer>;
+  /** Whether the output so far is all that is wanted. */
+  readonly isAnswered?: (stdout: Buffer) => boolean;
   readonly outputBytesMax: number;
   /** Longer than the remote `timeout`, which is meant to act first. */
   readonly deadlineMs: number;
@@ -14,7 +17,10 @@ export interface DriveOptions {
 }
 
 /** Why a command was ended before its time. */
-export type Stopped = { readonly why: 'output' | 'deadline' } | { readonly why: 'abort'; readonly signal: AbortSignal };
+export type Stopped =
+  | { readonly why: 'output' | 'deadline' }
+  | { readonly why: 'abort'; readonly signal: AbortSignal }
+  | { readonly why: 'input'; readonly reason: unknown };
 
 export interface ChannelEnd {
   readonly stdout: Buffer;
@@ -25,13 +31,18 @@ export interface ChannelEnd {
   readonly stopped: Stopped | undefined;
   /** The server reported the end of the process; false when it did not even after SIGKILL. */
   readonly isGone: boolean;
+  /** The output was enough before the process had ended. */
+  readonly isEarly: boolean;
 }
 
 const lastWaitMs = 1_000;
 /** A process that ended but left its output open to others is not waited for longer than this after its last byte. */
 const lingerMs = 2_000;
 
-/** Resolves when the channel is closed or given up, and has then given back its slot. Never rejects. */
+/**
+ * Resolves when the channel is closed or given up, and has then given back its slot; where the output is enough, earlier:
+ * the command then ends by itself, within its bounds. Never rejects.
+ */
 export function driveChannel(channel: LentChannel, options: DriveOptions): Promise<ChannelEnd> {
   const { stream, connection } = channel;
   return new Promise((resolve) => {
@@ -51,8 +62,21 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
       stream.removeListener('close', closed);
       channel.release(isGone ? 'done' : 'stuck');
       const exit = channel.exit();
-      const ended = { exitCode: exit?.code, signalName: exit?.signalName, stopped, isGone };
-      resolve({ stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr), ...ended });
+      resolve({
+        ...outputSoFar(),
+        exitCode: exit?.code,
+        signalName: exit?.signalName,
+        stopped,
+        isGone,
+        isEarly: false,
+      });
+    };
+    const outputSoFar = () => ({ stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr) });
+    const answerEarly = () => {
+      if (stopped || !options.isAnswered?.(Buffer.concat(output.stdout))) return;
+      options.signal?.removeEventListener('abort', abort);
+      const open = { exitCode: undefined, signalName: undefined, stopped, isGone: false };
+      resolve({ ...outputSoFar(), ...open, isEarly: true });
     };
     const closed = () => finish(channel.exit() !== undefined);
     const giveUp = () => {
@@ -75,6 +99,7 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
     };
 
     stream.on('data', collect(output.stdout));
+    if (options.isAnswered) stream.on('data', answerEarly);
     stream.stderr.on('data', collect(output.stderr));
     const waitForRest = () => {
       linger = after(lingerMs, giveUp);
@@ -85,7 +110,12 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
     stream.once('close', closed);
     options.signal?.addEventListener('abort', abort, { once: true });
     after(options.deadlineMs, () => stop({ why: 'deadline' }));
-    stream.end(options.stdin);
+    if (options.stdin instanceof Promise) {
+      options.stdin.then(
+        (input) => stream.end(input),
+        (reason: unknown) => stop({ why: 'input', reason }),
+      );
+    } else stream.end(options.stdin);
     if (options.signal?.aborted) abort();
   });
 }

@@ -8,8 +8,13 @@ import { type ChannelEnd, driveChannel } from './remote-command.ts';
 
 /** How one command runs. */
 export interface RunOptions {
-  /** Written to the command's standard input, which is then closed; none means an empty input. */
-  readonly stdin?: string | Buffer;
+  /**
+   * Written to the command's standard input, which is then closed; none means an empty input. With a promise the command
+   * starts at once and waits for it; where it rejects, the command is ended and `run` rejects with that reason.
+   */
+  readonly stdin?: string | Buffer | Promise<string | Buffer>;
+  /** Whether the output so far is all that is wanted: `run` then resolves without an exit code, and the command goes on to its end. */
+  readonly isAnswered?: (stdout: Buffer) => boolean;
   /** Default: the system's commandTimeoutMs. Enforced on the remote side by `timeout -k`, and here a little later. */
   readonly timeoutMs?: number;
   /** Bound of stdout and stderr together. Default: the system's outputBytesMax. */
@@ -18,6 +23,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Added to the command's environment; names must be shell identifiers. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Takes `LC_ALL` out of the environment: for a command that hands its environment on. */
+  readonly unsetsLocale?: boolean;
   /** Working directory. */
   readonly cwd?: Word;
 }
@@ -26,8 +33,10 @@ export interface RunOptions {
 export interface RunResult {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** Null when a signal ended the command. */
+  /** Null when a signal ended the command, and when it was answered early. */
   readonly exitCode: number | null;
+  /** It was `isAnswered` before it ended. */
+  readonly isEarly?: true;
   /** Without the `SIG` prefix. */
   readonly signalName?: string;
 }
@@ -57,11 +66,12 @@ const timeoutToleranceMs = 100;
 export function createRemoteShell(pool: ConnectionPool, username: string, defaults: ShellDefaults): RemoteShell {
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
-    const { env, cwd, signal } = options;
+    const { env, cwd, signal, unsetsLocale, isAnswered } = options;
     const line = commandLine(argv, {
       timeoutSeconds: timeoutMs / 1000,
       killAfterSeconds,
       ...(env ? { env } : {}),
+      ...(unsetsLocale ? { unsetsLocale } : {}),
       ...(cwd === undefined ? {} : { cwd }),
     });
     try {
@@ -73,8 +83,10 @@ export function createRemoteShell(pool: ConnectionPool, username: string, defaul
         deadlineMs: timeoutMs + killAfterSeconds * 1000 + 1_000,
         killAfterMs: killAfterSeconds * 1000 + 500,
         ...(signal ? { signal } : {}),
+        ...(isAnswered ? { isAnswered } : {}),
       });
-      if (!end.isGone) defaults.log.warn({ username, argv0: String(argv[0]) }, 'no word that the remote process ended');
+      if (!end.isGone && !end.isEarly)
+        defaults.log.warn({ username, argv0: String(argv[0]) }, 'no word that the remote process ended');
       return resultOf(end, performance.now() - startedAt >= timeoutMs - timeoutToleranceMs, timeoutMs);
     } catch (error) {
       throw signal?.aborted && error === signal.reason ? canceled(signal) : error;
@@ -84,8 +96,10 @@ export function createRemoteShell(pool: ConnectionPool, username: string, defaul
 }
 
 function resultOf(end: ChannelEnd, isOverdue: boolean, timeoutMs: number): RunResult {
-  const { stdout, stderr, exitCode, signalName, stopped } = end;
+  const { stdout, stderr, exitCode, signalName, stopped, isEarly } = end;
+  if (isEarly) return { stdout, stderr, exitCode: null, isEarly: true };
   if (stopped?.why === 'abort') throw canceled(stopped.signal);
+  if (stopped?.why === 'input') throw stopped.reason;
   if (stopped?.why === 'output') throw new BrokerError('OutputTooLarge', 'Command output exceeded buffer limit.');
   const isTimeoutExit = exitCode === 124 || exitCode === 137 || signalName === 'KILL' || signalName === 'TERM';
   if (stopped?.why === 'deadline' || (isOverdue && isTimeoutExit)) {

@@ -43,10 +43,12 @@ async function submit({ job }: Input, earlier: SubmissionEntry | null, context: 
     at,
     emptyLookAt: null,
   };
-  await journal.write(entry);
+  const intended = journal.write(entry);
+  intended.catch(() => undefined); // awaited by the adapter, and below
   try {
-    return await scheduler.submit(host, { job, key, signal });
+    return await scheduler.submit(host, { job, key, signal, intended });
   } catch (thrown) {
+    await intended;
     const error = toBrokerError(thrown);
     if (isDoubt(error)) throw inDoubt(error.message, firstLookSeconds, { cause: error, detail: error.detail });
     // Nothing was submitted, so that a later attempt need not look for it.

@@ -52,7 +52,8 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     options: RunOptions,
   ): Promise<RunResult> =>
     // LC_ALL=C is for messages; the job is not to inherit it.
-    host.shell.run(['env', '-u', 'LC_ALL', 'sh', '-c', program, 'goldcrest', ...args], {
+    host.shell.run(['sh', '-c', program, 'goldcrest', ...args], {
+      unsetsLocale: true,
       timeoutMs,
       outputBytesMax,
       ...options,
@@ -71,9 +72,10 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
   };
 
   return {
-    async submit(host, { job, key, signal }: SubmitRequest) {
+    async submit(host, { job, key, signal, intended }: SubmitRequest) {
       const script = job.scriptPath === undefined ? (job.script ?? '') : undefined;
       if (script !== undefined) checkBatchScript(script);
+      await intended;
       signal.throwIfAborted();
       const options: RunOptions = script === undefined ? { signal } : { signal, stdin: script };
       const result = await run(host, submitProgram, submitArguments(job, key, script), options).catch(

@@ -4,8 +4,12 @@ import type { JobDescription } from '../../../shared/operations/compute/job.ts';
 
 export interface SbatchCommand {
   argv: string[];
+  /** To be added to the environment of argv; the job gets it from there. */
+  env: Readonly<Record<string, string>>;
   /** The inline script; empty where the job has a path. */
   stdin: string;
+  /** Whether nothing is submitted before the input is there. */
+  readsInput: boolean;
 }
 
 /**
@@ -40,16 +44,16 @@ export function buildSbatch(job: JobDescription, comment: string): SbatchCommand
   const variables = Object.entries(job.env);
   const pairs = variables.map(([name, value]) => `${name}=${value}`);
   const byFile = variables.some(([name]) => actedOnEarly.test(name));
-  // The shell sets LC_ALL=C for the messages of the commands it runs; the job is not to inherit it.
-  const unset = Object.hasOwn(job.env, 'LC_ALL') && !byFile ? [] : ['-u', 'LC_ALL'];
   const sbatch = ['sbatch', ...options(job, comment, byFile ? '--export-file=3' : '--export=ALL')];
-  const wrapper = byFile
-    ? ['env', ...unset, 'sh', '-c', exportFileScript, 'sh', String(pairs.length), ...pairs]
-    : ['env', ...unset, ...pairs];
+  const wrapper = byFile ? ['sh', '-c', exportFileScript, 'sh', String(pairs.length), ...pairs] : [];
   const stdin = job.scriptPath === undefined ? (job.script ?? '') : '';
   const bytes = Buffer.byteLength(stdin);
   const check = bytes > atomicScriptBytes ? ['sh', '-c', wholeScriptProgram, 'sh', String(bytes)] : [];
-  return { argv: [...check, ...wrapper, ...sbatch], stdin };
+  const readsInput = job.scriptPath === undefined;
+  // The check is not to act on what is meant for the job, such as TMPDIR.
+  const early = check.length > 0 && !byFile ? ['env', ...pairs] : wrapper;
+  const env = byFile || check.length > 0 ? {} : job.env;
+  return { argv: [...check, ...early, ...sbatch], env, stdin, readsInput };
 }
 
 function options(job: JobDescription, comment: string, exportOption: string): string[] {
@@ -71,6 +75,11 @@ function options(job: JobDescription, comment: string, exportOption: string): st
     ...wanted.flatMap(([option, value]) => (value === null ? [] : [`${option}=${value}`])),
     ...(job.scriptPath === undefined ? [] : ['--', job.scriptPath]),
   ];
+}
+
+/** Whether the line with the id is there; sbatch's work is done then, though it may wait on (`--wait`). */
+export function isSbatchAnswer(stdout: Buffer): boolean {
+  return stdout.includes('\n');
 }
 
 /**

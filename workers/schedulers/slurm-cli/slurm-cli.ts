@@ -23,7 +23,7 @@ import { listJobs } from './list-jobs.ts';
 import { inOrder, mergeJobs } from './merge-jobs.ts';
 import { buildSacctKeys, isWithoutAccounting, parseSacctKeys } from './sacct.ts';
 import { listAccounts } from './sacctmgr.ts';
-import { buildSbatch, parseSbatch } from './sbatch.ts';
+import { buildSbatch, isSbatchAnswer, parseSbatch } from './sbatch.ts';
 import { explainSbatchFailure } from './sbatch-refusal.ts';
 import { buildScancel, readScancel } from './scancel.ts';
 import { buildPing, isUp } from './scontrol-ping.ts';
@@ -47,12 +47,22 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
   const run = createRun(timeoutMs);
 
   return {
-    async submit(host, { job, key, signal }) {
-      const comment = await commentOf(host, { job, key, signal });
-      const { argv, stdin } = buildSbatch(job, comment);
+    async submit(host, request) {
+      const { job, intended = Promise.resolve(), signal } = request;
+      const { argv, env, stdin, readsInput } = buildSbatch(job, await commentOf(host, request));
+      // sbatch takes longer to start than the intent to be kept: it starts at once and waits for its script. Without one
+      // (the input ends when the connection or the broker does) it submits nothing.
+      if (!readsInput) await intended;
       signal.throwIfAborted();
-      const result = await host.shell.run(argv, { timeoutMs, signal, stdin }).catch(doubtUnlessUnsent);
-      if (result.exitCode !== 0) throw explainSbatchFailure({ ...result, stderr: result.stderr.toString() });
+      const input = intended.then(() => stdin);
+      input.catch(() => undefined); // where no command comes to wait for it
+      const options = { timeoutMs, signal, env, unsetsLocale: true, isAnswered: isSbatchAnswer, stdin: input };
+      const result = await host.shell.run(argv, options).catch(async (error) => {
+        await intended;
+        return doubtUnlessUnsent(error);
+      });
+      if (!result.isEarly && result.exitCode !== 0)
+        throw explainSbatchFailure({ ...result, stderr: result.stderr.toString() });
       return { jobId: parseSbatch(result.stdout.toString()) };
     },
     findByKey: (host, request) => findByKey(run, host, request),
@@ -73,7 +83,10 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
 }
 
 /** The user's own comment, if the script asks for one, and the key. */
-async function commentOf(host: SchedulerHost, { job, key, signal }: SubmitRequest): Promise<string> {
+async function commentOf(
+  host: SchedulerHost,
+  { job, key, signal }: Pick<SubmitRequest, 'job' | 'key' | 'signal'>,
+): Promise<string> {
   const script = await scriptText(host, job, signal);
   checkBatchScript(script);
   const comment = directiveComment(script);
