@@ -1,7 +1,7 @@
 /** The producer side of tasks: accept, wait, read, cancel. All the API knows of queues is here. */
 import { v7 as uuidv7 } from 'uuid';
 import { BrokerError, type StoredError, toStoredError } from '../../shared/errors/broker-error.ts';
-import type { Operation } from '../../shared/operations/operation.ts';
+import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
@@ -89,7 +89,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
     // worker that takes it.
-    const ticket: TaskTicket = { id, fence: 0, ...(operation.mutates ? { isMutation: true } : {}) };
+    const ticket: TaskTicket = { id, fence: 0, ...(beginsWithClaim(operation) ? { isMutation: true } : {}) };
     const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
     const accepted = await store.accept({

@@ -55,6 +55,8 @@ export interface Operation<
   /** Whether it changes anything on the cluster. A read is canceled when its client goes away, a mutation goes on. */
   mutates: boolean;
   recover: Recovery;
+  /** The handler has no effect before its first journal write, which claims the task: it may begin at once. */
+  journalsFirst?: true;
   /** Input fields that hold a path on the cluster which must lie in a configured file system. */
   paths: readonly string[];
   /** Longest run of one attempt, milliseconds, where the system's configuration says nothing shorter. */
@@ -68,6 +70,11 @@ export function defineOperation<Input extends z.ZodObject, Result extends z.ZodT
   operation: Operation<Input, Result, Reach>,
 ): Operation<Input, Result, Reach> {
   return operation;
+}
+
+/** Whether a task is to be claimed before its handler begins, since that may have an effect at once. */
+export function beginsWithClaim(operation: Pick<Operation, 'mutates' | 'journalsFirst'>): boolean {
+  return operation.mutates && operation.journalsFirst !== true;
 }
 
 export type InputOf<O> = O extends Operation<infer Input, z.ZodType, Scope> ? z.infer<Input> : never;

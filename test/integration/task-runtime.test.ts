@@ -68,6 +68,21 @@ describe('from accept to outcome', () => {
     expect([...runs.values()]).toEqual([1, 1, 1, 1]);
   });
 
+  it('lets one of two workers that began a submission go past its intent', async () => {
+    let effects = 0;
+    const runner = tasks.runner(async (_operation, { journal }) => {
+      await journal.write({ phase: 'intended' });
+      effects += 1;
+      return { jobId: '1' };
+    });
+    const input = JSON.stringify({ job: { workingDirectory: '/home/gcalice', script: '#!/bin/sh\n' } });
+    const task = tasks.newTask({ queue: 'batch@lab', operation: 'compute.submit-job', input });
+    await tasks.store.accept(task);
+    await Promise.all(['one', 'two'].map((entry) => runner.run({ id: task.id, fence: 0 }, entry)));
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', attempt: 1, fence: 1 });
+    expect(effects).toBe(1);
+  });
+
   it('lets a promoted task run although an old entry of its name is still at work', async () => {
     const slow = tasks.newTask({
       owner: 'bob',

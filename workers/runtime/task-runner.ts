@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
-import type { Operation } from '../../shared/operations/operation.ts';
+import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
 import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
@@ -94,7 +94,12 @@ async function take(
   }
   const operation = findOperation(record.operation);
   const grip = createGrip(deps.store, ticket, entryId, deps.worker);
-  const mayBeginUnclaimed = operation?.mutates === false && record.state === 'pending' && record.fence === ticket.fence;
+  const mayBeginUnclaimed =
+    operation !== undefined &&
+    !beginsWithClaim(operation) &&
+    record.journal === null &&
+    record.state === 'pending' &&
+    record.fence === ticket.fence;
   if (mayBeginUnclaimed) {
     // What the claim will make of it.
     await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
@@ -171,7 +176,7 @@ async function attempt(
   let outcome: TaskEnd | BrokerError;
   try {
     const input = parseStored(operation, task.input);
-    const journal = createJournal(deps.store, task);
+    const journal = createJournal(deps.store, grip, task);
     const raw = await settledSoonAfterAbort(
       deps.perform(operation, { task, input, signal: controller.signal, journal, log }),
       operation,
@@ -266,11 +271,12 @@ function successOf(deps: TaskRunnerDependencies, operation: Operation, task: Tas
   );
 }
 
-function createJournal(store: TaskStore, task: Task): Journal {
+function createJournal(store: TaskStore, grip: Grip, task: Task): Journal {
   return {
     entry: task.journal,
     async write(entry) {
-      const isMine = await store.writeJournal(task.id, task.fence, entry);
+      const claim = await grip.claim();
+      const isMine = claim.outcome === 'claimed' && (await store.writeJournal(task.id, claim.task.fence, entry));
       if (!isMine) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
     },
   };

@@ -20,6 +20,7 @@ export const submitJob = defineOperation({
   scope: 'system',
   mutates: true,
   recover: 'verify',
+  journalsFirst: true,
   paths: [],
   timeoutMs: 60_000,
   errors: ['InvalidJob', 'AccountRequired', 'SubmitLimit', 'SchedulerFailed', 'SubmissionInDoubt'],

@@ -77,6 +77,8 @@ export function parseNodes(output: string, delimiter: string): Node[] {
     if (known && partition !== null) known.partitions.push(partition);
     if (!known) nodes.set(row.NodeList, toNode(row, partition));
   }
+  // sinfo gathers its partitions in threads, so their order differs from call to call.
+  for (const { partitions } of nodes.values()) partitions.sort();
   return [...nodes.values()];
 }
 
