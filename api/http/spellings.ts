@@ -7,8 +7,11 @@ import { z } from 'zod';
 /** Field → names it is also accepted under. `currentWorkingDirectory` is none: upstream refuses it. */
 const otherNames: Readonly<Record<string, readonly string[]>> = {
   path: ['sourcePath', 'source_path'],
-  workingDirectory: ['current_working_directory'],
+  workingDirectory: ['current_working_directory', 'directory'],
   env: ['environment'],
+  standardInput: ['stdin_path'],
+  standardOutput: ['stdout_path'],
+  standardError: ['stderr_path'],
 };
 
 /** The fields of one object: accepted name → field and, where it is an object too, its own fields. */
@@ -21,7 +24,8 @@ function snakeCase(name: string): string {
 }
 
 function shapesOf(schema: unknown): z.core.$ZodShape[] {
-  if (schema instanceof z.ZodObject) return [schema.shape];
+  // A strict object is handed over whole: it refuses by itself the names that it does not know.
+  if (schema instanceof z.ZodObject) return schema.def.catchall instanceof z.ZodNever ? [] : [schema.shape];
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
     return shapesOf(schema.unwrap());
   }

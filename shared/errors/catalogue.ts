@@ -154,6 +154,20 @@ export const errorCatalogue = {
     'The job is not running',
     'Try again while the job runs; one that has ended cannot be attached to.',
   ),
+  JobEnded: entry(
+    409,
+    'caller',
+    false,
+    'The job has ended',
+    'Nothing of it can be changed any more; submit a new job.',
+  ),
+  JobNotPending: entry(
+    409,
+    'caller',
+    false,
+    'The job is not waiting',
+    'This can be done only before the job starts; cancel it if it is not wanted.',
+  ),
   TaskConflict: entry(409, 'caller', false, 'The task is in another state', 'Read the task to see its present state.'),
   TaskCanceled: entry(409, 'caller', false, 'The task was canceled', 'Submit the request again if it is still wanted.'),
   TaskExpired: entry(

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import { type Job, type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
 import { jobMetadata } from '../../shared/operations/compute/job-metadata.ts';
+import { noResources } from '../../shared/operations/compute/job-resources.ts';
 import { node } from '../../shared/operations/status/nodes.ts';
 import { partition } from '../../shared/operations/status/partitions.ts';
 import { reservation } from '../../shared/operations/status/reservations.ts';
@@ -37,6 +38,7 @@ export function describeJob(directory: string, script: string, more: Partial<Job
     constraints: null,
     script,
     scriptPath: undefined,
+    ...noResources,
     ...more,
   };
 }

@@ -3,6 +3,7 @@
  * is on the cluster, so any worker can go on where another one died.
  */
 import type { AttachedRun } from '../../shared/operations/compute/attach.ts';
+import type { JobEstimate } from '../../shared/operations/compute/estimate-job.ts';
 import type { Job, JobDescription } from '../../shared/operations/compute/job.ts';
 import type { JobMetadata } from '../../shared/operations/compute/job-metadata.ts';
 import type { Node } from '../../shared/operations/status/nodes.ts';
@@ -54,6 +55,36 @@ export interface JobRequest {
   signal: AbortSignal;
 }
 
+export interface LookUpRequest {
+  /** At most 2,000, each once. */
+  jobIds: readonly string[];
+  /** Who asks. With more than one id all jobs of these users in the queue may be answered too: they are asked for next. */
+  usernames: readonly string[];
+  signal: AbortSignal;
+}
+
+/** What of a job that waits is to be another; null: as it is. At least one is given. */
+export interface JobChanges {
+  name: string | null;
+  account: string | null;
+  partition: string | null;
+  qos: string | null;
+  timeLimitSeconds: number | null;
+  /** Seconds since the epoch. */
+  beginAt: number | null;
+  /** On the scheduler's own scale. */
+  priority: number | null;
+}
+
+export interface ModifyRequest extends JobRequest {
+  changes: JobChanges;
+}
+
+export interface EstimateRequest {
+  job: JobDescription;
+  signal: AbortSignal;
+}
+
 export interface ListRequest {
   /** Jobs of every user, as far as the scheduler shows them; else the user's own. */
   isAllUsers: boolean;
@@ -91,7 +122,7 @@ export interface PartitionsRequest {
 /** All methods may run concurrently; all but `submit` and `attach` may run twice. */
 export interface SchedulerAdapter {
   /**
-   * Hands one job to the scheduler. InvalidJob, AccountRequired, SubmitLimit, PermissionDenied and FileNotFound say that there is
+   * Hands one job to the scheduler. NotSupported, which names the field, for a resource that it does not know. InvalidJob, AccountRequired, SubmitLimit, PermissionDenied and FileNotFound say that there is
    * no job; so do SshUnavailable and SshNoChannel, which are thrown only where nothing was sent. Everything else is
    * SubmissionInDoubt: a job with the key may exist.
    */
@@ -100,6 +131,11 @@ export interface SchedulerAdapter {
   findByKey(host: SchedulerHost, request: FindRequest): Promise<FoundJobs>;
   /** The job, latest first where its id was used again. JobNotFound only when the scheduler says so, else SchedulerFailed. */
   get(host: SchedulerHost, request: JobRequest): Promise<Job[]>;
+  /**
+   * Many jobs in as few queries as the scheduler allows, by the ids that were asked for; whole, as `get` gives them. An id
+   * that the map lacks is one the scheduler does not know, or does not show to this user. SchedulerFailed.
+   */
+  lookUp(host: SchedulerHost, request: LookUpRequest): Promise<Map<string, Job[]>>;
   /** Every job that waits or runs, and those that ended within the window. SchedulerFailed where the queue does not answer. */
   list(host: SchedulerHost, request: ListRequest): Promise<JobList>;
   /** Script and files, an entry for each part of the job. JobNotFound as `get`; what is not known or not shown is null. */
@@ -112,6 +148,17 @@ export interface SchedulerAdapter {
   attach(host: SchedulerHost, request: AttachRequest): Promise<AttachedRun>;
   /** Cancels by id; a job that has ended is left as it is. JobNotFound, PermissionDenied, SchedulerFailed. */
   cancel(host: SchedulerHost, request: JobRequest): Promise<void>;
+  /** Keeps a waiting job, or all waiting parts of an array, from starting. JobNotFound, PermissionDenied, JobEnded, JobNotPending, NotSupported, SchedulerFailed. */
+  hold(host: SchedulerHost, request: JobRequest): Promise<void>;
+  /** Takes back a hold; a waiting job that has none is left as it is. As `hold`. */
+  release(host: SchedulerHost, request: JobRequest): Promise<void>;
+  /**
+   * Changes a job. As `hold`, and InvalidJob for a value that the scheduler refuses; NotSupported names the field that
+   * this scheduler cannot change. All changes or none, as far as the scheduler can.
+   */
+  modify(host: SchedulerHost, request: ModifyRequest): Promise<void>;
+  /** When the job would start if it were submitted now; submits nothing. Refuses as `submit` does, never in doubt; NotSupported, SchedulerFailed. */
+  estimate(host: SchedulerHost, request: EstimateRequest): Promise<JobEstimate>;
   /** Resolves when the scheduler answers; SchedulerFailed otherwise. */
   ping(host: SchedulerHost, signal: AbortSignal): Promise<void>;
   /** The compute nodes. SchedulerFailed, as the three below. */

@@ -1,6 +1,8 @@
 /** A scheduler job, as FirecREST v2's `JobModel` has it, and the description a job is submitted with. */
 import { z } from 'zod';
 import { clusterText, hasNul, optionalLine, pathBytesMax } from '../fields.ts';
+import { jobResourceFields } from './job-resources.ts';
+import { psijFields, withoutPsijNames } from './psij-names.ts';
 
 /** Longest inline script, bytes: sbatch's own default limit (max_script_size) is 4 MiB. */
 export const scriptBytesMax = 4 * 1024 * 1024;
@@ -27,9 +29,11 @@ export const job = z.object({
   name: z.string(),
   status: jobStatus,
   tasks: z.array(z.object({ id: z.string(), name: z.string(), status: jobStatus, time: jobTime })).nullable(),
-  time: jobTime,
+  time: jobTime.extend({ submit: seconds.describe('Seconds since the epoch; null where it is not known') }),
   account: z.string().nullable(),
   allocationNodes: z.int(),
+  cpus: z.int().nullable().describe('CPUs that the job has, or asks for before its start; null where it is not known'),
+  gpus: z.int().nullable().describe('GPUs that the job has, or asks for before its start; null where it is not known'),
   cluster: z.string(),
   group: z.string().nullable(),
   nodes: z.string(),
@@ -63,7 +67,7 @@ const environment = z.preprocess(
 
 const absolutePath = clusterText(pathBytesMax).refine((path) => path.startsWith('/'), 'must be an absolute path');
 
-export const jobDescription = z
+const describedJob = z
   .object({
     name: optionalLine(1024),
     account: optionalLine(1024),
@@ -79,6 +83,8 @@ export const jobDescription = z
     scriptPath: z
       .preprocess((value) => (value === '' ? undefined : value), absolutePath.optional())
       .describe('Batch script on the cluster'),
+    ...jobResourceFields,
+    ...psijFields,
   })
   .superRefine((description, context) => {
     const hasScript = description.script !== undefined && description.script !== '';
@@ -89,6 +95,13 @@ export const jobDescription = z
         message: hasScript ? 'send either script or scriptPath, not both' : 'a script or a scriptPath is required',
       });
     }
+    if (description.memoryPerNodeBytes !== null && description.memoryPerCpuBytes !== null) {
+      const message = 'send either memoryPerNodeBytes or memoryPerCpuBytes, not both';
+      context.addIssue({ code: 'custom', path: ['memoryPerCpuBytes'], message });
+    }
   });
 
-export type JobDescription = z.infer<typeof jobDescription>;
+/** Resources count over the script's own directives. */
+export const jobDescription = z.preprocess(withoutPsijNames, describedJob);
+
+export type JobDescription = Omit<z.infer<typeof jobDescription>, keyof typeof psijFields>;

@@ -5,10 +5,15 @@
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { type Job, type JobDescription, scriptBytesMax } from '../../../shared/operations/compute/job.ts';
+import { jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
 import type { RunOptions, RunResult } from '../../ssh/remote-shell.ts';
 import { checkBatchScript } from '../batch-script.ts';
+import { lookUpOneByOne } from '../look-up-one-by-one.ts';
+import { notSupported } from '../not-supported.ts';
+import { refuseFields } from '../refuse-fields.ts';
 import {
   type JobList,
+  type JobRequest,
   jobsListedMax,
   type SchedulerAdapter,
   type SchedulerHost,
@@ -71,8 +76,16 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     return result.stdout.toString();
   };
 
+  const get = async (host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> => {
+    const output = isJobId(jobId) ? await query(host, getProgram, [jobId], signal) : 'absent\n';
+    const job = parseProcessJob(output, jobId, host.username);
+    if (!job) throw new BrokerError('JobNotFound', 'Job not found.');
+    return [job];
+  };
+
   return {
     async submit(host, { job, key, signal, intended }: SubmitRequest) {
+      refuseFields(job, jobResourceNames);
       const script = job.scriptPath === undefined ? (job.script ?? '') : undefined;
       if (script !== undefined) checkBatchScript(script);
       await intended;
@@ -92,12 +105,8 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
         return { jobIds: [], isCertain: false }; // the failed look is the uncertainty that is asked about
       }
     },
-    async get(host, { jobId, signal }): Promise<Job[]> {
-      const output = isJobId(jobId) ? await query(host, getProgram, [jobId], signal) : 'absent\n';
-      const job = parseProcessJob(output, jobId, host.username);
-      if (!job) throw new BrokerError('JobNotFound', 'Job not found.');
-      return [job];
-    },
+    get,
+    lookUp: (host, request) => lookUpOneByOne(get, host, request),
     async list(host, request): Promise<JobList> {
       const { account, name, windowSeconds, signal } = request;
       const output = await query(host, listProgram, [], signal, listBytesMax);
@@ -128,6 +137,10 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
       const output = isJobId(jobId) ? await query(host, cancelProgram, [jobId], signal) : 'absent\n';
       if (output === 'absent\n') throw new BrokerError('JobNotFound', 'Job not found');
     },
+    hold: notYet,
+    release: notYet,
+    modify: notYet,
+    estimate: notYet,
     async ping(host, signal) {
       await query(host, pingProgram, [], signal);
     },
@@ -140,6 +153,8 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     accounts: async () => [],
   };
 }
+
+const notYet = notSupported('Jobs of this system start at once and cannot be changed; it has no batch system.');
 
 /** In the order that the submit program reads them. */
 function submitArguments(job: JobDescription, key: string, script: string | undefined): string[] {

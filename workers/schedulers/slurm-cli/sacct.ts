@@ -130,7 +130,7 @@ function status(row: JobRow): Job['status'] {
   return { state: baseState(row.State), stateReason: textOrNull(row.Reason), ...exitStatus(row.ExitCode) };
 }
 
-function time(row: JobRow, limit: number | null): Job['time'] {
+function time(row: JobRow, limit: number | null): Step['time'] {
   return {
     elapsed: wholeNumber(row.ElapsedRaw),
     start: wholeNumber(row.Start),
@@ -149,9 +149,11 @@ function toJob(row: JobRow): Job {
     name: row.JobName,
     status: status(row),
     tasks: null,
-    time: time(row, limitMinutes === null ? null : limitMinutes * 60),
+    time: { ...time(row, limitMinutes === null ? null : limitMinutes * 60), submit: wholeNumber(row.Submit) },
     account: textOrNull(row.Account),
     allocationNodes: wholeNumber(row.AllocNodes) ?? 0,
+    cpus: null,
+    gpus: null,
     cluster: row.Cluster,
     group: textOrNull(row.Group),
     nodes: row.NodeList === '' ? 'None assigned' : row.NodeList,

@@ -2,8 +2,12 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { isErrorCode } from '../../../shared/errors/catalogue.ts';
 import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
+import { jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
 import { checkBatchScript } from '../batch-script.ts';
 import { containsKey, lowestFirst } from '../job-key.ts';
+import { lookUpOneByOne } from '../look-up-one-by-one.ts';
+import { notSupported } from '../not-supported.ts';
+import { refuseFields } from '../refuse-fields.ts';
 import type {
   FindRequest,
   FoundJobs,
@@ -45,10 +49,12 @@ const clockSkewMinutes = 5;
  */
 export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
   const run = createRun(timeoutMs);
+  const get: SchedulerAdapter['get'] = (host, request) => getJob(run, host, request);
 
   return {
     async submit(host, request) {
       const { job, intended = Promise.resolve(), signal } = request;
+      refuseFields(job, jobResourceNames);
       const { argv, env, stdin, readsInput } = buildSbatch(job, await commentOf(host, request));
       // sbatch takes longer to start than the intent to be kept: it starts at once and waits for its script. Without one
       // (the input ends when the connection or the broker does) it submits nothing.
@@ -66,11 +72,16 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
       return { jobId: parseSbatch(result.stdout.toString()) };
     },
     findByKey: (host, request) => findByKey(run, host, request),
-    get: (host, request) => getJob(run, host, request),
+    get,
+    lookUp: (host, request) => lookUpOneByOne(get, host, request),
     list: (host, request) => listJobs(run, host, request),
     metadata: (host, request) => jobMetadata(run, host, request),
     attach: (host, request) => attachToJob(run, host, request),
     cancel: (host, request) => cancelJob(run, host, request),
+    hold: notYet,
+    release: notYet,
+    modify: notYet,
+    estimate: notYet,
     async ping(host, signal) {
       const result = await run(host, buildPing(), signal);
       if (!isUp(result.stdout.toString())) throw failed('The scheduler does not answer.', result);
@@ -81,6 +92,8 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
     accounts: (host, signal) => listAccounts(run, host, signal),
   };
 }
+
+const notYet = notSupported('Jobs of this system cannot be changed after their submission.');
 
 /** The user's own comment, if the script asks for one, and the key. */
 async function commentOf(

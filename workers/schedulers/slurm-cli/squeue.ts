@@ -116,6 +116,7 @@ function toJob(row: Row<(typeof jobFields)[number]>): Job {
     },
     tasks: null,
     time: {
+      submit: wholeNumber(row.SubmitTime),
       elapsed: durationSeconds(row.TimeUsed),
       // For a pending job squeue prints when it expects the start, for an active one when it expects the end.
       start: isPending ? null : wholeNumber(row.StartTime),
@@ -125,6 +126,8 @@ function toJob(row: Row<(typeof jobFields)[number]>): Job {
     },
     account: textOrNull(row.Account),
     allocationNodes: isPending ? 0 : (wholeNumber(row.NumNodes) ?? 0),
+    cpus: null,
+    gpus: null,
     cluster: row.Cluster,
     group: textOrNull(row.GroupName),
     nodes: isPending || row.NodeList === '' ? 'None assigned' : row.NodeList,
