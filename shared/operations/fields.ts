@@ -20,6 +20,13 @@ export const laxBoolean = z.preprocess((value) => {
   return value;
 }, z.boolean('must be a boolean: true or false'));
 
+/** An integer, also as text (`"10"`, `" 10 "`, `"10.0"`), as pydantic takes it. */
+export const laxInteger = z.preprocess((value) => {
+  if (typeof value !== 'string') return value;
+  const digits = /^\s*([+-]?\d{1,16})(?:\.0*)?\s*$/.exec(value)?.[1];
+  return digits === undefined ? value : Number(digits);
+}, z.int('must be an integer'));
+
 /** Whether a text holds a NUL, which no path, argument or environment can carry. */
 export function hasNul(text: string): boolean {
   return text.includes('\0');

@@ -11,11 +11,14 @@ import { chown } from './filesystem/chown.ts';
 import { compress } from './filesystem/compress.ts';
 import { extract } from './filesystem/extract.ts';
 import { file } from './filesystem/file.ts';
+import { head } from './filesystem/head.ts';
 import { ls } from './filesystem/ls.ts';
 import { mkdir } from './filesystem/mkdir.ts';
 import { rm } from './filesystem/rm.ts';
 import { stat } from './filesystem/stat.ts';
 import { symlink } from './filesystem/symlink.ts';
+import { tail } from './filesystem/tail.ts';
+import { view } from './filesystem/view.ts';
 import type { Operation } from './operation.ts';
 import { nodes } from './status/nodes.ts';
 import { partitions } from './status/partitions.ts';
@@ -36,11 +39,14 @@ export const operations = {
   'filesystem.compress': compress,
   'filesystem.extract': extract,
   'filesystem.file': file,
+  'filesystem.head': head,
   'filesystem.ls': ls,
   'filesystem.mkdir': mkdir,
   'filesystem.rm': rm,
   'filesystem.stat': stat,
   'filesystem.symlink': symlink,
+  'filesystem.tail': tail,
+  'filesystem.view': view,
   'status.nodes': nodes,
   'status.partitions': partitions,
   'status.reservations': reservations,

@@ -23,6 +23,8 @@ export interface FileHost {
     signal?: AbortSignal;
     isCancelRequested?: boolean;
     id?: string;
+    /** 5 MiB where nothing else is said. */
+    maxOpsFileSizeBytes?: number;
   }): FileContext;
   close(): Promise<void>;
 }
@@ -37,13 +39,15 @@ export function openFileHost(
   const fileSystems = roots.map((path) => ({ path, dataType: 'users' as const, defaultWorkDir: false }));
   return {
     ssh,
-    context({ username = 'gcalice', attempt = 1, signal, isCancelRequested = false, id = randomUUID() } = {}) {
+    context(over = {}) {
+      const { username = 'gcalice', attempt = 1, signal, isCancelRequested = false, id = randomUUID() } = over;
+      const { maxOpsFileSizeBytes = 5 * 2 ** 20 } = over;
       const [shell, files, names] = [ssh.shell('lab', username), ssh.files('lab', username), ssh.names('lab')];
       const now = Date.now();
       return {
         ...{ username, shell, files, log: silent, signal: signal ?? new AbortController().signal },
         // The handlers look at nothing else of it.
-        system: { name: 'lab', fileSystems } as unknown as SystemConfig,
+        system: { name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes } } as unknown as SystemConfig,
         task: { id, attempt, createdAt: now, deadlineAt: now + 60_000, isCancelRequested },
         listing: {
           users: (uids) => names.users(shell, uids),

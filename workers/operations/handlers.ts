@@ -13,11 +13,14 @@ import { handleChown } from './filesystem/chown.ts';
 import { handleCompress } from './filesystem/compress.ts';
 import { handleExtract } from './filesystem/extract.ts';
 import { handleFile } from './filesystem/file.ts';
+import { handleHead } from './filesystem/head.ts';
 import { handleLs } from './filesystem/ls.ts';
 import { handleMkdir } from './filesystem/mkdir.ts';
 import { handleRm } from './filesystem/rm.ts';
 import { handleStat } from './filesystem/stat.ts';
 import { handleSymlink } from './filesystem/symlink.ts';
+import { handleTail } from './filesystem/tail.ts';
+import { handleView } from './filesystem/view.ts';
 import type { BrokerContext, OperationContext } from './operation-context.ts';
 import { handleNodes } from './status/nodes.ts';
 import { handlePartitions } from './status/partitions.ts';
@@ -48,11 +51,14 @@ export const handlers = {
   'filesystem.compress': handleCompress,
   'filesystem.extract': handleExtract,
   'filesystem.file': handleFile,
+  'filesystem.head': handleHead,
   'filesystem.ls': handleLs,
   'filesystem.mkdir': handleMkdir,
   'filesystem.rm': handleRm,
   'filesystem.stat': handleStat,
   'filesystem.symlink': handleSymlink,
+  'filesystem.tail': handleTail,
+  'filesystem.view': handleView,
   'status.nodes': handleNodes,
   'status.partitions': handlePartitions,
   'status.reservations': handleReservations,

@@ -1,46 +1,76 @@
 /** Reads and writes the bytes of regular files over SFTP. Anything else is refused before it is opened. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
-import { shown } from './file-errors.ts';
-import type { RemotePath } from './remote-files.ts';
+import { shown, text } from './file-errors.ts';
+import {
+  chunkBytes,
+  closeUnwaited,
+  type FreshLimits,
+  type OpenFile,
+  requestsAhead,
+  withReadHandle,
+} from './open-file.ts';
+import type { FileAttributes, RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { openFlag, status } from './sftp-wire.ts';
 import { hasStatus } from './warm-channels.ts';
 
-/** Every server takes this much in one request. */
-const chunkBytes = 32 * 1024;
-/** 2 MiB under way, which is what ssh2's window admits. */
-const requestsAhead = 64;
 const typeMask = 0o170000;
 const regularFile = 0o100000;
 const directory = 0o040000;
 
+/** Runs `act` with the file, open for reading. Throws InvalidRequest, begun with `said`, when it is no regular file. */
+export async function withOpenFile<T>(
+  channel: SftpChannel,
+  path: RemotePath,
+  said: string,
+  fresh: FreshLimits,
+  act: (file: OpenFile) => Promise<T>,
+): Promise<T> {
+  const attributes = await statRegular(channel, path, said, fresh());
+  return await withReadHandle(channel, path, attributes, fresh, act);
+}
+
 /** A whole file. Throws OutputTooLarge past bytesMax, and InvalidRequest when it is not a regular file. */
-export async function readWhole(
+export function readWhole(
   channel: SftpChannel,
   path: RemotePath,
   bytesMax: number,
   limits: RequestLimits,
 ): Promise<Buffer> {
-  const sizeBytes = await sizeOfRegularFile(channel, path, limits);
-  if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
-  // One byte more than allowed, so that a file in /proc, which says 0, is not cut without a word.
-  const data = await readOpened(channel, path, 0, sizeBytes, bytesMax + 1, limits);
-  if (data.length > bytesMax) throw tooLarge(bytesMax);
-  return data;
+  return withOpenFile(
+    channel,
+    path,
+    `cat: ${text(path)}`,
+    () => limits,
+    async (file) => {
+      if (file.sizeBytes > bytesMax) throw tooLarge(bytesMax);
+      // One byte more than allowed, so that a file in /proc, which says 0, is not cut without a word.
+      const data = await file.read(0, file.sizeBytes === 0 ? bytesMax + 1 : file.sizeBytes);
+      if (data.length > bytesMax) throw tooLarge(bytesMax);
+      return data;
+    },
+  );
 }
 
 /** Up to `lengthBytes` from `offsetBytes`. */
-export async function readPart(
+export function readPart(
   channel: SftpChannel,
   path: RemotePath,
   offsetBytes: number,
   lengthBytes: number,
   limits: RequestLimits,
 ): Promise<Buffer> {
-  const sizeBytes = await sizeOfRegularFile(channel, path, limits);
-  const expected = Math.max(0, Math.min(lengthBytes, sizeBytes - offsetBytes));
-  return await readOpened(channel, path, offsetBytes, expected, lengthBytes, limits);
+  return withOpenFile(
+    channel,
+    path,
+    `cat: ${text(path)}`,
+    () => limits,
+    (file) => {
+      const expected = Math.max(0, Math.min(lengthBytes, file.sizeBytes - offsetBytes));
+      return file.read(offsetBytes, file.sizeBytes === 0 ? lengthBytes : expected);
+    },
+  );
 }
 
 /** Creates or truncates. */
@@ -71,16 +101,21 @@ export async function writePart(
 }
 
 /** stat(2), not lstat(2): what a link points at is what would be opened. */
-async function sizeOfRegularFile(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<number> {
-  const { mode, sizeBytes } = await sftp.stat(channel, path, limits);
-  refuseSpecial(path, mode);
-  return sizeBytes;
+async function statRegular(
+  channel: SftpChannel,
+  path: RemotePath,
+  said: string,
+  limits: RequestLimits,
+): Promise<FileAttributes> {
+  const attributes = await sftp.stat(channel, path, limits);
+  refuseSpecial(said, attributes.mode);
+  return attributes;
 }
 
 /** Whether the target is there. */
 async function refuseSpecialTarget(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<boolean> {
   try {
-    refuseSpecial(path, (await sftp.stat(channel, path, limits)).mode);
+    await statRegular(channel, path, `cannot write to ${shown(path)}`, limits);
     return true;
   } catch (error) {
     if (hasStatus(error, status.noSuchFile)) return false;
@@ -89,58 +124,10 @@ async function refuseSpecialTarget(channel: SftpChannel, path: RemotePath, limit
 }
 
 /** Opening a FIFO blocks a whole SFTP server until somebody comes to its other end. */
-function refuseSpecial(path: RemotePath, mode: number): void {
+export function refuseSpecial(said: string, mode: number): void {
   const type = mode & typeMask;
   if (type === regularFile) return;
-  const what = type === directory ? 'Is a directory' : 'Not a regular file';
-  throw new BrokerError('InvalidRequest', `cat: ${path.toString()}: ${what}`);
-}
-
-/** All of `expectedBytes` at once; a file that says it is empty, as those in /proc do, is read to its end. */
-async function readOpened(
-  channel: SftpChannel,
-  path: RemotePath,
-  offsetBytes: number,
-  expectedBytes: number,
-  bytesMax: number,
-  limits: RequestLimits,
-): Promise<Buffer> {
-  const handle = await sftp.open(channel, path, openFlag.read, undefined, limits);
-  try {
-    if (expectedBytes === 0) return await readChunk(channel, handle, offsetBytes, bytesMax, limits);
-    const chunks = await inParallel(Math.ceil(expectedBytes / chunkBytes), (index) => {
-      const at = index * chunkBytes;
-      return readChunk(channel, handle, offsetBytes + at, Math.min(chunkBytes, expectedBytes - at), limits);
-    });
-    const cutAt = chunks.findIndex((chunk) => chunk.length < chunkBytes); // the end, or truncated while we read
-    return Buffer.concat(cutAt < 0 ? chunks : chunks.slice(0, cutAt + 1));
-  } finally {
-    sftp.close(channel, handle, limits).catch(() => undefined); // nobody waits for it; a lost channel closes it too
-  }
-}
-
-/** Whole but for the end of the file: a server may answer with less than it was asked for. */
-async function readChunk(
-  channel: SftpChannel,
-  handle: Buffer,
-  offsetBytes: number,
-  lengthBytes: number,
-  limits: RequestLimits,
-): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    while (length < lengthBytes) {
-      const wanted = Math.min(chunkBytes, lengthBytes - length);
-      const part = await sftp.read(channel, handle, offsetBytes + length, wanted, limits);
-      if (part.length === 0) break;
-      parts.push(part);
-      length += part.length;
-    }
-  } catch (error) {
-    if (!hasStatus(error, status.eof)) throw error;
-  }
-  return Buffer.concat(parts);
+  throw new BrokerError('InvalidRequest', `${said}: ${type === directory ? 'Is a directory' : 'Not a regular file'}`);
 }
 
 async function writeOpened(
@@ -156,7 +143,7 @@ async function writeOpened(
       return sftp.write(channel, handle, offsetBytes + at, data.subarray(at, at + chunkBytes), limits);
     });
   } catch (error) {
-    sftp.close(channel, handle, limits).catch(() => undefined); // the error of the write is the one to tell
+    closeUnwaited(channel, handle, limits); // the error of the write is the one to tell
     throw error;
   }
   await sftp.close(channel, handle, limits);

@@ -1,5 +1,6 @@
 /** Lists a directory over SFTP in as few round trips as it takes. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { closeUnwaited } from './open-file.ts';
 import type { DirectoryEntry, RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
@@ -34,7 +35,7 @@ export async function readDirectory(
     const readers = await Promise.allSettled(Array.from({ length: requestsAhead }, readOn));
     for (const reader of readers) if (reader.status === 'rejected') throw reader.reason;
   } finally {
-    sftp.close(channel, handle, limits).catch(() => undefined); // nobody waits for it; a lost channel closes it too
+    closeUnwaited(channel, handle, limits);
   }
   return entries;
 }

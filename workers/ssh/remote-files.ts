@@ -1,8 +1,9 @@
 /** File operations over warm SFTP channels: no process per request, bytes for names, a deadline on everything. */
 
 import { BrokerError } from '../../shared/errors/broker-error.ts';
-import { readPart, readWhole, writePart, writeWhole } from './file-content.ts';
+import { readPart, readWhole, withOpenFile, writePart, writeWhole } from './file-content.ts';
 import { explained, shown, text } from './file-errors.ts';
+import type { FreshLimits, OpenFile } from './open-file.ts';
 import { readDirectory } from './read-directory.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
@@ -60,6 +61,15 @@ export interface RemoteFiles {
   readFile(path: RemotePath, options: FileCallOptions & { readonly bytesMax: number }): Promise<Buffer>;
   /** Up to `lengthBytes` from `offsetBytes`; shorter at the end of the file. Regular files only. */
   readRange(path: RemotePath, offsetBytes: number, lengthBytes: number, options?: FileCallOptions): Promise<Buffer>;
+  /**
+   * Runs `act` with a regular file, open for reading; the deadline is that of each request. `isOnce`: the work is not
+   * done again when its channel broke under it. `said` begins the message of an error.
+   */
+  withOpenFile<T>(
+    path: RemotePath,
+    act: (file: OpenFile) => Promise<T>,
+    options?: FileCallOptions & { readonly isOnce?: boolean; readonly said?: string },
+  ): Promise<T>;
   /** Creates or truncates (`exclusive`: FileExists when it is there). */
   writeFile(
     path: RemotePath,
@@ -90,6 +100,11 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
     return { timeoutMs, signal };
   }
 
+  /** For work of many requests, which as a whole may take any time. */
+  function freshLimits({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): FreshLimits {
+    return () => ({ deadlineAt: performance.now() + timeoutMs, signal });
+  }
+
   /** A call that changes nothing: repeated when its channel broke; `said` begins the message of an error. */
   function look<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
     return channels.use(callLimits(options), true, (channel, limits) => explained(said, act(channel, limits)));
@@ -118,6 +133,11 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
       look(`cat: ${text(path)}`, options, (channel, limits) =>
         readPart(channel, path, offsetBytes, lengthBytes, limits),
       ),
+    withOpenFile: (path, act, options) => {
+      const said = options?.said ?? `cat: ${text(path)}`;
+      const run = options?.isOnce ? change : look;
+      return run(said, options, (channel) => withOpenFile(channel, path, said, freshLimits(options), act));
+    },
     writeFile: (path, data, options) =>
       change(`cannot create regular file ${shown(path)}`, options, (channel, limits) =>
         writeWhole(channel, path, data, options ?? {}, limits),

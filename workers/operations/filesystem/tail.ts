@@ -1,0 +1,42 @@
+/** The end of a file over SFTP, with the meaning of tail(1): read from the end, but for what is counted from the beginning. */
+import { type FileContent, linesDefault } from '../../../shared/operations/filesystem/file-content.ts';
+import type { tail } from '../../../shared/operations/filesystem/tail.ts';
+import type { InputOf } from '../../../shared/operations/operation.ts';
+import type { OperationContext } from '../operation-context.ts';
+import { textLimit } from './text-limit.ts';
+import { endOfLines, openText, readText, startOfLastLines, type TextSource } from './text-source.ts';
+
+type Input = InputOf<typeof tail>;
+
+export function handleTail(
+  input: Input,
+  { files, system, signal }: Pick<OperationContext, 'files' | 'system' | 'signal'>,
+): Promise<FileContent> {
+  const bytesMax = textLimit(system);
+  const contentType = input.bytes ? 'bytes' : 'lines';
+  const amount = input.bytes || input.lines;
+  const count = Math.abs(amount || linesDefault);
+  const isFrom = input.skipHeading && Boolean(amount);
+  return files.withOpenFile(
+    input.path,
+    async (file) => {
+      const source = await openText(file, bytesMax);
+      const start = await startOf(source, contentType, count, isFrom, bytesMax);
+      const content = await readText(source, start, source.sizeBytes, bytesMax);
+      // Upstream's number where none was given is the default, without a sign.
+      return { content, contentType, startPosition: isFrom || !amount ? count : -count, endPosition: -1 };
+    },
+    { signal, said: `tail: cannot open '${input.path}' for reading` },
+  );
+}
+
+async function startOf(
+  source: TextSource,
+  unit: 'bytes' | 'lines',
+  count: number,
+  isFrom: boolean,
+  bytesMax: number,
+): Promise<number> {
+  if (unit === 'bytes') return isFrom ? count - 1 : Math.max(0, source.sizeBytes - count);
+  return isFrom ? endOfLines(source, count - 1) : startOfLastLines(source, count, bytesMax);
+}
