@@ -33,6 +33,19 @@ export interface FirecrestRoute<Result> {
   answer: (result: Result) => unknown;
 }
 
+/**
+ * An input field that holds a path on the cluster. A plain name: what the path leads to is what counts. With
+ * `isLinkUnless` the path may name a link itself, which is not followed unless one of the inputs listed is set.
+ */
+export type PathField = string | { readonly field: string; readonly isLinkUnless: readonly string[] };
+
+/**
+ * When the cluster is asked whether the paths really lie in a file system of the system. `before`: before the handler
+ * runs. `with-files`, `with-stats`: along with the handler's own first request on that channel, which costs no round
+ * trip; what the handler answers is withheld till then. Only for a read that gives away nothing but its result.
+ */
+export type Admission = 'before' | 'with-files' | 'with-stats';
+
 /** `system`: runs on one configured system. `none`: about the broker itself, runs on no system. */
 export type Scope = 'system' | 'none';
 
@@ -57,8 +70,10 @@ export interface Operation<
   recover: Recovery;
   /** The handler has no effect before its first journal write, which claims the task: it may begin at once. */
   journalsFirst?: true;
-  /** Input fields that hold a path on the cluster which must lie in a configured file system. */
-  paths: readonly string[];
+  /** Input fields that hold a path which must lie in a configured file system, as text and on the cluster. */
+  paths: readonly PathField[];
+  /** `before` when left out. */
+  admission?: Admission;
   /** Longest run of one attempt, milliseconds, where the system's configuration says nothing shorter. */
   timeoutMs: number;
   /** Codes a caller may meet beyond those every operation has. */

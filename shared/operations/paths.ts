@@ -1,6 +1,6 @@
 /**
  * Which paths a request may name: absolute, and under a configured file system of the system after `.` and `..` are
- * taken out. What links make of a path is looked at on the cluster; this is the check that needs no cluster.
+ * taken out. This is the check that needs no cluster; what links make of a path is looked at there by the worker.
  */
 import { posix } from 'node:path';
 import { BrokerError } from '../errors/broker-error.ts';
@@ -20,13 +20,25 @@ export function admitPath(path: string, scope: PathScope): string {
   }
   const normal = posix.normalize(path);
   const isInside = scope.roots.some((root) => root === '/' || normal === root || normal.startsWith(`${root}/`));
-  if (!isInside) {
-    throw new BrokerError(
-      'PathNotAllowed',
-      `The provided path (${normal}) does not match any of the defined filesystem paths for the requested system (${scope.systemName}).`,
-    );
-  }
+  if (!isInside) throw pathNotAllowed(normal, scope.systemName);
   return normal;
+}
+
+/** FirecREST v2's words; `way` is what leads out of the file systems where the path itself does not. */
+export function pathNotAllowed(path: string, systemName: string, way?: string): BrokerError {
+  const reason = way === undefined ? '' : ` Its name does, but ${way} on the way leads out of them.`;
+  return new BrokerError(
+    'PathNotAllowed',
+    `The provided path (${path}) does not match any of the defined filesystem paths for the requested system (${systemName}).${reason}`,
+  );
+}
+
+/** The path fields in one form; `isLinkUnless` is null where every link is followed. */
+export function pathFieldsOf({ paths }: Pick<Operation, 'paths'>): {
+  field: string;
+  isLinkUnless: readonly string[] | null;
+}[] {
+  return paths.map((path) => (typeof path === 'string' ? { field: path, isLinkUnless: null } : path));
 }
 
 /** The input with each of the operation's path fields admitted and normalised. */
@@ -36,7 +48,7 @@ export function admitPaths(
   scope: PathScope,
 ): Record<string, unknown> {
   const admitted = { ...input };
-  for (const field of operation.paths) {
+  for (const { field } of pathFieldsOf(operation)) {
     const path = admitted[field];
     if (typeof path === 'string') admitted[field] = admitPath(path, scope);
   }

@@ -5,13 +5,15 @@ import type { SshdFacts } from '../../lab/parts/sshd.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import { findLocalTime } from '../../workers/operations/filesystem/system-local-time.ts';
 import type { OperationContext } from '../../workers/operations/operation-context.ts';
+import { createPathGate, type PathGate } from '../../workers/operations/path-gate.ts';
+import { createRealRoots } from '../../workers/operations/real-roots.ts';
 import type { SshSystemOptions } from '../../workers/ssh/options.ts';
 import type { Ssh } from '../../workers/ssh/ssh.ts';
 import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
 
 export type FileContext = Pick<
   OperationContext,
-  'files' | 'shell' | 'listing' | 'signal' | 'system' | 'task' | 'log' | 'username'
+  'files' | 'shell' | 'listing' | 'pathGate' | 'signal' | 'system' | 'task' | 'log' | 'username'
 >;
 
 export interface FileHost {
@@ -27,6 +29,13 @@ export interface FileHost {
     maxOpsFileSizeBytes?: number;
   }): FileContext;
   close(): Promise<void>;
+}
+
+/** The gate of the lab's login node for one user. */
+export function gateOf(ssh: Ssh, username: string, roots: readonly string[]): PathGate {
+  const files = ssh.files('lab', username);
+  const realRoots = createRealRoots()(username, files);
+  return createPathGate({ systemName: 'lab', roots, realRoots, files, stats: ssh.stats('lab', username) });
 }
 
 /** `roots` are the file systems of the system. */
@@ -48,6 +57,7 @@ export function openFileHost(
         ...{ username, shell, files, log: silent, signal: signal ?? new AbortController().signal },
         // The handlers look at nothing else of it.
         system: { name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes } } as unknown as SystemConfig,
+        pathGate: gateOf(ssh, username, roots),
         task: { id, attempt, createdAt: now, deadlineAt: now + 60_000, isCancelRequested },
         listing: {
           users: (uids) => names.users(shell, uids),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FileEntry } from '../../shared/operations/filesystem/file-entry.ts';
 import { handleLs } from '../../workers/operations/filesystem/ls.ts';
 import { findLocalTime } from '../../workers/operations/filesystem/system-local-time.ts';
+import { gateOf } from './filesystem-fixture.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const user = 'gcalice';
@@ -33,6 +34,7 @@ describe('filesystem.ls over a real login node', () => {
       {
         files: host.files,
         signal: new AbortController().signal,
+        pathGate: gateOf(lab.ssh, user, [directory]),
         listing: { users: id, groups: id, localTime: () => findLocalTime(host) },
       },
     );

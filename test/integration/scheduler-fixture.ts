@@ -2,10 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Lab, type PartName, startLab } from '../../lab/lab.ts';
 import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { Ssh } from '../../workers/ssh/ssh.ts';
 import { labUserCa, sshTo, systemOptions } from './ssh-fixture.ts';
 
 export interface SchedulerLab {
   lab: Lab;
+  ssh: Ssh;
   host(username: string): SchedulerHost;
   /** Makes a directory of the user's own, removed by `stop`. */
   directory(username: string): Promise<string>;
@@ -23,6 +25,7 @@ export async function startSchedulerLab(parts: readonly PartName[]): Promise<Sch
   });
   return {
     lab,
+    ssh,
     host,
     async directory(username) {
       const owner = host(username);

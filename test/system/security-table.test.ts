@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { z } from 'zod';
 import { userNamed } from '../../lab/users.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
+import { pathFieldsOf } from '../../shared/operations/paths.ts';
 import { findOperation, operationNames } from '../../shared/operations/registry.ts';
 import {
   type Answer,
@@ -168,7 +169,7 @@ describe.each(operations)('input of %s', (name, operation) => {
     }
   });
 
-  it.each(operation.paths.map((field) => [field]))('%s must be a path of the system', async (field) => {
+  it.each(pathFieldsOf(operation).map(({ field }) => [field]))('%s must be a path of the system', async (field) => {
     const refused: [string, RegExp][] = [
       ['tmp', /^The provided path \(tmp\) is not an absolute path\.$/],
       ['./tmp', /is not an absolute path/],

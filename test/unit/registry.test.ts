@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { errorCodes } from '../../shared/errors/catalogue.ts';
+import { pathFieldsOf } from '../../shared/operations/paths.ts';
 import { findOperation, operationNames, operations } from '../../shared/operations/registry.ts';
 import { version } from '../../shared/platform/version.ts';
 import { handlers } from '../../workers/operations/handlers.ts';
@@ -34,7 +35,11 @@ describe('the registry of operations', () => {
   it.each(operationNames)('%s names its path parameters and path fields as its input does', (name) => {
     const operation = findOperation(name);
     const fields = Object.keys(operation?.input.shape ?? {});
-    expect(fields).toEqual(expect.arrayContaining([...(operation?.paths ?? [])]));
+    const paths = operation === undefined ? [] : pathFieldsOf(operation);
+    for (const { field, isLinkUnless } of paths) {
+      expect(fields).toEqual(expect.arrayContaining([field, ...(isLinkUnless ?? [])]));
+    }
+    if (operation?.mutates) expect(operation.admission ?? 'before').toBe('before');
     expect(fields).toEqual(expect.arrayContaining(Object.values(operation?.firecrest.params ?? {})));
     expect(operation?.firecrest.path.includes('{system_name}')).toBe(operation?.scope === 'system');
   });

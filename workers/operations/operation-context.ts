@@ -6,6 +6,7 @@ import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 import type { RemoteStats } from '../ssh/remote-stats.ts';
 import type { ListingContext } from './filesystem/listing-context.ts';
+import type { PathGate } from './path-gate.ts';
 
 /** What one attempt wrote down before an effect, for the next attempt to find. Writes are fenced and durable. */
 export interface Journal {
@@ -40,6 +41,8 @@ export interface OperationContext extends BrokerContext {
   readonly files: RemoteFiles;
   readonly stats: RemoteStats;
   readonly listing: ListingContext;
+  /** For paths that a handler comes to beyond those of the input, which are admitted for it. */
+  readonly pathGate: PathGate;
   readonly scheduler: SchedulerAdapter;
   readonly host: SchedulerHost;
   readonly journal: Journal;

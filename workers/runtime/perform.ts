@@ -1,4 +1,5 @@
 /** Builds the context of one attempt and runs the handler: which system, as whom, with which scheduler. */
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
@@ -8,6 +9,8 @@ import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
 import type { BrokerContext, OperationContext } from '../operations/operation-context.ts';
+import { createPathGate } from '../operations/path-gate.ts';
+import { createRealRoots } from '../operations/real-roots.ts';
 import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
@@ -26,11 +29,12 @@ export interface PerformDependencies {
 const localTimeKeepMs = 3_600_000;
 const localTimesMax = 10_000;
 
-type AnyHandler = (input: unknown, context: BrokerContext | OperationContext) => Promise<unknown>;
+type AnyHandler<Context> = (input: unknown, context: Context) => Promise<unknown>;
 
 export function createPerform(deps: PerformDependencies) {
   const systems = new Map(deps.systems.map((system) => [system.name, system]));
   const localTimes = new Map<string, { at: number; value: Promise<LocalTime> }>();
+  const realRootsOf = createRealRoots();
 
   // Kept for each user: what a user's login says of the time, or that it fails, is that user's affair.
   const localTimeOf = (owner: string, host: { files: RemoteFiles; shell: RemoteShell }): Promise<LocalTime> => {
@@ -51,26 +55,30 @@ export function createPerform(deps: PerformDependencies) {
     const { username } = attempt.task.principal;
     const shell = deps.ssh.shell(name, username);
     const files = deps.ssh.files(name, username);
+    const stats = deps.ssh.stats(name, username);
     const names = deps.ssh.names(name);
+    const owner = `${name} ${username}`;
+    const roots = system.fileSystems.map(({ path }) => path);
     return {
       ...base,
       system,
       username,
       shell,
       files,
-      stats: deps.ssh.stats(name, username),
+      stats,
       listing: {
         users: (uids) => names.users(shell, uids),
         groups: (gids) => names.groups(shell, gids),
-        localTime: () => localTimeOf(`${name} ${username}`, { files, shell }),
+        localTime: () => localTimeOf(owner, { files, shell }),
       },
+      pathGate: createPathGate({ systemName: name, roots, realRoots: realRootsOf(owner, files), files, stats }),
       scheduler,
       host: { username, shell, files },
       journal: attempt.journal,
     };
   };
 
-  /** Throws what the handler throws; SystemNotFound for a system that is no longer configured. */
+  /** Throws what the handler throws; PathNotAllowed; SystemNotFound for a system that is no longer configured. */
   return async (operation: Operation, attempt: Attempt): Promise<unknown> => {
     const { id, attempt: number, createdAt, deadlineAt, isCancelRequested } = attempt.task;
     const base: BrokerContext = {
@@ -79,7 +87,36 @@ export function createPerform(deps: PerformDependencies) {
       signal: attempt.signal,
       log: attempt.log,
     };
-    const handler = handlers[operation.name as OperationName] as unknown as AnyHandler;
-    return handler(attempt.input, operation.scope === 'none' ? base : systemContext(base, attempt));
+    const handler: unknown = handlers[operation.name as OperationName];
+    if (operation.scope === 'none') return (handler as AnyHandler<BrokerContext>)(attempt.input, base);
+    const context = systemContext(base, attempt);
+    return runAdmitted(operation, attempt.input, context, handler as AnyHandler<OperationContext>);
   };
+}
+
+/** Throws PathNotAllowed before the handler has an effect, and whatever it says of a place that it may not reach. */
+async function runAdmitted(
+  operation: Operation,
+  input: unknown,
+  context: OperationContext,
+  handler: AnyHandler<OperationContext>,
+): Promise<unknown> {
+  const { paths, admission = 'before' } = operation;
+  if (paths.length === 0) return handler(input, context);
+  if (admission === 'before') {
+    await context.pathGate.admit(operation, input, context.signal);
+    return handler(input, context);
+  }
+  const refusal = new AbortController();
+  const signal = AbortSignal.any([context.signal, refusal.signal]);
+  setMaxListeners(0, signal); // each request of a listing listens
+  const result = handler(input, { ...context, signal });
+  result.catch(() => undefined); // told below, once it may be
+  try {
+    await context.pathGate.admit(operation, input, context.signal);
+  } catch (error) {
+    refusal.abort(error);
+    throw error;
+  }
+  return result;
 }

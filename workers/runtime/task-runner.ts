@@ -2,6 +2,7 @@
  * One ticket's way: claim the task, run the handler, store the outcome. Whatever happens, a task that was claimed
  * here either ends, goes back to `pending`, or is left to the worker that took it over.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
@@ -61,6 +62,7 @@ export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
     async run(ticket, entryId) {
       // Before anything is read: a cancel that comes between two reads is heard all the same.
       const controller = new AbortController();
+      setMaxListeners(0, controller.signal); // each command and request of a handler listens
       const unwatch = deps.cancellations.watch(ticket.id, controller);
       try {
         await take(deps, ticket, entryId, controller);

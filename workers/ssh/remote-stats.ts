@@ -6,7 +6,7 @@ import { shown } from './file-errors.ts';
 import type { FileCallOptions, RemotePath } from './remote-files.ts';
 import type { RemoteShell } from './remote-shell.ts';
 import { createStatExec } from './stat-exec.ts';
-import { type StatLoop, StatLoopLost, startStatLoop, statLoopLine } from './stat-loop.ts';
+import { type StatLoop, StatLoopLost, type StatQuestion, startStatLoop, statLoopLine } from './stat-loop.ts';
 
 /** The fields `ops/stat` answers. Times are whole seconds since the epoch. */
 export interface RemoteStat {
@@ -32,6 +32,11 @@ export interface RemoteStats {
    * directory`), PermissionDenied, RemoteCommandFailed, CommandTimeout, SshNoChannel, SshUnavailable.
    */
   stat(path: RemotePath, options?: FileCallOptions & { readonly dereference?: boolean }): Promise<RemoteStat>;
+  /**
+   * The path without links, its last name perhaps missing, as RemoteFiles.realpath answers it; asked in the same turn as
+   * a stat it travels with it. Null where it cannot be told this way: there is no loop, or the path does not resolve.
+   */
+  realpath(path: RemotePath, options?: FileCallOptions): Promise<Buffer | null>;
 }
 
 export interface StatsDefaults {
@@ -91,49 +96,74 @@ export function createRemoteStats(
     return await opening;
   }
 
-  async function askLoop({ loop, park, idle }: OpenLoop, path: Buffer, dereference: boolean): Promise<string> {
+  async function askLoop({ loop, park, idle }: OpenLoop, path: Buffer, question: StatQuestion): Promise<string> {
     park(false);
     try {
-      return await loop.ask(path, dereference);
+      return await loop.ask(path, question);
     } finally {
       idle.refresh();
       if (loop.pending === 0) park(true);
     }
   }
 
-  /** A loop that broke is started again once; after that, or without one, `stat` is run. */
-  async function ask(path: Buffer, dereference: boolean, isWanted: () => boolean): Promise<string> {
+  /** A loop that broke is started again once. Null after that, and without one. */
+  async function ask(path: Buffer, question: StatQuestion, isWanted: () => boolean): Promise<string | null> {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const loop = await useLoop();
       if (!loop) break;
       try {
-        return await askLoop(loop, path, dereference);
+        return await askLoop(loop, path, question);
       } catch (error) {
         // Nobody waits any more for what hung the loop: asking again would hang the next one.
         if (!(error instanceof StatLoopLost) || !isWanted()) throw error;
       }
     }
-    return await exec.ask(path, dereference);
+    return null;
+  }
+
+  /** The answer of `work` before the deadline; a loop that does not give one is dropped. */
+  async function inTime<T>(
+    { timeoutMs = defaults.timeoutMs, signal }: FileCallOptions,
+    work: (isWanted: () => boolean) => Promise<T>,
+  ): Promise<T> {
+    // A login and a slot are waited for within bounds of their own; the deadline is that of the file system.
+    if (!current) await beforeAbort(useLoop(), signal);
+    let isWanted = true;
+    try {
+      return await beforeDeadline(
+        work(() => isWanted),
+        timeoutMs,
+        signal,
+      );
+    } catch (error) {
+      isWanted = false;
+      const isOverdue = error instanceof BrokerError && error.code === 'CommandTimeout';
+      if (isOverdue && (current?.loop.oldestPendingMs ?? 0) >= Math.min(slowMs, timeoutMs)) current?.loop.close(true);
+      throw error;
+    }
   }
 
   return {
-    async stat(path, { dereference = false, timeoutMs = defaults.timeoutMs, signal } = {}) {
-      const bytes = typeof path === 'string' ? Buffer.from(path) : path;
-      if (bytes.length === 0 || bytes.includes(0)) throw new BrokerError('InvalidRequest', 'The path is not valid.');
-      // A login and a slot are waited for within bounds of their own; the deadline is that of the file system.
-      if (!current) await beforeAbort(useLoop(), signal);
-      let isWanted = true;
-      const answer = ask(bytes, dereference, () => isWanted);
-      try {
-        return parseStat(path, await beforeDeadline(answer, timeoutMs, signal));
-      } catch (error) {
-        isWanted = false;
-        const isOverdue = error instanceof BrokerError && error.code === 'CommandTimeout';
-        if (isOverdue && (current?.loop.oldestPendingMs ?? 0) >= Math.min(slowMs, timeoutMs)) current?.loop.close(true);
-        throw error;
-      }
+    stat: async (path, { dereference = false, ...options } = {}) => {
+      const bytes = pathBytes(path);
+      const answer = await inTime(
+        options,
+        async (isWanted) =>
+          (await ask(bytes, dereference ? 'stat' : 'lstat', isWanted)) ?? (await exec.ask(bytes, dereference)),
+      );
+      return parseStat(path, answer);
+    },
+    realpath: async (path, options = {}) => {
+      const answer = await inTime(options, (isWanted) => ask(pathBytes(path), 'realpath', isWanted));
+      return answer?.startsWith('/') ? Buffer.from(answer, 'latin1') : null;
     },
   };
+}
+
+function pathBytes(path: RemotePath): Buffer {
+  const bytes = typeof path === 'string' ? Buffer.from(path) : path;
+  if (bytes.length === 0 || bytes.includes(0)) throw new BrokerError('InvalidRequest', 'The path is not valid.');
+  return bytes;
 }
 
 /** A loop with what its use has to touch. */

@@ -1,6 +1,6 @@
 /**
- * One long-lived process on an exec channel that answers lstat(2) and stat(2) for paths sent to its standard input:
- * all ten fields at the price of a message, where `stat` costs a process. It needs perl on the host.
+ * One long-lived process on an exec channel that answers lstat(2), stat(2) and realpath(3) for paths sent to its standard
+ * input: all ten fields at the price of a message, where `stat` costs a process. It needs perl on the host.
  */
 import { commandLine } from '../../shared/commands/command-line.ts';
 import { batchedWrites } from './batched-writes.ts';
@@ -8,20 +8,28 @@ import type { LentChannel } from './connection-pool.ts';
 import { createPacketReader } from './sftp-wire.ts';
 import { sshString, uint32 } from './ssh-wire.ts';
 
+/** What is asked of a path, as the loop is told it. */
+const questions = { lstat: 0, stat: 1, realpath: 2 } as const;
+
+export type StatQuestion = keyof typeof questions;
+
 /**
- * Reads frames {id, dereference, length, path} and writes frames {length, id, text}, where the text is ten decimal
- * numbers, or errno and its message. Ends at the end of its input. PERL5OPT and PERL_UNICODE could turn bytes into characters.
+ * Reads frames {id, question, length, path} and writes frames {length, id, text}, where the text is ten decimal numbers
+ * or a path, or errno and its message. realpath is Cwd's, which comes with perl as a rule. Ends at the end of its input. PERL5OPT and PERL_UNICODE could turn bytes into characters.
  */
 const script = `binmode STDIN; binmode STDOUT; my $in = '';
 while (sysread STDIN, $in, 65536, length $in) {
   my $out = '';
   while (length $in >= 9) {
-    my ($id, $follow, $length) = unpack 'NCN', $in;
+    my ($id, $question, $length) = unpack 'NCN', $in;
     last if length $in < 9 + $length;
     my $path = substr $in, 9, $length;
     substr($in, 0, 9 + $length) = '';
-    my @s = $follow ? stat $path : lstat $path;
-    my $text = @s ? join ' ', @s[2, 1, 0, 3, 4, 5, 7, 8, 10, 9] : 'E' . ($! + 0) . " $!";
+    my ($text, @s);
+    if ($question == 2) { $text = eval { require Cwd; Cwd::realpath($path) } }
+    else { @s = $question ? stat $path : lstat $path }
+    $text = join ' ', @s[2, 1, 0, 3, 4, 5, 7, 8, 10, 9] if @s;
+    $text = 'E' . ($! + 0) . " $!" unless defined $text;
     $out .= pack('NN', 4 + length $text, $id) . $text;
   }
   while (length $out) { my $n = syswrite STDOUT, $out; exit 1 unless $n; substr($out, 0, $n) = '' }
@@ -48,8 +56,8 @@ export interface StatLoop {
   readonly pending: number;
   /** Milliseconds that the oldest question has waited; 0 without any. */
   readonly oldestPendingMs: number;
-  /** The answer's text. Rejects with StatLoopLost. */
-  ask(path: Buffer, dereference: boolean): Promise<string>;
+  /** The answer's text, one character a byte. Rejects with StatLoopLost. */
+  ask(path: Buffer, question: StatQuestion): Promise<string>;
   /** `wasStuck`: it did not answer, and its process may live on. */
   close(wasStuck: boolean): void;
 }
@@ -86,7 +94,7 @@ export function startStatLoop(channel: LentChannel, onEnd: (end: StatLoopEnd) =>
   const feed = createPacketReader(answerBytesMax, (answer) => {
     hasAnswered = true;
     const id = answer.readUInt32BE(0);
-    pending.get(id)?.resolve(answer.toString('utf8', 4));
+    pending.get(id)?.resolve(answer.toString('latin1', 4));
     pending.delete(id);
   });
   stream.on('data', (chunk: Buffer) => {
@@ -112,13 +120,13 @@ export function startStatLoop(channel: LentChannel, onEnd: (end: StatLoopEnd) =>
       const [oldest] = pending.values();
       return oldest ? performance.now() - oldest.since : 0;
     },
-    ask(path, dereference) {
+    ask(path, question) {
       if (!isOpen) return Promise.reject(new StatLoopLost('The stat loop is closed'));
       const id = nextId;
       nextId = (nextId + 1) >>> 0 || 1;
       return new Promise((resolve, reject) => {
         pending.set(id, { since: performance.now(), resolve, reject });
-        send(Buffer.concat([uint32(id), Buffer.from([dereference ? 1 : 0]), sshString(path)]));
+        send(Buffer.concat([uint32(id), Buffer.from([questions[question]]), sshString(path)]));
       });
     },
     close: end,

@@ -29,7 +29,10 @@ export const compress = defineOperation({
   scope: 'system',
   mutates: true,
   recover: 'rerun',
-  paths: ['path', 'targetPath'],
+  paths: [
+    { field: 'path', isLinkUnless: ['dereference', 'matchPattern'] },
+    { field: 'targetPath', isLinkUnless: [] },
+  ],
   timeoutMs: 600_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

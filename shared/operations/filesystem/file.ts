@@ -20,7 +20,7 @@ export const file = defineOperation({
   scope: 'system',
   mutates: false,
   recover: 'rerun',
-  paths: ['path'],
+  paths: [{ field: 'path', isLinkUnless: [] }],
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

@@ -27,7 +27,8 @@ export const ls = defineOperation({
   scope: 'system',
   mutates: false,
   recover: 'rerun',
-  paths: ['path'],
+  paths: [{ field: 'path', isLinkUnless: ['dereference'] }],
+  admission: 'with-files',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'OutputTooLarge'],
 });

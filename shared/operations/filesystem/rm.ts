@@ -20,7 +20,7 @@ export const rm = defineOperation({
   scope: 'system',
   mutates: true,
   recover: 'rerun',
-  paths: ['path'],
+  paths: [{ field: 'path', isLinkUnless: [] }],
   timeoutMs: 600_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

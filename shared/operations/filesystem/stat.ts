@@ -34,7 +34,8 @@ export const stat = defineOperation({
   scope: 'system',
   mutates: false,
   recover: 'rerun',
-  paths: ['path'],
+  paths: [{ field: 'path', isLinkUnless: ['dereference'] }],
+  admission: 'with-stats',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied'],
 });

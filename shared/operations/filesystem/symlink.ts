@@ -24,7 +24,7 @@ export const symlink = defineOperation({
   scope: 'system',
   mutates: true,
   recover: 'verify',
-  paths: ['path', 'linkPath'],
+  paths: ['path', { field: 'linkPath', isLinkUnless: [] }],
   timeoutMs: 30_000,
   errors: [
     'PathNotAbsolute',

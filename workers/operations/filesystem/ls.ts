@@ -2,7 +2,7 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { ls } from '../../../shared/operations/filesystem/ls.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
-import type { FileAttributes, RemoteFiles } from '../../ssh/remote-files.ts';
+import type { FileAttributes } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { describeFiles, type Found, linkTargetOf } from './describe-files.ts';
 import { isDirectory, isSymbolicLink } from './mode-letters.ts';
@@ -15,7 +15,7 @@ const depthMax = 64;
 const parallelMax = 32;
 
 type Input = InputOf<typeof ls>;
-type Context = Pick<OperationContext, 'files' | 'listing' | 'signal'>;
+type Context = Pick<OperationContext, 'files' | 'listing' | 'pathGate' | 'signal'>;
 
 export async function handleLs(input: Input, context: Context): Promise<ResultOf<typeof ls>> {
   const { files, signal } = context;
@@ -79,14 +79,15 @@ async function pathDown(
   return above.includes(real) ? null : [...above, real];
 }
 
-async function listOne(directory: Buffer, input: Input, { files, signal }: Context): Promise<Inside[]> {
+async function listOne(directory: Buffer, input: Input, context: Context): Promise<Inside[]> {
+  const { files, signal } = context;
   const entries = await files.readdir(directory, { signal, entriesMax });
   const shown = entries.filter((entry) => input.showHidden || !entry.name.startsWith('.'));
   return mapInParallel(shown, async ({ name, nameBytes, attributes }) => {
     if (!isSymbolicLink(attributes.mode)) return { name, nameBytes, attributes, linkTarget: null };
     const path = under(directory, nameBytes);
     if (input.dereference) {
-      const target = await statUnlessBroken(files, path, signal);
+      const target = await statOfTarget(path, context);
       if (target !== null) return { name, nameBytes, attributes: target, linkTarget: null };
     }
     return { name, nameBytes, attributes, linkTarget: (await files.readlink(path, { signal })).toString() };
@@ -99,10 +100,14 @@ function under(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, slash, name]);
 }
 
-/** What a link points at, or null where it points at nothing that can be seen; the link itself is shown then. */
-async function statUnlessBroken(files: RemoteFiles, path: Buffer, signal: AbortSignal): Promise<FileAttributes | null> {
+/**
+ * What a link points at, or null where it points at nothing that can be seen, or out of the file systems of the system;
+ * the link itself is shown then, and not gone into.
+ */
+async function statOfTarget(path: Buffer, { files, pathGate, signal }: Context): Promise<FileAttributes | null> {
   try {
-    return await files.stat(path, { signal });
+    const [target, isInside] = await Promise.all([files.stat(path, { signal }), pathGate.contains(path, signal)]);
+    return isInside ? target : null;
   } catch (error) {
     const isBroken =
       error instanceof BrokerError && ['FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'].includes(error.code);

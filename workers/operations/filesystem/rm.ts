@@ -6,11 +6,11 @@ import type { OperationContext } from '../operation-context.ts';
 import { remoteFailure } from '../remote-failure.ts';
 import { isDirectory } from './mode-letters.ts';
 
-type Context = Pick<OperationContext, 'files' | 'shell' | 'signal' | 'system' | 'task'>;
+type Context = Pick<OperationContext, 'files' | 'pathGate' | 'shell' | 'signal' | 'task'>;
 
 /** On a later attempt what is missing was removed by an earlier one. */
 export async function handleRm({ path }: InputOf<typeof rm>, context: Context): Promise<ResultOf<typeof rm>> {
-  refuseRoots(path, context);
+  await refuseRoots(path, context);
   try {
     await remove(path, context);
   } catch (error) {
@@ -21,11 +21,10 @@ export async function handleRm({ path }: InputOf<typeof rm>, context: Context): 
 }
 
 /** The root of the host, a configured file system, and what one of them lies in: too much for one request. */
-function refuseRoots(path: string, { system }: Context): void {
-  const wanted = path.replace(/\/+$/, '');
-  const root = system.fileSystems.find((fileSystem) => `${fileSystem.path}/`.startsWith(`${wanted}/`));
-  if (wanted !== '' && root === undefined) return;
-  const reason = root === undefined || wanted === '' ? 'the root of the host' : `the file system ${root.path}`;
+async function refuseRoots(path: string, { pathGate, signal }: Context): Promise<void> {
+  const root = await pathGate.rootWithin(path, signal);
+  if (root === null) return;
+  const reason = path === '/' ? 'the root of the host' : `the file system ${root}`;
   throw new BrokerError('InvalidRequest', `rm: refusing to remove '${path}': ${reason} is not removed by a request.`);
 }
 

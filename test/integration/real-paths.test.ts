@@ -1,0 +1,304 @@
+/** Where a request may reach on a real login node when links lead elsewhere: every operation that names a path. */
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { userNamed } from '../../lab/users.ts';
+import type { OperationName } from '../../shared/operations/registry.ts';
+import { findOperation } from '../../shared/operations/registry.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import { createPerform } from '../../workers/runtime/perform.ts';
+import type { Attempt } from '../../workers/runtime/task-runner.ts';
+import type { SchedulerAdapter } from '../../workers/schedulers/scheduler.ts';
+import { realLocation } from '../../workers/ssh/real-location.ts';
+import type { Ssh } from '../../workers/ssh/ssh.ts';
+import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+
+let ssh: Ssh;
+let own: OwnDirectory;
+let at: (name: string) => string;
+let run: (name: OperationName, input: Record<string, unknown>) => Promise<unknown>;
+
+beforeAll(() => {
+  ssh = sshTo(systemOptions(lab.sshd), labUserCa(lab));
+});
+
+/** Two file systems, `plain` and `linked`, which is a link to `deep/real`; `outside` is none. */
+beforeEach(() => {
+  own = homeDirectory(alice);
+  at = (name) => join(own.path, name);
+  for (const name of ['plain', 'plain/dir', 'deep', 'deep/real', 'outside', 'outside/closed']) mkdirSync(at(name));
+  for (const name of ['plain/file', 'deep/real/file', 'outside/secret']) writeFileSync(at(name), name, { mode: 0o640 });
+  const links = {
+    linked: 'deep/real',
+    'plain/out': '../outside',
+    'plain/absolute': at('outside'),
+    'plain/second': 'dir/first',
+    'plain/dir/first': '../out',
+    'plain/secret': '../outside/secret',
+    'plain/closed': '../outside/closed/secret',
+    'plain/dangling': '../outside/none',
+    'plain/dangling-inside': 'none',
+    'plain/deep-none': '../outside/none/none',
+    'plain/inside': 'file',
+    'plain/linked': '../linked',
+    'plain/real': '../deep/real',
+    'plain/up': '..',
+    'plain/circle': 'circle',
+  };
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, at(name));
+  own.giveAway();
+  chmodSync(at('outside/closed'), 0);
+  const fileSystems = ['plain', 'linked', 'none'].map((name) => ({ path: at(name) }));
+  const perform = createPerform({
+    // Nothing else of a system is looked at.
+    systems: [{ name: 'lab', fileSystems } as unknown as SystemConfig],
+    ssh,
+    schedulers: new Map([['lab', {} as SchedulerAdapter]]),
+    log: silent,
+  });
+  run = async (name, input) => {
+    const operation = findOperation(name) ?? expect.unreachable(name);
+    const attempt = {
+      task: { id: 'test', attempt: 1, system: 'lab', principal: { username: alice.username } },
+      ...{ input: operation.input.parse(input), signal: new AbortController().signal, log: silent },
+    };
+    return await perform(operation, attempt as unknown as Attempt);
+  };
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  own.remove();
+});
+
+afterAll(() => ssh?.close());
+
+const refused = (path: string) => ({
+  code: 'PathNotAllowed',
+  message: `The provided path (${path}) does not match any of the defined filesystem paths for the requested system (lab). Its name does, but a symbolic link on the way leads out of them.`,
+});
+
+const reads = ['filesystem.stat', 'filesystem.ls', 'filesystem.checksum', 'filesystem.file'] as const;
+
+/** A request of every operation that names a path, with that path where it says so. */
+const requests: [OperationName, string, (path: string) => Record<string, unknown>][] = [
+  ...reads.map((name): (typeof requests)[number] => [name, 'path', (path) => ({ path })]),
+  ['filesystem.chmod', 'path', (path) => ({ path, mode: '777' })],
+  ['filesystem.chown', 'path', (path) => ({ path, group: alice.username })],
+  ['filesystem.mkdir', 'path', (path) => ({ path })],
+  ['filesystem.mkdir', 'path, with parents', (path) => ({ path, parent: true })],
+  ['filesystem.rm', 'path', (path) => ({ path })],
+  ['filesystem.symlink', 'path', (path) => ({ path, linkPath: at('plain/new') })],
+  ['filesystem.symlink', 'linkPath', (linkPath) => ({ path: at('plain/file'), linkPath })],
+  ['filesystem.compress', 'path', (path) => ({ path, targetPath: at('plain/new') })],
+  ['filesystem.compress', 'targetPath', (targetPath) => ({ path: at('plain/file'), targetPath })],
+  ['filesystem.extract', 'path', (path) => ({ path, targetPath: at('plain/dir') })],
+  ['filesystem.extract', 'targetPath', (targetPath) => ({ path: at('plain/file'), targetPath })],
+];
+
+describe.each(requests)('%s by %s', (name, _field, input) => {
+  it.each([
+    ['a link', 'plain/out/secret'],
+    ['an absolute link', 'plain/absolute/secret'],
+    ['a link to a link', 'plain/second/secret'],
+    ['a link up and down again', 'plain/up/outside/secret'],
+    ['a link, to what is not there', 'plain/out/none'],
+    ['a link, to what is not there nor its directory', 'plain/out/none/none'],
+    ['a link, to what may not be looked at', 'plain/out/closed/secret'],
+    ['a link, to a file as if it were a directory', 'plain/out/secret/none'],
+    ['a link to what is not there', 'plain/deep-none/none'],
+  ])('does not reach out of the file systems by %s, and changes nothing there', async (_title, path) => {
+    await expect(run(name, input(at(path)))).rejects.toMatchObject(refused(at(path)));
+    expect(readdirSync(at('outside')).sort()).toEqual(['closed', 'secret']);
+    expect(readFileSync(at('outside/secret'), 'utf8')).toBe('outside/secret');
+    expect(statSync(at('outside/secret')).mode & 0o777).toBe(0o640);
+    expect(existsSync(at('plain/new'))).toBe(false);
+  });
+});
+
+/** Those that act on what a link leads to. */
+const following = requests.filter(
+  ([name, field]) =>
+    !['filesystem.rm', 'filesystem.file'].includes(name) &&
+    !['linkPath', 'filesystem.compress targetPath'].includes(field.startsWith('target') ? `${name} ${field}` : field),
+);
+
+describe.each(following)('%s by %s follows', (name, _field, input) => {
+  it.each([
+    ['a link', 'plain/secret'],
+    ['a link to what is not there', 'plain/dangling'],
+    ['a link to what may not be looked at', 'plain/closed'],
+  ])('%s as the last name, and is refused', async (_title, path) => {
+    const request = { dereference: true, ...input(at(path)) };
+    await expect(run(name, request)).rejects.toMatchObject(refused(at(path)));
+    expect(readdirSync(at('outside')).sort()).toEqual(['closed', 'secret']);
+    expect(statSync(at('outside/secret')).mode & 0o777).toBe(0o640);
+  });
+});
+
+describe('a link itself', () => {
+  it('is shown, not what it leads to', async () => {
+    expect(await run('filesystem.stat', { path: at('plain/out') })).toMatchObject({
+      ino: lstatSync(at('plain/out')).ino,
+    });
+    expect(await run('filesystem.ls', { path: at('plain/out') })).toMatchObject({
+      entries: [{ type: 'l', linkTarget: '../outside' }],
+    });
+    expect(await run('filesystem.file', { path: at('plain/out') })).toEqual({
+      description: 'symbolic link to ../outside',
+    });
+  });
+
+  it.each(['filesystem.stat', 'filesystem.ls'] as const)('with a slash behind it %s follows it', async (name) => {
+    const path = `${at('plain/out')}/`;
+    await expect(run(name, { path })).rejects.toMatchObject(refused(path));
+    await expect(run(name, { path: at('plain/out'), dereference: true })).rejects.toMatchObject({
+      code: 'PathNotAllowed',
+    });
+  });
+
+  it('is removed, and what it leads to stays', async () => {
+    await run('filesystem.rm', { path: at('plain/out') });
+    expect([existsSync(at('plain/out')), existsSync(at('outside/secret'))]).toEqual([false, true]);
+  });
+
+  it('is packed as a link, but is not gone into', async () => {
+    await run('filesystem.compress', { path: at('plain/secret'), targetPath: at('plain/link.tgz') });
+    await run('filesystem.extract', { path: at('plain/link.tgz'), targetPath: at('plain/dir') });
+    expect(readlinkSync(at('plain/dir/secret'))).toBe('../outside/secret');
+    const pattern = { path: at('plain/out'), targetPath: at('plain/new'), matchPattern: '.*' };
+    await expect(run('filesystem.compress', pattern)).rejects.toMatchObject(refused(at('plain/out')));
+  });
+
+  it('is replaced where an archive takes its name', async () => {
+    await run('filesystem.compress', { path: at('plain/file'), targetPath: at('plain/secret') });
+    expect(lstatSync(at('plain/secret')).isFile()).toBe(true);
+    expect(readFileSync(at('outside/secret'), 'utf8')).toBe('outside/secret');
+  });
+});
+
+describe('inside the file systems', () => {
+  it.each(['plain/inside', 'linked/file', 'plain/linked/file', 'plain/real/file', 'plain/up/plain/file'])(
+    '%s is reached',
+    async (path) => {
+      const { ino } = statSync(at(path));
+      expect(await run('filesystem.stat', { path: at(path), dereference: true })).toMatchObject({ ino });
+      await run('filesystem.chmod', { path: at(path), mode: '600' });
+      expect(statSync(at(path)).mode & 0o777).toBe(0o600);
+      expect(await run('filesystem.ls', { path: at(path), dereference: true })).toMatchObject({
+        entries: [{ type: '-' }],
+      });
+    },
+  );
+
+  it.each(['plain/a/b/c', 'linked/a/b/c', 'plain/linked/a/b', 'linked/a//./b/'])(
+    'a tree is made at %s, of which nothing was there',
+    async (path) => {
+      await run('filesystem.mkdir', { path: at(path), parent: true });
+      expect(statSync(at(path)).isDirectory()).toBe(true);
+    },
+  );
+
+  it.each([
+    ['plain/none', /No such file or directory$/],
+    ['plain/none/none', /No such file or directory$/],
+    ['plain/dangling-inside', /No such file or directory$/],
+    ['plain/file/none', /No such file or directory$|Not a directory$/],
+    ['plain/circle', /Too many levels|No such file or directory$/],
+    ['none', /No such file or directory$/],
+    ['none/none', /No such file or directory$/],
+  ])('of %s is said what the cluster says', async (path, message) => {
+    for (const name of reads.filter((each) => each !== 'filesystem.file')) {
+      const said = { message: expect.stringMatching(message) };
+      await expect(run(name, { path: at(path), dereference: true }), name).rejects.toMatchObject(said);
+    }
+  });
+
+  it('a name that is no text leads where its bytes say', async () => {
+    const odd = Buffer.concat([Buffer.from(at('plain/')), Buffer.from([0x6f, 0xff])]);
+    mkdirSync(odd);
+    symlinkSync(odd, at('plain/odd'));
+    symlinkSync(Buffer.concat([odd, Buffer.from('/../../outside')]), at('plain/odd-out'));
+    await expect(run('filesystem.ls', { path: at('plain/odd'), dereference: true })).resolves.toEqual({ entries: [] });
+    await expect(run('filesystem.ls', { path: at('plain/odd-out/secret') })).rejects.toMatchObject(
+      refused(at('plain/odd-out/secret')),
+    );
+  });
+
+  it('a listing that follows links shows those that lead out as links, and does not go into them', async () => {
+    const { entries } = (await run('filesystem.ls', {
+      path: at('plain'),
+      dereference: true,
+      recursive: true,
+    })) as { entries: { name: string; type: string }[] };
+    const types = Object.fromEntries(entries.map(({ name, type }) => [name, type]));
+    expect(types).toMatchObject({ out: 'l', secret: 'l', closed: 'l', dangling: 'l', inside: '-', real: 'd' });
+    expect(types['real/file']).toBe('-');
+    expect(Object.keys(types).filter((name) => name.startsWith('out/') || name.startsWith('up/'))).toEqual([]);
+  });
+});
+
+describe('a file system', () => {
+  it.each(['linked', 'plain/up/plain', 'plain/up/linked', 'plain/up/deep/real', 'plain/real/', 'plain/linked/'])(
+    'is not removed by the name %s',
+    async (path) => {
+      const text = new RegExp(`^rm: refusing to remove '${at(path)}': the file system /`);
+      await expect(run('filesystem.rm', { path: at(path) })).rejects.toMatchObject({
+        code: 'InvalidRequest',
+        message: expect.stringMatching(text),
+      });
+      expect([existsSync(at('plain/file')), existsSync(at('linked/file'))]).toEqual([true, true]);
+    },
+  );
+
+  it('that is moved is followed within a minute', async () => {
+    await run('filesystem.stat', { path: at('linked/file') });
+    mkdirSync(at('moved'));
+    writeFileSync(at('moved/file'), '');
+    unlinkSync(at('linked'));
+    symlinkSync('moved', at('linked'));
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
+    const { ino } = statSync(at('moved/file'));
+    expect(await run('filesystem.stat', { path: at('linked/file') })).toMatchObject({ ino });
+    await expect(run('filesystem.stat', { path: at('plain/real/file') })).rejects.toMatchObject(
+      refused(at('plain/real/file')),
+    );
+  });
+});
+
+describe('the location of a path', () => {
+  it('is what realpath(1) says, for what is there and for what is not', async () => {
+    const files = ssh.files('lab', alice.username);
+    const shell = ssh.shell('lab', alice.username);
+    const names = ['plain/second/secret', 'linked/none', 'plain/up/x/y/z', 'plain/deep-none', 'plain/real/../file', ''];
+    for (const name of names) {
+      const { stdout } = await shell.run(['realpath', '--canonicalize-missing', '--', `${own.path}/${name}`]);
+      expect((await realLocation(files, `${own.path}/${name}`)).toString()).toBe(stdout.toString().trimEnd());
+    }
+  });
+
+  it('is the same by both channels', async () => {
+    const [files, stats] = [ssh.files('lab', alice.username), ssh.stats('lab', alice.username)];
+    for (const name of ['plain/second/secret', 'linked/none', 'plain/circle', 'plain/out/none/none', 'plain/closed']) {
+      const byLoop = await stats.realpath(at(name));
+      const byFiles = await files.realpath(at(name)).catch(() => null);
+      expect(byLoop?.toString(), name).toBe(byFiles?.toString());
+    }
+  });
+});
