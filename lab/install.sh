@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the lab needs and is missing; done at once when nothing is. Usage: lab/install.sh [demo|lab|test]
 #   demo       Node modules, Redis and sshd; Slurm is used where it is but not asked for
-#   lab, test  everything: Slurm with accounting, the S3 server, login shells, OpenFGA
-# `lab/install.sh missing demo|slurm|lab` installs nothing and prints the Debian packages that are not there.
+#   lab        everything: Slurm with accounting, the S3 server, login shells, OpenFGA
+#   test       that, and the Python clients that the tests drive
+# `lab/install.sh missing demo|slurm|lab|test` installs nothing and prints the Debian packages that are not there.
 # GOLDCREST_SKIP_INSTALL=1 skips it all; GOLDCREST_CACHE names the folder that keeps what was built.
 set -euo pipefail
 
@@ -13,6 +14,7 @@ purpose=${1:-lab}
 home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
 cache=${GOLDCREST_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/goldcrest}
 openfga="$cache/openfga-$openfga_version/openfga"
+python_lock=lab/python/requirements.txt
 missing=()
 
 if [ "${GOLDCREST_SKIP_INSTALL:-}" = 1 ] && [ "$purpose" != missing ]; then exit 0; fi
@@ -67,6 +69,14 @@ dash dash
 perl perl
 curl curl
 file file
+LIST
+}
+
+test_packages() {
+  lab_packages
+  cat <<'LIST'
+/usr/bin/python3 python3
+/usr/lib/python3*/ensurepip python3-venv
 LIST
 }
 
@@ -157,6 +167,29 @@ finish_openfga_build() {
   fi
 }
 
+# The clients, in the versions and with the hashes of the lock, in an environment of that lock's own. The system's
+# Python makes it, since that is the one which batch jobs of the lab find.
+install_python_clients() {
+  local environment
+  environment="$cache/python-$(sha256sum <"$python_lock" | cut -c1-16)"
+  if [ -f "$environment/complete" ]; then return 0; fi
+  mkdir -p "$cache"
+  # Two installations at once: the second waits and finds the environment made.
+  exec 8>"$environment.lock"
+  flock 8
+  if [ -f "$environment/complete" ]; then return 0; fi
+  say "Python clients for the tests, once (half a minute; log: $environment.log)"
+  rm -rf "$environment"
+  if /usr/bin/python3 -m venv "$environment" >"$environment.log" 2>&1 &&
+    "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --require-hashes \
+      --only-binary :all: -r "$python_lock" >>"$environment.log" 2>&1; then
+    touch "$environment/complete"
+  else
+    tail -n 5 "$environment.log" >&2
+    missing+=("the Python clients of $python_lock (Python 3.11 or newer): they did not install")
+  fi
+}
+
 case $purpose in
   demo)
     install_modules
@@ -165,7 +198,8 @@ case $purpose in
   lab | test)
     start_openfga_build
     install_modules
-    install_packages lab_packages
+    install_packages "${purpose}_packages"
+    if [ "$purpose" = test ]; then install_python_clients; fi
     finish_openfga_build
     ;;
   missing)

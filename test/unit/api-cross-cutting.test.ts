@@ -16,6 +16,13 @@ describe('request ids', () => {
     },
   );
 
+  it('a correlation id that a user made up is repeated, free text is not', async () => {
+    const correlation = async (id: string) =>
+      (await app.request('/livez', { headers: { 'x-correlation-id': id } })).headers.get('x-correlation-id');
+    expect(await correlation('my-workflow-1234')).toBe('my-workflow-1234');
+    for (const text of ['a b', '{"x":1}', 'x'.repeat(129)]) expect(await correlation(text)).toMatch(/^[0-9a-f]{32}$/);
+  });
+
   it.each(['', 'abc', `${hyphened}0`, '{"x":1}'])('the id %j is replaced by a fresh one, not refused', async (id) => {
     const response = await app.request('/livez', { headers: { 'x-request-id': id } });
     expect(response.status).toBe(200);
