@@ -1,6 +1,8 @@
 /** The HTTP application: middleware and the two faces over the operation registry. Creating it does no I/O. */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
+import { describeProtectedResource } from './auth/protected-resource.ts';
+import { serveDocs } from './docs-page.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { cancelTask, getTask } from './faces/tasks/read-task.ts';
@@ -40,6 +42,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/livez', isPublic: true, handle: serveLivez },
     { method: 'GET', path: '/readyz', isPublic: true, handle: serveReadyz(deps.readiness) },
     { method: 'GET', path: '/openapi.json', isPublic: true, handle: serveOpenApi(deps.config) },
+    { method: 'GET', path: '/docs', isPublic: true, handle: serveDocs(deps.config) },
   ];
 }
 
@@ -59,6 +62,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const now = deps.now ?? Date.now;
   const { api } = deps.config;
   const endpoints = endpointsOf({ ...deps, now });
+  const resource = describeProtectedResource(deps.config);
+  if (resource !== undefined) {
+    endpoints.push({ method: 'GET', path: resource.path, isPublic: true, handle: resource.serve });
+  }
   const templates = endpoints.map((endpoint) => endpoint.path);
   const app = new Hono<AppEnv>({ getPath: createRoutePath(templates, api.rootPath) });
 
@@ -68,7 +75,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.onError(answerError(deps.log));
   app.notFound(answerMiss(createRouteTable(endpoints), api));
 
-  const mustAuthenticate = authenticate(deps.verifyToken);
+  const mustAuthenticate = authenticate(deps.verifyToken, resource?.metadataUrl);
   for (const { method, path, isPublic, handle } of endpoints) {
     const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
     if (isPublic) app.on(method, pattern, markRoute(path), handle);

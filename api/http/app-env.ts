@@ -18,6 +18,8 @@ export interface AppEnv {
     route: string;
     /** Headers an error answer carries too, e.g. whether an idempotency key was known. */
     replyHeaders: Record<string, string>;
+    /** Where a refused client learns which tokens are taken (RFC 9728); unset where that is not told. */
+    resourceMetadataUrl: string;
     /** Set once the request is authenticated. */
     principal: Principal;
     /** Set once the request has become a task, for the log. */
@@ -33,7 +35,7 @@ export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems'>;
 /** The part of the configuration the HTTP side uses. */
 export interface AppConfig {
   api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers'>;
-  authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes'>[] };
+  authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
   /** Version of this software. */
   version: string;

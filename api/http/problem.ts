@@ -60,17 +60,23 @@ function problemBody(c: AppContext, error: BrokerError): ProblemBody {
   };
 }
 
-/** RFC 6750, section 3: the challenge names an error only when a token was sent. */
-function challenge(error: BrokerError): string {
-  if (error.code === 'Unauthenticated') return 'Bearer';
-  return `Bearer error="invalid_token", error_description="${error.message.replace(/["\\]/g, "'")}"`;
+/** RFC 6750, section 3: the challenge names an error only when a token was sent. RFC 9728, section 5.1: and where to ask. */
+function challenge(c: AppContext, error: BrokerError): string {
+  const parameters = {
+    ...(error.code === 'Unauthenticated' ? {} : { error: 'invalid_token', error_description: error.message }),
+    resource_metadata: c.get('resourceMetadataUrl'),
+  };
+  const texts = Object.entries(parameters)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}="${value.replace(/["\\]/g, "'")}"`);
+  return texts.length === 0 ? 'Bearer' : `Bearer ${texts.join(', ')}`;
 }
 
 function problemHeaders(c: AppContext, error: BrokerError, status: number): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   const principal = c.get('principal');
   if (principal !== undefined) headers['f7t-authusername'] = principal.username;
-  if (status === 401) headers['www-authenticate'] = challenge(error);
+  if (status === 401) headers['www-authenticate'] = challenge(c, error);
   const isRepeatAdvised = status === 429 || status === 503 || error.code === 'SshNoChannel';
   const seconds = error.retryAfterSeconds ?? (isRepeatAdvised ? retryAfterDefaultSeconds : undefined);
   if (seconds !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(seconds)));

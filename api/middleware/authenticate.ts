@@ -6,9 +6,13 @@ import type { AppEnv } from '../http/app-env.ts';
 
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
-/** Throws Unauthenticated without a bearer token, and what the verifier throws. */
-export function authenticate(verifyToken: TokenVerifier): MiddlewareHandler<AppEnv> {
+/**
+ * Throws Unauthenticated without a bearer token, and what the verifier throws. A refusal's challenge names the address of
+ * the metadata (RFC 9728), where there is one.
+ */
+export function authenticate(verifyToken: TokenVerifier, metadataUrl: string | undefined): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
+    if (metadataUrl !== undefined) c.set('resourceMetadataUrl', metadataUrl);
     const header = c.req.header('authorization');
     if (header === undefined || header === '') throw new BrokerError('Unauthenticated', 'Not authenticated');
     const token = bearer.exec(header)?.[1];

@@ -77,7 +77,7 @@ it('with Redis away at start they answer 503 with Retry-After, and work once it 
   }
   expect((await client.get('/readyz')).status).toBe(503);
   // What needs no Redis goes on: a balancer must not restart a process that an outage elsewhere has stopped.
-  for (const path of ['/livez', '/status/liveness/', '/openapi.json']) {
+  for (const path of ['/livez', '/status/liveness/', '/openapi.json', '/docs']) {
     expect((await client.get(path, { token: null })).status).toBe(200);
   }
   await lab.redis.start();

@@ -96,7 +96,9 @@ export function createTestApp(
   return createApp({
     config: {
       api: { publicUrl: null, rootPath: '', bodyBytesMax: 64 * 1024, holdMs: 1_000, docServers: null, ...api },
-      authentication: { issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {} }] },
+      authentication: {
+        issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'] }],
+      },
       systems: [
         { name: 'alps', fileSystems },
         { name: 'daint', fileSystems },

@@ -12,7 +12,9 @@ const dayMs = 24 * 60 * minuteMs;
 const api = section({
   host: text().default('0.0.0.0').describe('Address the API binds.'),
   port: port(0).default(8000).describe('Its port; 0: any free one.'),
-  public_url: webAddress().optional().describe('Address clients use; taken from each request if not given.'),
+  public_url: webAddress()
+    .optional()
+    .describe('Address clients use. Not given: links are relative, and the metadata of RFC 9728 is not served.'),
   body_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
     .prefault('8MiB')
     .describe('Largest JSON body.'),
