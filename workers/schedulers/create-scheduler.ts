@@ -1,5 +1,6 @@
 /** Which adapter a system's configuration names. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { createPbs } from './pbs/pbs.ts';
 import { createProcessScheduler } from './process/process-scheduler.ts';
 import type { SchedulerAdapter, SchedulerSettings } from './scheduler.ts';
 import { createSlurmCli } from './slurm-cli/slurm-cli.ts';
@@ -9,6 +10,8 @@ export function createScheduler({ scheduler }: SchedulerSettings): SchedulerAdap
   switch (scheduler.type) {
     case 'slurm':
       return createSlurmCli(scheduler);
+    case 'pbs':
+      return createPbs(scheduler);
     case 'process':
       return createProcessScheduler(scheduler);
     default:

@@ -5,7 +5,7 @@
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { ErrorCode } from '../../../shared/errors/catalogue.ts';
-import { truncatedScriptExitCode } from './sbatch.ts';
+import { truncatedScriptExitCode } from '../whole-script.ts';
 
 /** Names of accounting limits, which sbatch prints on a line of their own: `sbatch: error: AssocMaxSubmitJobLimit`. */
 const limitName = /\b(?:QOS|Assoc)(?:Grp|Max|Min)\w*\b/;

@@ -1,6 +1,7 @@
 /** The sbatch command line (sbatch(1)) and what it prints. The script goes in on standard input or by its path. */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../../shared/operations/compute/job.ts';
+import { wholeScriptCheck } from '../whole-script.ts';
 
 export interface SbatchCommand {
   argv: string[];
@@ -26,19 +27,6 @@ const exportFileScript = `n=$1; exec 4<&0
 { shift; env -0; while [ "$n" -gt 0 ]; do printf '%s\\0' "$1"; shift; n=$((n-1)); done; } |
 { shift $((n+1)); exec "$@" 3<&0 <&4 4<&-; }`;
 
-/**
- * A script this small travels in one SSH packet, so it arrives whole or not at all. A connection that breaks within a
- * longer one would end sbatch's input early, and sbatch would submit the part: its length is checked first.
- */
-const atomicScriptBytes = 24 * 1024;
-
-/** Exit code of the check; nothing was submitted. */
-export const truncatedScriptExitCode = 74;
-
-/** `$1` is the length in bytes; the rest is the command. */
-const wholeScriptProgram = `f=$(mktemp) || exit ${truncatedScriptExitCode}; trap 'rm -f "$f"' EXIT
-cat >"$f"; [ "$(wc -c <"$f")" -eq "$1" ] || exit ${truncatedScriptExitCode}; shift; "$@" <"$f"`;
-
 /** argv and standard input that submit `job` with `comment`. */
 export function buildSbatch(job: JobDescription, comment: string): SbatchCommand {
   const variables = Object.entries(job.env);
@@ -47,8 +35,7 @@ export function buildSbatch(job: JobDescription, comment: string): SbatchCommand
   const sbatch = ['sbatch', ...options(job, comment, byFile ? '--export-file=3' : '--export=ALL')];
   const wrapper = byFile ? ['sh', '-c', exportFileScript, 'sh', String(pairs.length), ...pairs] : [];
   const stdin = job.scriptPath === undefined ? (job.script ?? '') : '';
-  const bytes = Buffer.byteLength(stdin);
-  const check = bytes > atomicScriptBytes ? ['sh', '-c', wholeScriptProgram, 'sh', String(bytes)] : [];
+  const check = wholeScriptCheck(stdin);
   const readsInput = job.scriptPath === undefined;
   // The check is not to act on what is meant for the job, such as TMPDIR.
   const early = check.length > 0 && !byFile ? ['env', ...pairs] : wrapper;

@@ -1,0 +1,154 @@
+/**
+ * OpenPBS by its commands on a login node (qsub, qstat, qselect, qdel, pbsnodes, pbs_rstat), as the user. A job starts
+ * where PBS starts it, in the user's home, with the working directory in `PBS_O_WORKDIR`; its files are there when it has
+ * ended. What the server knows of ended jobs it knows for `job_history_duration`, or not at all.
+ */
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { JobDescription } from '../../../shared/operations/compute/job.ts';
+import { checkBatchScript } from '../batch-script.ts';
+import { lowestFirst } from '../job-key.ts';
+import {
+  type FindRequest,
+  type FoundJobs,
+  type JobList,
+  type JobRequest,
+  jobsListedMax,
+  type ListRequest,
+  type SchedulerAdapter,
+  type SchedulerHost,
+} from '../scheduler.ts';
+import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { isActive } from './job-states.ts';
+import { createRun, failed, isUnknownJob, isWithoutHistory, queryDocument, type Run } from './pbs-command.ts';
+import { parsePbsJobId, requirePbsJobId } from './pbs-job-id.ts';
+import { readPbsDocuments } from './pbs-json.ts';
+import { buildRstat, readReservations } from './pbs-rstat.ts';
+import { buildPbsnodes, readNodes } from './pbsnodes.ts';
+import { type PbsJob, readJobs } from './qstat-jobs.ts';
+import { buildQueues, buildServer, isServerUp, readQueues } from './qstat-queues.ts';
+import { buildQsub, parseQsub } from './qsub.ts';
+import { explainQsubFailure } from './qsub-refusal.ts';
+import { selectJobs, unlessFailed } from './select-jobs.ts';
+
+/** How much of a script file is read for its directives, which stand at its beginning. */
+const scriptHeadBytes = 64 * 1024;
+
+/** Jobs are looked for from this much before the intent on, for clocks that differ. */
+const clockSkewMs = 5 * 60_000;
+
+/** `timeoutMs` bounds each command. */
+export function createPbs({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
+  const run = createRun(timeoutMs);
+  return {
+    async submit(host, { job, key, signal }) {
+      const script = await scriptText(host, job, signal);
+      checkBatchScript(script);
+      const { argv, stdin } = buildQsub(job, script, key);
+      signal.throwIfAborted();
+      const options = { timeoutMs, signal, stdin, cwd: job.workingDirectory };
+      const result = await host.shell.run(argv, options).catch(doubtUnlessUnsent);
+      if (result.exitCode !== 0) throw explainQsubFailure({ ...result, stderr: result.stderr.toString() });
+      return { jobId: parseQsub(result.stdout.toString()) };
+    },
+    findByKey: (host, request) => findByKey(run, host, request),
+    get: async (host, request) => (await findJobs(run, host, request)).map(({ job }) => job),
+    list: (host, request) => listJobs(run, host, request),
+    metadata: async (host, request) => (await findJobs(run, host, request)).map(({ metadata }) => metadata),
+    async attach() {
+      const message =
+        'Jobs of this system cannot be attached to: PBS lets a user into a running job by its nodes only.';
+      throw new BrokerError('NotSupported', message);
+    },
+    cancel: (host, request) => cancelJob(run, host, request),
+    async ping(host, signal) {
+      const document = await queryDocument(run, host, buildServer(), signal);
+      if (!isServerUp(document)) throw new BrokerError('SchedulerFailed', 'The PBS server takes no requests now.');
+    },
+    nodes: async (host, signal) => readNodes(await queryDocument(run, host, buildPbsnodes(), signal)),
+    partitions: async (host, { signal }) => readQueues(await queryDocument(run, host, buildQueues(), signal)),
+    async reservations(host, signal) {
+      const result = await run(host, buildRstat(), { signal });
+      if (result.exitCode !== 0) throw failed('The reservations could not be read.', result);
+      return readReservations(result.stdout.toString());
+    },
+    accounts: async () => null,
+  };
+}
+
+/** The inline script, or the head of the file. InvalidJob where qsub could not read the file either. */
+async function scriptText(host: SchedulerHost, job: JobDescription, signal: AbortSignal): Promise<string> {
+  if (job.scriptPath === undefined) return job.script ?? '';
+  try {
+    return (await host.files.readRange(job.scriptPath, 0, scriptHeadBytes, { signal })).toString();
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    if (!['FileNotFound', 'PermissionDenied', 'InvalidRequest'].includes(error.code)) throw error;
+    throw new BrokerError('InvalidJob', `Unable to open file ${job.scriptPath}`, { cause: error });
+  }
+}
+
+/** Without a history nothing proves that there is no job: it may have ended already. */
+async function findByKey(run: Run, host: SchedulerHost, request: FindRequest): Promise<FoundJobs> {
+  const { key, submittedAfter, signal } = request;
+  const selection = { username: host.username, since: submittedAfter - clockSkewMs, by: 'created' as const, signal };
+  const selected = await unlessFailed(selectJobs(run, host, selection), signal);
+  const found = (selected?.jobs ?? []).filter((each) => each.key === key).map(({ job }) => job.jobId);
+  return { jobIds: lowestFirst(new Set(found)), isCertain: selected?.hasHistory === true };
+}
+
+/** The job, or the subjob, or the array as a whole. */
+async function findJobs(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<PbsJob[]> {
+  const id = requirePbsJobId(jobId);
+  let result = await run(host, ['qstat', '-x', '-f', '-F', 'json', id], { signal });
+  if (result.exitCode !== 0 && isWithoutHistory(result.stderr.toString())) {
+    result = await run(host, ['qstat', '-f', '-F', 'json', id], { signal });
+  }
+  if (result.exitCode !== 0 && isUnknownJob(result.stderr.toString())) {
+    throw new BrokerError('JobNotFound', 'Job not found.');
+  }
+  if (result.exitCode !== 0) throw failed('The job could not be read.', result);
+  const jobs = readPbsDocuments(result.stdout.toString()).flatMap(readJobs);
+  if (jobs.length === 0) throw failed('The scheduler did not answer.', result);
+  return jobs;
+}
+
+async function listJobs(run: Run, host: SchedulerHost, request: ListRequest): Promise<JobList> {
+  const { account, name, windowSeconds, signal } = request;
+  const since = Date.now() - windowSeconds * 1_000;
+  const username = request.isAllUsers ? null : host.username;
+  const { jobs, hasHistory } = await selectJobs(run, host, { username, since, by: 'changed', signal });
+  const wanted = jobs
+    .filter(({ job }) => (account ?? job.account) === job.account && (name ?? job.name) === job.name)
+    .filter(({ job }) => isActive(job.status.state) || (job.time.end ?? since / 1_000) >= since / 1_000)
+    .sort((a, b) => sequence(b) - sequence(a));
+  return {
+    jobs: wanted.slice(0, jobsListedMax).map(({ job }) => job),
+    omittedJobs: Math.max(0, wanted.length - jobsListedMax),
+    isComplete: hasHistory,
+  };
+}
+
+/** Numbers are given out in the order of submission. */
+function sequence({ job }: PbsJob): number {
+  return parsePbsJobId(job.jobId)?.sequence ?? 0;
+}
+
+/**
+ * OpenPBS 22.05 on standard error:
+ *   qdel: Job has finished 12.pbs
+ *   qdel: Request invalid for state of job 12.pbs      (it is about to end)
+ *   qdel: Unknown Job Id 9999.pbs
+ *   qdel: Unauthorized Request  12.pbs
+ */
+async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<void> {
+  const result = await run(host, ['qdel', requirePbsJobId(jobId)], { signal });
+  const stderr = result.stderr.toString();
+  if (result.exitCode === 0 || /Job has finished|Request invalid for state|Delete already in progress/.test(stderr)) {
+    return;
+  }
+  if (isUnknownJob(stderr)) throw new BrokerError('JobNotFound', 'Job not found');
+  if (/Unauthorized Request/.test(stderr)) {
+    throw new BrokerError('PermissionDenied', `Job ${jobId}: permission denied`, { detail: { stderr } });
+  }
+  throw failed('The scheduler did not cancel the job.', result);
+}
