@@ -20,6 +20,22 @@ export interface Candidate {
   directory: string;
 }
 
+/** What an adapter cannot give because its scheduler has no such thing; each has a test of its own in the adapter's file. */
+export interface Traits {
+  /** Names that a job may have. */
+  jobNames: readonly string[];
+  /** `standardInput`, `%j` in file names, the script in the metadata, one file for both outputs by default. */
+  hasJobFiles: boolean;
+  /** Put into a script to be in the working directory; empty where it starts there. */
+  enter: string;
+}
+
+const fullTraits: Traits = {
+  jobNames: ['plain', 'a, b', "it's | $(id)", 'say "hi"; $(id) `id`', '-leading', 'grün %j', 'back\\slash \\n'],
+  hasJobFiles: true,
+  enter: '',
+};
+
 const active = ['PENDING', 'RUNNING', 'SUSPENDED'];
 const noSignal = new AbortController().signal;
 
@@ -78,7 +94,11 @@ async function failure(promise: Promise<unknown>): Promise<BrokerError> {
 }
 
 /** Registers the suite. `candidate` is called once, before the first test. */
-export function describeSchedulerConformance(name: string, candidate: () => Promise<Candidate>): void {
+export function describeSchedulerConformance(
+  name: string,
+  candidate: () => Promise<Candidate>,
+  { jobNames, hasJobFiles, enter }: Traits = fullTraits,
+): void {
   describe(`${name} conforms: a scheduler adapter`, () => {
     let tested: Candidate;
     beforeAll(async () => {
@@ -107,9 +127,12 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
 
     it('runs the script where it was told to, with its files, and reports success and times', async () => {
       const before = Math.floor(Date.now() / 1_000) - 1;
-      const script = '#!/bin/sh\npwd\necho problem >&2\nread -r line\necho "got $line"\n';
+      const [line, files] = hasJobFiles
+        ? ['read -r line', { standardInput: 'in put' }]
+        : ["read -r line <'in put'", {}];
+      const script = `#!/bin/sh\n${enter}pwd\necho problem >&2\n${line}\necho "got $line"\n`;
       await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('from the file\n'));
-      const jobId = await submit(script, { standardInput: 'in put', standardOutput: 'o u t', standardError: 'err' });
+      const jobId = await submit(script, { ...files, standardOutput: 'o u t', standardError: 'err' });
       const job = await jobEnd(tested, jobId);
       expect(job.status).toMatchObject({ state: 'COMPLETED', exitCode: 0, interruptSignal: 0 });
       expect(job.time.start).toBeGreaterThanOrEqual(before);
@@ -117,12 +140,6 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       expect(job.workingDirectory).toBe(tested.directory);
       expect(await read('o u t')).toBe(`${tested.directory}\ngot from the file\n`);
       expect(await read('err')).toBe('problem\n');
-    });
-
-    it('puts the job id into a file name where it says %j', async () => {
-      const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', { standardOutput: 'both-%j.txt' });
-      await jobEnd(tested, jobId);
-      expect(await read(`both-${jobId}.txt`)).toBe('out\nerr\n');
     });
 
     it('reports a failed job with its exit code', async () => {
@@ -167,20 +184,20 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       expect(await read('locale')).toBe('[]\n');
     });
 
-    it.each(["it's | a name", 'say "hi"; $(id) `id`', '-leading', 'grün %j', 'back\\slash \\n'])(
-      'keeps the job name %j',
-      async (name) => {
-        const jobId = await submit('#!/bin/sh\nsleep 5\n', { name });
-        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
-        expect(job?.name).toBe(name);
-        await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
-      },
-    );
+    it.each(jobNames)('keeps the job name %j', async (name) => {
+      const jobId = await submit('#!/bin/sh\nsleep 5\n', { name });
+      const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+      expect(job?.name).toBe(name);
+      await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+    });
 
     it('submits a script that is on the cluster', async () => {
       const path = `${tested.directory}/my script.sh`;
       await tested.host.files.writeFile(path, Buffer.from('#!/bin/sh\necho from a path\n'));
-      await jobEnd(tested, await submit('', { script: undefined, scriptPath: path, standardOutput: 'by-path' }));
+      await jobEnd(
+        tested,
+        await submit('', { script: undefined, scriptPath: path, name: 'by-path', standardOutput: 'by-path' }),
+      );
       expect(await read('by-path')).toBe('from a path\n');
     });
 
@@ -220,7 +237,7 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
     });
 
     it('cancels a running job, which leaves the active states, and its processes', async () => {
-      const script = '#!/bin/sh\nsleep 300 & echo $! >child\nwait\n';
+      const script = `#!/bin/sh\n${enter}sleep 300 & echo $! >child\nwait\n`;
       const jobId = await submit(script);
       await jobRunning(tested, jobId);
       await vi.waitFor(async () => expect(await read('child')).toMatch(/\d\n/), { timeout: 10_000 });
@@ -263,9 +280,9 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       });
 
     it('lists jobs that run and jobs that ended, the newest first, as it shows them one by one', async () => {
-      const ended = await submit('#!/bin/sh\nexit 3\n', { name: 'list ended' });
+      const ended = await submit('#!/bin/sh\nexit 3\n', { name: 'list-ended' });
       await jobEnd(tested, ended);
-      const running = await submit('#!/bin/sh\nexec sleep 300\n', { name: 'list running' });
+      const running = await submit('#!/bin/sh\nexec sleep 300\n', { name: 'list-running' });
       await jobRunning(tested, running);
       const { jobs, omittedJobs, isComplete } = await list();
       expect([omittedJobs, isComplete]).toEqual([0, true]);
@@ -273,13 +290,13 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       expect(new Set(jobs.map(({ user }) => user))).toEqual(new Set([tested.host.username]));
       const shown = jobs.filter(({ jobId }) => [running, ended].includes(jobId));
       expect(shown.map(({ jobId, name, status }) => [jobId, name, status.state, status.exitCode])).toEqual([
-        [running, 'list running', 'RUNNING', null],
-        [ended, 'list ended', 'FAILED', 3],
+        [running, 'list-running', 'RUNNING', null],
+        [ended, 'list-ended', 'FAILED', 3],
       ]);
       await tested.adapter.cancel(tested.host, { jobId: running, signal: noSignal });
     });
 
-    it.each(['a, b', "it's | $(id)", 'plain'])('lists only the jobs of the name %j when asked to', async (name) => {
+    it.each(jobNames)('lists only the jobs of the name %j when asked to', async (name) => {
       const jobIds = [
         await submit('#!/bin/sh\nexit 0\n', { name }),
         await submit('#!/bin/sh\nexit 0\n', { name: 'other' }),
@@ -292,37 +309,6 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
 
     it('lists no job of an account that has none', async () => {
       expect((await list({ account: 'no-such-account' })).jobs).toEqual([]);
-    });
-
-    it('shows the script to the byte and the files of a job, running and ended', async () => {
-      const script = '#!/bin/sh\n# ü "quotes" \\n %j\nsleep 1\necho done\n# no newline at the end';
-      const jobId = await submit(script, { standardOutput: 'out put-%j', name: 'a b' });
-      const show = () => tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
-      const expected = {
-        jobId,
-        script,
-        standardInput: '/dev/null',
-        standardOutput: `${tested.directory}/out put-${jobId}`,
-        standardError: `${tested.directory}/out put-${jobId}`,
-      };
-      expect((await show()).map((entry) => jobMetadata.parse(entry))).toEqual([expected]);
-      await jobEnd(tested, jobId);
-      expect(await show()).toEqual([expected]);
-      expect(await read(`out put-${jobId}`)).toBe('done\n');
-    });
-
-    it('shows where output goes by default, and files with absolute paths', async () => {
-      const error = `${tested.directory}/absolute err`;
-      const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', {
-        standardError: error,
-        standardInput: 'in put',
-      });
-      await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('x'));
-      const [files] = await tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
-      expect(files).toMatchObject({ standardError: error, standardInput: `${tested.directory}/in put` });
-      await jobEnd(tested, jobId);
-      const output = await tested.host.files.readFile(files?.standardOutput ?? '', { bytesMax: 100 });
-      expect(output.toString()).toBe('out\n');
     });
 
     it.each(['4294967', 'abc'])('has no metadata of job %s, and nothing to attach to', async (jobId) => {
@@ -388,5 +374,44 @@ export function describeSchedulerConformance(name: string, candidate: () => Prom
       const found = await tested.adapter.findByKey(tested.host, { key, submittedAfter: Date.now(), signal: noSignal });
       expect(found).toEqual({ jobIds: [], isCertain: true });
     });
+
+    if (hasJobFiles) {
+      it('puts the job id into a file name where it says %j', async () => {
+        const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', { standardOutput: 'both-%j.txt' });
+        await jobEnd(tested, jobId);
+        expect(await read(`both-${jobId}.txt`)).toBe('out\nerr\n');
+      });
+
+      it('shows the script to the byte and the files of a job, running and ended', async () => {
+        const script = '#!/bin/sh\n# ü "quotes" \\n %j\nsleep 1\necho done\n# no newline at the end';
+        const jobId = await submit(script, { standardOutput: 'out put-%j', name: 'a b' });
+        const show = () => tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
+        const expected = {
+          jobId,
+          script,
+          standardInput: '/dev/null',
+          standardOutput: `${tested.directory}/out put-${jobId}`,
+          standardError: `${tested.directory}/out put-${jobId}`,
+        };
+        expect((await show()).map((entry) => jobMetadata.parse(entry))).toEqual([expected]);
+        await jobEnd(tested, jobId);
+        expect(await show()).toEqual([expected]);
+        expect(await read(`out put-${jobId}`)).toBe('done\n');
+      });
+
+      it('shows where output goes by default, and files with absolute paths', async () => {
+        const error = `${tested.directory}/absolute err`;
+        const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', {
+          standardError: error,
+          standardInput: 'in put',
+        });
+        await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('x'));
+        const [files] = await tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
+        expect(files).toMatchObject({ standardError: error, standardInput: `${tested.directory}/in put` });
+        await jobEnd(tested, jobId);
+        const output = await tested.host.files.readFile(files?.standardOutput ?? '', { bytesMax: 100 });
+        expect(output.toString()).toBe('out\n');
+      });
+    }
   });
 }

@@ -44,9 +44,7 @@ const scheduler = section(
   {
     type: z
       .enum(['slurm', 'pbs', 'process'])
-      .describe(
-        'Batch system. `process` is an addition: no batch system, a process group on the host. `pbs` is refused at start by this version.',
-      ),
+      .describe('Batch system. `process` is an addition: no batch system, a process group on the host.'),
     version: text().optional().describe('Version of the batch system; required but for `process`.'),
     connection_mode: z
       .enum(['ssh', 'rest', 'hybrid'])

@@ -36,14 +36,8 @@ export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem
       ['ssh_credentials', 'type'],
     );
   }
-  config.systems.forEach(({ name, scheduler: { type, connectionMode } }, index) => {
+  config.systems.forEach(({ name, scheduler: { connectionMode } }, index) => {
     const scheduler = ['clusters', index, 'scheduler'];
-    if (type === 'pbs') {
-      refuse(`pbs is not supported by this version: remove the system ${name}, or use slurm or process`, [
-        ...scheduler,
-        'type',
-      ]);
-    }
     if (connectionMode !== 'ssh') {
       refuse(`${connectionMode} is not supported by this version: set connection_mode of the system ${name} to ssh`, [
         ...scheduler,

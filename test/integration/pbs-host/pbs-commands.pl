@@ -2,7 +2,7 @@
 # A scripted OpenPBS host: one program under the names of PBS's commands, which keeps its jobs as files in the folder
 # `state` beside its own and runs them for real, as the user. Options, output and error texts are those of OpenPBS 20 to 23,
 # as its source and captures of real servers have them, defects of the JSON included (state/style: `openpbs-20` or
-# `openpbs-23`). Faults on demand, each a file in `state`: down, no-history, lost-answer, terminating, refusal (its text).
+# `openpbs-23`). Faults are on while there is a file in `state` for them: down, no-history, lost-answer, terminating, refusal (its text).
 use strict;
 use warnings;
 use POSIX ();
@@ -14,6 +14,9 @@ my $state = "$base/state";
 my $server = 'pbs';
 my $user = getpwuid($<);
 my $host = (POSIX::uname())[1];
+
+# Options of qsub and qalter.
+my $letters = 'a:A:c:C:e:fhIj:J:k:l:m:M:N:o:p:P:q:r:R:S:u:v:VW:Xz';
 
 my %commands = (
     qsub => \&qsub, qstat => \&qstat, qselect => \&qselect, qdel => \&qdel, qhold => \&qhold, qrls => \&qrls,
@@ -72,16 +75,15 @@ sub options {
             my $letter = substr $word, 0, 1, '';
             my ($takes) = $letters =~ /\Q$letter\E(:?)/ or usage();
             if ($takes eq '') { $into->{$letter} = 1; next; }
-            $into->{$letter} = length $word ? $word : shift @$words;
-            usage() unless defined $into->{$letter};
+            my $value = length $word ? $word : shift @$words;
+            usage() unless defined $value;
+            $into->{$letter} = $letter eq 'l' && defined $into->{l} ? "$into->{l},$value" : $value;
             last;
         }
     }
     return $words;
 }
 sub usage { fail("usage: qsub [-a date_time] [-A account_string] [-c interval]\n\t[-v variable_list] [-V ] [-z] [script | -- command [arg1 ...]]", 2); }
-
-my $letters = 'a:A:c:C:e:fhIj:J:k:l:m:M:N:o:p:P:q:r:R:S:u:v:VW:Xz';
 
 sub directive_words {
     my ($text) = @_;
@@ -129,10 +131,11 @@ sub qsub {
         elsif ($line !~ /^\s*(?:[#:]|$)/) { last; }
     }
     my %option = (%asked, %given);
+    $option{l} = join ',', grep { defined } $asked{l}, $given{l};
     my $name = $option{N} // (@rest ? $rest[0] =~ s{.*/}{}r : 'STDIN');
     fail("qsub: illegal -N value\nusage: qsub [-a date_time]", 2) if $name !~ /^[A-Za-z0-9_+.-]{1,230}$/;
     fail('qsub: Unknown queue', 170) if ($option{q} // 'workq') !~ /^(?:workq|R5)(?:\@$server)?$/;
-    my %resources = map { /^([^=]+)=(.*)$/ ? ($1, $2) : fail('qsub: illegal -l value', 2) } split /,/, $option{l} // '';
+    my %resources = map { /^([^=]+)=(.*)$/ ? ($1, $2) : fail('qsub: illegal -l value', 2) } split /,/, $option{l};
     for (keys %resources) { fail("qsub: Unknown resource: $_", 41) unless /^(?:select|place|walltime|ncpus|mem|nodes|nodect)$/; }
     fail('qsub: Illegal attribute or resource value Resource_List.walltime', 15) if ($resources{walltime} // '1') !~ /^[\d:]+$/;
     if (defined(my $refusal = slurp("$state/refusal"))) { chomp $refusal; fail("qsub: $refusal", 32); }
@@ -156,7 +159,7 @@ sub qsub {
     make_job($id, $script, \@environment, { %attributes, defined $first ? (array => 'True', array_indices_submitted => $option{J}) : () });
     if (defined $first) { make_job("${number}[$_]", $script, [@environment, ['PBS_ARRAY_INDEX', $_]], \%attributes) for $first .. $last; }
     start_job(defined $first ? map { "${number}[$_]" } $first .. $last : $number);
-    kill KILL => $$ if unlink "$state/lost-answer";
+    kill KILL => $$ if -e "$state/lost-answer";
     print "$id.$server\n";
 }
 
@@ -345,7 +348,7 @@ sub qstat {
 
 sub shown {
     my ($id) = @_;
-    refresh($id);
+    my $letter = refresh($id); # written last, so it is read first
     opendir my $folder, "$state/$id/attributes" or die $!;
     my %shown;
     for my $name (grep { !/^\.|\.\d+$/ } readdir $folder) {
@@ -353,6 +356,7 @@ sub shown {
         $value = ctime($value) if $name =~ /^(?:[cmqes]time)$/;
         if ($name =~ /^(\w+)\.(\w+)$/) { $shown{$1}{$2} = $value; } else { $shown{$name} = $value; }
     }
+    $shown{job_state} = $letter;
     # The server escapes what it would read as its own signs.
     for (split /\0/, slurp("$state/$id/environment")) {
         my ($name, $value) = split /=/, $_, 2;

@@ -7,24 +7,25 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../../shared/operations/compute/job.ts';
 import { checkBatchScript } from '../batch-script.ts';
 import { lowestFirst } from '../job-key.ts';
+import { notSupported } from '../not-supported.ts';
 import {
   type FindRequest,
   type FoundJobs,
   type JobList,
-  type JobRequest,
   jobsListedMax,
   type ListRequest,
   type SchedulerAdapter,
   type SchedulerHost,
 } from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { cancelJob, holdJob, modifyJob, releaseJob } from './change-job.ts';
+import { findJobs, lookUpJobs } from './find-jobs.ts';
 import { isActive } from './job-states.ts';
-import { createRun, failed, isUnknownJob, isWithoutHistory, queryDocument, type Run } from './pbs-command.ts';
-import { parsePbsJobId, requirePbsJobId } from './pbs-job-id.ts';
-import { readPbsDocuments } from './pbs-json.ts';
+import { createRun, failed, queryDocument, type Run } from './pbs-command.ts';
+import { parsePbsJobId } from './pbs-job-id.ts';
 import { buildRstat, readReservations } from './pbs-rstat.ts';
 import { buildPbsnodes, readNodes } from './pbsnodes.ts';
-import { type PbsJob, readJobs } from './qstat-jobs.ts';
+import type { PbsJob } from './qstat-jobs.ts';
 import { buildQueues, buildServer, isServerUp, readQueues } from './qstat-queues.ts';
 import { buildQsub, parseQsub } from './qsub.ts';
 import { explainQsubFailure } from './qsub-refusal.ts';
@@ -40,18 +41,21 @@ const clockSkewMs = 5 * 60_000;
 export function createPbs({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
   const run = createRun(timeoutMs);
   return {
-    async submit(host, { job, key, signal }) {
+    async submit(host, { job, key, signal, intended }) {
       const script = await scriptText(host, job, signal);
       checkBatchScript(script);
-      const { argv, stdin } = buildQsub(job, script, key);
+      const { argv, env, stdin } = buildQsub(job, script, key);
+      // qsub would submit an empty script where its input ended early.
+      await intended;
       signal.throwIfAborted();
-      const options = { timeoutMs, signal, stdin, cwd: job.workingDirectory };
+      const options = { timeoutMs, signal, env, stdin, cwd: job.workingDirectory, unsetsLocale: true };
       const result = await host.shell.run(argv, options).catch(doubtUnlessUnsent);
       if (result.exitCode !== 0) throw explainQsubFailure({ ...result, stderr: result.stderr.toString() });
       return { jobId: parseQsub(result.stdout.toString()) };
     },
     findByKey: (host, request) => findByKey(run, host, request),
     get: async (host, request) => (await findJobs(run, host, request)).map(({ job }) => job),
+    lookUp: (host, request) => lookUpJobs(run, host, request),
     list: (host, request) => listJobs(run, host, request),
     metadata: async (host, request) => (await findJobs(run, host, request)).map(({ metadata }) => metadata),
     async attach() {
@@ -60,6 +64,10 @@ export function createPbs({ timeoutMs }: { timeoutMs: number }): SchedulerAdapte
       throw new BrokerError('NotSupported', message);
     },
     cancel: (host, request) => cancelJob(run, host, request),
+    hold: (host, request) => holdJob(run, host, request),
+    release: (host, request) => releaseJob(run, host, request),
+    modify: (host, request) => modifyJob(run, host, request),
+    estimate: notSupported('PBS tells the start of jobs that are in its queue only.'),
     async ping(host, signal) {
       const document = await queryDocument(run, host, buildServer(), signal);
       if (!isServerUp(document)) throw new BrokerError('SchedulerFailed', 'The PBS server takes no requests now.');
@@ -96,22 +104,6 @@ async function findByKey(run: Run, host: SchedulerHost, request: FindRequest): P
   return { jobIds: lowestFirst(new Set(found)), isCertain: selected?.hasHistory === true };
 }
 
-/** The job, or the subjob, or the array as a whole. */
-async function findJobs(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<PbsJob[]> {
-  const id = requirePbsJobId(jobId);
-  let result = await run(host, ['qstat', '-x', '-f', '-F', 'json', id], { signal });
-  if (result.exitCode !== 0 && isWithoutHistory(result.stderr.toString())) {
-    result = await run(host, ['qstat', '-f', '-F', 'json', id], { signal });
-  }
-  if (result.exitCode !== 0 && isUnknownJob(result.stderr.toString())) {
-    throw new BrokerError('JobNotFound', 'Job not found.');
-  }
-  if (result.exitCode !== 0) throw failed('The job could not be read.', result);
-  const jobs = readPbsDocuments(result.stdout.toString()).flatMap(readJobs);
-  if (jobs.length === 0) throw failed('The scheduler did not answer.', result);
-  return jobs;
-}
-
 async function listJobs(run: Run, host: SchedulerHost, request: ListRequest): Promise<JobList> {
   const { account, name, windowSeconds, signal } = request;
   const since = Date.now() - windowSeconds * 1_000;
@@ -131,24 +123,4 @@ async function listJobs(run: Run, host: SchedulerHost, request: ListRequest): Pr
 /** Numbers are given out in the order of submission. */
 function sequence({ job }: PbsJob): number {
   return parsePbsJobId(job.jobId)?.sequence ?? 0;
-}
-
-/**
- * OpenPBS 22.05 on standard error:
- *   qdel: Job has finished 12.pbs
- *   qdel: Request invalid for state of job 12.pbs      (it is about to end)
- *   qdel: Unknown Job Id 9999.pbs
- *   qdel: Unauthorized Request  12.pbs
- */
-async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<void> {
-  const result = await run(host, ['qdel', requirePbsJobId(jobId)], { signal });
-  const stderr = result.stderr.toString();
-  if (result.exitCode === 0 || /Job has finished|Request invalid for state|Delete already in progress/.test(stderr)) {
-    return;
-  }
-  if (isUnknownJob(stderr)) throw new BrokerError('JobNotFound', 'Job not found');
-  if (/Unauthorized Request/.test(stderr)) {
-    throw new BrokerError('PermissionDenied', `Job ${jobId}: permission denied`, { detail: { stderr } });
-  }
-  throw failed('The scheduler did not cancel the job.', result);
 }

@@ -25,8 +25,6 @@ export interface PbsJob {
   metadata: JobMetadata;
   /** Of the broker that submitted it; null for another's job, and where the variables are not shown. */
   key: string | null;
-  /** Seconds since the epoch. */
-  submittedAt: number | null;
 }
 
 /** The jobs of a document; none where it holds none. */
@@ -44,7 +42,6 @@ function readJob(jobId: string, attributes: PbsObject, now: number | null): PbsJ
     job: jobOf(jobId, attributes, now),
     metadata: metadataOf(jobId, attributes),
     key: textOf(variables, keyVariable),
-    submittedAt: epochSeconds(textOf(attributes, 'ctime')),
   };
 }
 
@@ -52,7 +49,8 @@ function jobOf(jobId: string, attributes: PbsObject, now: number | null): Job {
   const text = (name: string) => textOf(attributes, name);
   const exitStatus = wholeNumber(text('Exit_status'));
   const used = durationSeconds(textOf(objectOf(attributes, 'resources_used'), 'walltime'));
-  const limit = durationSeconds(textOf(objectOf(attributes, 'Resource_List'), 'walltime'));
+  const wanted = objectOf(attributes, 'Resource_List');
+  const limit = durationSeconds(textOf(wanted, 'walltime'));
   const state = baseState({
     letter: text('job_state') ?? '',
     substate: wholeNumber(text('substate')),
@@ -72,9 +70,11 @@ function jobOf(jobId: string, attributes: PbsObject, now: number | null): Job {
       ...exitStatusOf(isActive(state) ? null : exitStatus),
     },
     tasks: null,
-    time: { ...time, suspended: null, limit },
+    time: { submit: epochSeconds(text('ctime')), ...time, suspended: null, limit },
     account: accountOf(text('project')),
     allocationNodes: nodes.length,
+    cpus: wholeNumber(textOf(wanted, 'ncpus')),
+    gpus: wholeNumber(textOf(wanted, 'ngpus')),
     cluster: text('server') ?? '',
     group: null,
     nodes: nodes.length === 0 ? 'None assigned' : nodes.join(','),

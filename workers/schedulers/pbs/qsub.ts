@@ -8,9 +8,11 @@ import type { JobDescription } from '../../../shared/operations/compute/job.ts';
 import { wholeScriptCheck } from '../whole-script.ts';
 import { directiveVariables } from './directive-variables.ts';
 import { shortJobId } from './pbs-job-id.ts';
+import { resourceOptions } from './qsub-resources.ts';
 
 export interface QsubCommand {
   argv: string[];
+  env: Readonly<Record<string, string>>;
   /** The inline script; empty where the job has a path. */
   stdin: string;
 }
@@ -40,14 +42,16 @@ export function buildQsub(job: JobDescription, script: string, key: string): Qsu
     ['-v', variables.join(',')],
   ];
   const qsub = [
-    // The shell sets LC_ALL=C for the messages of the commands it runs; `#PBS -V` would hand it to the job.
-    ...['env', '-u', 'LC_ALL', 'qsub'],
+    'qsub',
     // Without it qsub leaves a copy of itself behind to speed up later ones, with the environment of this one.
     '-f',
     ...wanted.flatMap(([option, value]) => (value === null ? [] : [option, value])),
+    ...resourceOptions(job),
     ...(job.scriptPath === undefined ? [] : [job.scriptPath]),
   ];
-  return { argv: [...wholeScriptCheck(stdin), ...qsub], stdin };
+  // The time of `-a` is read in the zone of the command; without one the job keeps the user's own `PBS_O_TZ`.
+  const env = job.beginAt === null ? {} : { TZ: 'UTC0' };
+  return { argv: [...wholeScriptCheck(stdin), ...qsub], env, stdin };
 }
 
 /**

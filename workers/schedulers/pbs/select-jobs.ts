@@ -4,6 +4,7 @@
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { SchedulerHost } from '../scheduler.ts';
+import { isOnlyUnknown } from './find-jobs.ts';
 import { failed, type Run } from './pbs-command.ts';
 import { readPbsDocuments } from './pbs-json.ts';
 import { selectTime } from './pbs-values.ts';
@@ -44,16 +45,11 @@ export async function selectJobs(run: Run, host: SchedulerHost, request: SelectR
   const result = await run(host, ['sh', '-c', selectProgram, 'sh', ...args], { signal: request.signal });
   const output = result.stdout.toString();
   const [, history] = /^history (yes|no)\n/.exec(output) ?? [];
-  if (history === undefined || (result.exitCode !== 0 && !isOnlyPurged(result.stderr.toString()))) {
+  // Jobs may leave the history between the two commands.
+  if (history === undefined || (result.exitCode !== 0 && !isOnlyUnknown(result.stderr.toString()))) {
     throw failed('The queue of the scheduler could not be read.', result);
   }
   return { jobs: readPbsDocuments(output).flatMap(readJobs), hasHistory: history === 'yes' };
-}
-
-/** Whether nothing went wrong but that jobs left the history between the two commands. */
-function isOnlyPurged(stderr: string): boolean {
-  const lines = stderr.split('\n').filter((line) => line.startsWith('qstat: '));
-  return lines.length > 0 && lines.every((line) => line.startsWith('qstat: Unknown Job Id'));
 }
 
 /** A query that failed, as undefined: the failure is the uncertainty that the caller asks about. */
