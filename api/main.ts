@@ -11,6 +11,7 @@ import { createApp } from './app.ts';
 import { allowEverySystem } from './auth/access-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
 import { listen } from './http/listen.ts';
+import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
 import { createWaiters } from './tasks/waiters.ts';
 
@@ -28,7 +29,8 @@ guardDurability(redis, config.redis.requireDurability, log);
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
 const queues = createQueueAdder(redis, keyPrefix);
 const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
-const gate = createTaskGate({ store, queues, waiters, instance, settings: config.tasks });
+const room = watchStoreRoom(redis, log);
+const gate = createTaskGate({ store, queues, waiters, room, instance, settings: config.tasks });
 let isStopping = false;
 
 const app = createApp({
@@ -56,6 +58,7 @@ onShutdown(
       },
     },
     { name: 'waiters', run: async () => waiters.close() },
+    { name: 'room', run: async () => room.close() },
     { name: 'queues', run: () => queues.close() },
     {
       name: 'redis',

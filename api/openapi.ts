@@ -34,6 +34,7 @@ const commonErrors: readonly ErrorCode[] = [
   'SshUnavailable',
   'Internal',
   'StoreUnavailable',
+  'StoreFull',
 ];
 
 /** Errors of any operation that runs on a system. */

@@ -8,6 +8,7 @@ import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import { fetchResult } from './fetch-result.ts';
+import type { StoreRoom } from './store-room.ts';
 import type { Waiters } from './waiters.ts';
 
 export interface AcceptRequest {
@@ -41,7 +42,7 @@ export interface Outcome {
 
 /** Every method throws `StoreUnavailable` when Redis cannot serve. */
 export interface TaskGate {
-  /** The task is kept when this returns. UserQueueFull, QueueFull, IdempotencyMismatch. */
+  /** The task is kept when this returns. UserQueueFull, QueueFull, StoreFull, IdempotencyMismatch. */
   accept(request: AcceptRequest): Promise<{ id: string; isReplay: boolean }>;
   /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
   acceptAndWait(request: AcceptRequest, signal: AbortSignal): Promise<Outcome>;
@@ -57,6 +58,7 @@ export interface TaskGateDependencies {
   store: TaskStore;
   queues: QueueAdder;
   waiters: Waiters;
+  room: Pick<StoreRoom, 'check'>;
   /** The reply channel's name for this process. */
   instance: string;
   settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number };
@@ -79,6 +81,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const openByOwner = new Map<string, number>();
 
   const accept = async (request: AcceptRequest, id: string): Promise<Accepted> => {
+    deps.room.check();
     const operation = findOperation(request.operation) as Operation;
     const isHeldRead = request.isHeld && !operation.mutates;
     const now = Date.now();

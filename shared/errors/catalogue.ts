@@ -276,6 +276,13 @@ export const errorCatalogue = {
     'The task store does not answer',
     'Try again as Retry-After says; accepted tasks are kept.',
   ),
+  StoreFull: entry(
+    503,
+    'broker',
+    true,
+    'The task store is nearly full',
+    'Try again as Retry-After says; the operator can raise the memory of Redis or keep ended tasks for a shorter time.',
+  ),
   IssuerUnavailable: entry(503, 'broker', true, 'The token issuer does not answer', 'Try again as Retry-After says.'),
   ServiceUnhealthy: entry(
     503,

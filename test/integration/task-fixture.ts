@@ -1,6 +1,7 @@
 /** A store, a gate and a runner over the lab's Redis, each test file under a key prefix of its own. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
+import { watchStoreRoom } from '../../api/tasks/store-room.ts';
 import { createTaskGate, type TaskGate } from '../../api/tasks/task-gate.ts';
 import { createWaiters } from '../../api/tasks/waiters.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
@@ -76,7 +77,15 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const queues = createQueueAdder(redis, keyPrefix);
   const instance = randomUUID();
   const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
-  const gate = createTaskGate({ store, queues, waiters, instance, settings: { ...settings, heldReadKeepMs: 60_000 } });
+  const room = watchStoreRoom(redis, silent);
+  const gate = createTaskGate({
+    store,
+    queues,
+    waiters,
+    room,
+    instance,
+    settings: { ...settings, heldReadKeepMs: 60_000 },
+  });
   const cancellations = createCancellations(cancels, keyPrefix, silent);
   const results = await openResultPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
   const consumers: Consumer[] = [];
@@ -133,6 +142,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     async close() {
       await Promise.all(consumers.map((consumer) => consumer.stop()));
       waiters.close();
+      room.close();
       await results.close();
       await queues.close();
       const keys = await redis.keys(`${keyPrefix}:*`);
