@@ -47,6 +47,10 @@ class Api:
         self._system = system
         self.called = set()
 
+    def methods(self):
+        """All public ones that the client has."""
+        return [name for name in dir(type(self.client)) if name.islower() and not name.startswith("_")]
+
     def __getattr__(self, name):
         method = getattr(self.client, name)
 
@@ -105,7 +109,7 @@ async def raises(kind, awaitable, *texts):
 
 
 def main(open_api):
-    """`open_api(lab)` resolves to an `Api`; the methods it was called with are reported at the end."""
+    """`open_api(lab)` makes what the cases call: an `Api`, or another with `called` and `methods()`."""
     if "--list" in sys.argv:
         print(json.dumps([{"name": name, "route": entry.route} for name, entry in _cases.items()]))
         return
@@ -117,7 +121,7 @@ def main(open_api):
 
 
 async def _run(lab, open_api, tell):
-    api = await open_api(lab)
+    api = open_api(lab)
     turn = asyncio.Semaphore(CASES_AT_ONCE_MAX)
 
     async def run_one(name):
@@ -132,5 +136,4 @@ async def _run(lab, open_api, tell):
             tell({"name": name, "failure": failure, "seconds": round(time.monotonic() - began, 2)})
 
     await asyncio.gather(*(run_one(name) for name in lab.cases))
-    methods = [name for name in dir(type(api.client)) if name.islower() and not name.startswith("_")]
-    tell({"called": sorted(api.called), "methods": methods})
+    tell({"called": sorted(api.called), "methods": api.methods()})

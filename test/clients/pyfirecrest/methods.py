@@ -365,7 +365,7 @@ async def _(api, lab, place):
     assert error.request_id == error.responses[-1].headers["x-request-id"]
 
 
-async def open_api(lab):
+def open_api(lab):
     kind = Firecrest if lab.client == "Firecrest" else AsyncFirecrest
     basic = "client_secret_basic" if lab.client == "Firecrest" else "client_secret_post"
     authorization = firecrest.ClientCredentialsAuth(
