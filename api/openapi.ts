@@ -57,29 +57,45 @@ function isOptional(schema: z.core.$ZodType | undefined): boolean {
 
 /** A schema as callers see it: a field with a default is optional, unknown fields are allowed. */
 function requestSchema(schema: z.core.$ZodType): Json {
-  return z.toJSONSchema(schema, {
+  const described = z.toJSONSchema(schema, {
     io: 'output',
     unrepresentable: 'any',
     override({ zodSchema, jsonSchema }) {
-      delete jsonSchema.$schema;
       if (!(zodSchema instanceof z.ZodObject)) return;
       const required = Object.keys(zodSchema.shape).filter((name) => !isOptional(zodSchema.shape[name]));
       delete jsonSchema.additionalProperties;
       delete jsonSchema.required;
       if (required.length > 0) jsonSchema.required = required;
     },
-  }) as Json;
+  });
+  // An OpenAPI 3.1 document says itself which dialect its schemas are in.
+  delete described.$schema;
+  return described as Json;
+}
+
+/** The body of a request: the input without what stands in the path. */
+function bodySchema({ input, firecrest }: Operation): Json {
+  const { properties, required = [], ...rest } = requestSchema(input) as { properties: Json; required?: string[] };
+  const inPath = Object.values(firecrest.params ?? {});
+  const names = required.filter((name) => !inPath.includes(name));
+  return {
+    ...rest,
+    properties: Object.fromEntries(Object.entries(properties).filter(([name]) => !inPath.includes(name))),
+    ...(names.length === 0 ? {} : { required: names }),
+  };
 }
 
 function resultSchema(schema: z.core.$ZodType): Json {
-  return z.toJSONSchema(schema, {
+  const described = z.toJSONSchema(schema, {
     io: 'output',
     unrepresentable: 'any',
     override({ jsonSchema }) {
-      delete jsonSchema.$schema;
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
     },
-  }) as Json;
+  });
+  // An OpenAPI 3.1 document says itself which dialect its schemas are in.
+  delete described.$schema;
+  return described as Json;
 }
 
 /**
@@ -167,7 +183,7 @@ function pathItem(operation: Operation): Json {
     summary: operation.summary,
     tags: [operation.firecrest.path.split('/')[1]],
     parameters: parametersOf(operation),
-    ...(hasBody ? { requestBody: { required: true, ...jsonContent(requestSchema(operation.input)) } } : {}),
+    ...(hasBody ? { requestBody: { required: true, ...jsonContent(bodySchema(operation)) } } : {}),
     responses: {
       [status]: success,
       202: acceptedTask,

@@ -165,5 +165,11 @@ describe('openapi.json', () => {
     expect(submit?.requestBody).toMatchObject({
       content: { 'application/json': { schema: { properties: { job: { required: ['workingDirectory'] } } } } },
     });
+    const attach = paths['/compute/{system_name}/jobs/{job_id}/attach']?.put as { requestBody: object } | undefined;
+    const body = { properties: { command: expect.anything() }, required: ['command'] };
+    expect(attach?.requestBody).toEqual({
+      required: true,
+      content: { 'application/json': { schema: { type: 'object', ...body } } },
+    });
   });
 });

@@ -34,7 +34,7 @@ const streamerDataTransfer = z.object({
   serviceType: z.literal('streamer'),
   pypiIndexUrl: z.string().nullable(),
   host: z.string().nullable(),
-  portRange: z.tuple([z.int(), z.int()]),
+  portRange: z.array(z.int()).length(2).describe('First and last port'),
   publicIps: z.array(z.string()).nullable(),
   waitTimeout: z.int(),
   inboundTransferLimit: z.int(),
