@@ -30,6 +30,7 @@ const commonErrors: readonly ErrorCode[] = [
   'Unauthenticated',
   'Forbidden',
   'HoldTimeout',
+  'TaskCanceled',
   'UserQueueFull',
   'SshUnavailable',
   'Internal',
@@ -42,6 +43,9 @@ const systemErrors: readonly ErrorCode[] = ['SystemNotFound', 'CommandTimeout', 
 
 /** Errors of any operation with a body. */
 const bodyErrors: readonly ErrorCode[] = ['BodyTooLarge', 'UnsupportedMediaType'];
+
+/** Errors of any operation that takes an Idempotency-Key. */
+const mutationErrors: readonly ErrorCode[] = ['IdempotencyMismatch'];
 
 /** FastAPI's rule: function name, path and method, every other character an underscore. */
 function operationId(operation: Operation): string {
@@ -126,10 +130,19 @@ function answerSchema(operation: Operation): Json {
   }
 }
 
-function parameter(name: string, place: 'path' | 'query', isRequired: boolean, schema: Json): Json {
+function parameter(name: string, place: 'path' | 'query' | 'header', isRequired: boolean, schema: Json): Json {
   const { description, ...rest } = schema;
   return { name, in: place, required: isRequired, schema: rest, ...(description === undefined ? {} : { description }) };
 }
+
+const preferHeader = parameter('Prefer', 'header', false, {
+  type: 'string',
+  description: '`respond-async`: answer 202 with the task; `wait=N`: wait N seconds at most (RFC 7240)',
+});
+const idempotencyHeader = parameter('Idempotency-Key', 'header', false, {
+  type: 'string',
+  description: 'A repeat with the same key and the same request finds the task of the first',
+});
 
 function parametersOf(operation: Operation): Json[] {
   const { method, path, params = {} } = operation.firecrest;
@@ -138,12 +151,13 @@ function parametersOf(operation: Operation): Json[] {
     const field = shape[params[name] ?? ''];
     return parameter(name, 'path', true, field === undefined ? { type: 'string' } : requestSchema(field));
   });
-  if (method === 'POST' || method === 'PUT') return inPath;
+  const headers = operation.mutates ? [preferHeader, idempotencyHeader] : [preferHeader];
+  if (method === 'POST' || method === 'PUT') return [...inPath, ...headers];
   const pathFields = Object.values(params);
   const inQuery = Object.entries(shape)
     .filter(([name]) => !pathFields.includes(name))
     .map(([name, field]) => parameter(name, 'query', !isOptional(field), requestSchema(field)));
-  return [...inPath, ...inQuery];
+  return [...inPath, ...inQuery, ...headers];
 }
 
 function errorResponses(codes: readonly ErrorCode[]): Json {
@@ -172,6 +186,7 @@ function pathItem(operation: Operation): Json {
     ...commonErrors,
     ...(operation.scope === 'system' ? systemErrors : []),
     ...(hasBody ? bodyErrors : []),
+    ...(operation.mutates ? mutationErrors : []),
     ...operation.errors,
   ];
   const success =
@@ -202,10 +217,11 @@ function taskPaths(): Json {
         operationId: 'submit_task',
         summary: 'Submit any operation as a task',
         tags: ['tasks'],
+        parameters: [idempotencyHeader],
         requestBody: { required: true, ...jsonContent(requestSchema(taskSubmission)) },
         responses: {
           202: acceptedTask,
-          ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors]),
+          ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors, ...mutationErrors]),
         },
       },
     },

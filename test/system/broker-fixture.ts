@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { startBroker as start } from '../../lab/broker.ts';
 import { type OidcFacts, requestToken } from '../../lab/oidc/token-client.ts';
 import { runCommand } from '../../lab/run-command.ts';
+import { answerCheckOf } from './documented-answer.ts';
 
 export type { Broker } from '../../lab/broker.ts';
 
@@ -60,7 +61,10 @@ export interface Client {
   delete(path: string, options?: SendOptions): Promise<Answer>;
 }
 
-/** A client that sends `token` with every request. Redirects are shown, not followed. */
+/**
+ * A client that sends `token` with every request. Redirects are shown, not followed. Each answer is held to the broker's
+ * own OpenAPI document; one that is not as described there rejects.
+ */
 export function createClient(url: string, token: string): Client {
   const send = async (method: string, path: string, options: SendOptions = {}): Promise<Answer> => {
     const { body } = options;
@@ -79,6 +83,10 @@ export function createClient(url: string, token: string): Client {
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
     const parsed = (isJson && text !== '' ? JSON.parse(text) : undefined) as Body;
+    const seen = { method, path, status: response.status, contentType: response.headers.get('content-type') };
+    const faults = (await answerCheckOf(url))?.({ ...seen, body: parsed }) ?? [];
+    if (faults.length > 0)
+      throw new Error(`${method} ${path}: ${response.status} is not as documented: ${faults.join('; ')}`);
     return { status: response.status, headers: response.headers, text, body: parsed };
   };
   return {

@@ -1,6 +1,6 @@
 /** One request's whole way, on both faces: API, queue, worker, SSH, Slurm and back, checked against what Slurm itself says. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lab, startLab } from '../../lab/lab.ts';
@@ -181,7 +181,9 @@ describe('a task', () => {
       expect(task.state, JSON.stringify(task.error)).toBe('completed');
       return task.result;
     };
-    const path = own.path;
+    const path = join(own.path, 'six'); // no job writes there meanwhile
+    mkdirSync(path);
+    own.giveAway();
     const query = `?path=${encodeURIComponent(path)}`;
     expect((await run('filesystem.stat', { path })).mode).toBe(0o40755);
     expect((await run('filesystem.ls', { path })).entries).toEqual(
