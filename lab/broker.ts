@@ -37,6 +37,8 @@ export interface BrokerOptions {
   goldcrest?: Record<string, unknown>;
   /** Merged over the cluster's `ssh` section. */
   ssh?: Record<string, unknown>;
+  /** Merged over the cluster's `data_operation` section. */
+  dataOperation?: Record<string, unknown>;
   /** Name of the system; `lab` when left out. */
   systemName?: string;
   /** More processes than one broker of the same lab need names of their own; `broker` when left out. */
@@ -148,6 +150,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
         service_account: { client_id: 'service', secret: 'not-used' },
         probing: {},
         file_systems: fileSystems,
+        data_operation: { ...options.dataOperation },
       },
     ],
     goldcrest: {

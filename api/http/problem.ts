@@ -49,7 +49,8 @@ function problemBody(c: AppContext, error: BrokerError): ProblemBody {
     fault,
     requestId: c.get('requestId') ?? '',
     errors: error.fields.map(({ pointer, message }) => ({ pointer, detail: message })),
-    errorType: error.code === 'InvalidRequest' ? 'validation' : 'error',
+    // Upstream's clients look for the fields where it says so.
+    errorType: error.fields.length > 0 ? 'validation' : 'error',
     message: error.message,
     causedBy: null,
     data:

@@ -94,7 +94,15 @@ const refused = (path: string) => ({
   message: `The provided path (${path}) does not match any of the defined filesystem paths for the requested system (lab). Its name does, but a symbolic link on the way leads out of them.`,
 });
 
-const reads = ['filesystem.stat', 'filesystem.ls', 'filesystem.checksum', 'filesystem.file'] as const;
+const reads = [
+  'filesystem.stat',
+  'filesystem.ls',
+  'filesystem.head',
+  'filesystem.tail',
+  'filesystem.view',
+  'filesystem.checksum',
+  'filesystem.file',
+] as const;
 
 /** A request of every operation that names a path, with that path where it says so. */
 const requests: [OperationName, string, (path: string) => Record<string, unknown>][] = [

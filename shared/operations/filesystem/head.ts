@@ -30,6 +30,7 @@ export const head = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
+  admission: 'with-files',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'OutputTooLarge'],
 });

@@ -38,6 +38,7 @@ export const view = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
+  admission: 'with-files',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'OutputTooLarge'],
 });
