@@ -26,7 +26,7 @@ afterAll(async () => {
 for (const client of ['Firecrest', 'AsyncFirecrest']) {
   testScript({
     title: client,
-    script: 'pyfirecrest/methods.py',
+    script: 'python/pyfirecrest_methods.py',
     broker: () => broker,
     facts: () => ({ client, foreign_file: join(foreign.path, 'secret') }),
     notAboutTheApi: [
@@ -40,4 +40,4 @@ for (const client of ['Firecrest', 'AsyncFirecrest']) {
   });
 }
 
-testScript({ title: 'the firecrest program', script: 'pyfirecrest/command_line.py', broker: () => broker });
+testScript({ title: 'the firecrest program', script: 'python/pyfirecrest_program.py', broker: () => broker });
