@@ -117,6 +117,15 @@ describe.each(onSystems)('where %s may run', (name, operation) => {
   });
 });
 
+interface Typed {
+  type?: string | string[];
+  anyOf?: Typed[];
+}
+
+function typesOf({ type = [], anyOf = [] }: Typed): string[] {
+  return [...[type].flat(), ...anyOf.flatMap(typesOf)];
+}
+
 /** Every field of an operation's input with its JSON types, nested ones by their whole path. */
 function fieldsOf(schema: z.core.$ZodType, path: string[] = []): { path: string[]; types: string[] }[] {
   const json = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
@@ -124,8 +133,7 @@ function fieldsOf(schema: z.core.$ZodType, path: string[] = []): { path: string[
   };
   const visit = (members: typeof json.properties, at: string[]): { path: string[]; types: string[] }[] =>
     Object.entries(members ?? {}).flatMap(([name, member]) => {
-      const alternatives = (member.anyOf as { type?: string }[] | undefined) ?? [member as { type?: string }];
-      const types = alternatives.flatMap(({ type }) => (type === undefined ? [] : [type]));
+      const types = typesOf(member);
       return [{ path: [...at, name], types }, ...visit(member.properties as typeof json.properties, [...at, name])];
     });
   return visit(json.properties, path);
