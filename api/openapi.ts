@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document, derived from the operation registry and the schemas of the native face. */
 import { z } from 'zod';
 import { describeError, type ErrorCode } from '../shared/errors/catalogue.ts';
-import type { Operation } from '../shared/operations/operation.ts';
+import { hasBody, type Operation } from '../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
 import { taskView } from '../shared/tasks/task.ts';
 import { taskSubmission } from './faces/tasks/submit-task.ts';
@@ -152,7 +152,7 @@ function parametersOf(operation: Operation): Json[] {
     return parameter(name, 'path', true, field === undefined ? { type: 'string' } : requestSchema(field));
   });
   const headers = operation.mutates ? [preferHeader, idempotencyHeader] : [preferHeader];
-  if (method === 'POST' || method === 'PUT') return [...inPath, ...headers];
+  if (method !== 'GET' && method !== 'DELETE') return [...inPath, ...headers];
   const pathFields = Object.values(params);
   const inQuery = Object.entries(shape)
     .filter(([name]) => !pathFields.includes(name))
@@ -180,12 +180,12 @@ const taskRef = { $ref: '#/components/schemas/Task' };
 const acceptedTask = { description: 'The task was accepted; Location names it', ...jsonContent(taskRef) };
 
 function pathItem(operation: Operation): Json {
-  const { method, status } = operation.firecrest;
-  const hasBody = method === 'POST' || method === 'PUT';
+  const { status, isAddition } = operation.firecrest;
+  const isInBody = hasBody(operation);
   const errors = [
     ...commonErrors,
     ...(operation.scope === 'system' ? systemErrors : []),
-    ...(hasBody ? bodyErrors : []),
+    ...(isInBody ? bodyErrors : []),
     ...(operation.mutates ? mutationErrors : []),
     ...operation.errors,
   ];
@@ -197,8 +197,9 @@ function pathItem(operation: Operation): Json {
     operationId: operationId(operation),
     summary: operation.summary,
     tags: [operation.firecrest.path.split('/')[1]],
+    ...(isAddition ? { description: 'Not a route of FirecREST v2.' } : {}),
     parameters: parametersOf(operation),
-    ...(hasBody ? { requestBody: { required: true, ...jsonContent(bodySchema(operation)) } } : {}),
+    ...(isInBody ? { requestBody: { required: true, ...jsonContent(bodySchema(operation)) } } : {}),
     responses: {
       [status]: success,
       202: acceptedTask,

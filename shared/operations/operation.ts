@@ -20,9 +20,9 @@ export type Requirement = 'ssh' | 'scheduler' | 'filesystem' | 'storage';
  */
 export type Recovery = 'rerun' | 'verify' | 'unknown';
 
-/** The FirecREST v2 route of an operation. */
+/** The route of an operation on FirecREST v2's face. */
 export interface FirecrestRoute<Result> {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Template with `{system_name}` and, where it has one, `{job_id}`. */
   path: string;
   /** Status of success; 204 answers without a body. */
@@ -31,6 +31,8 @@ export interface FirecrestRoute<Result> {
   params?: Readonly<Record<string, string>>;
   /** The body of the answer. */
   answer: (result: Result) => unknown;
+  /** A route of our own in FirecREST v2's manner, which upstream does not have. */
+  isAddition?: true;
 }
 
 /**
@@ -94,3 +96,11 @@ export function beginsWithClaim(operation: Pick<Operation, 'mutates' | 'journals
 
 export type InputOf<O> = O extends Operation<infer Input, z.ZodType, Scope> ? z.infer<Input> : never;
 export type ResultOf<O> = O extends Operation<z.ZodObject, infer Result, Scope> ? z.infer<Result> : never;
+
+/** Whether the input comes in a JSON body: what is neither in the path nor, with GET and DELETE, in the query. */
+export function hasBody({ input, firecrest }: Pick<Operation, 'input' | 'firecrest'>): boolean {
+  const { method, params = {} } = firecrest;
+  if (method === 'GET' || method === 'DELETE') return false;
+  const inPath = Object.values(params);
+  return Object.keys(input.shape).some((field) => !inPath.includes(field));
+}

@@ -1,9 +1,13 @@
 /** The one list of operations. Routes, handlers, the OpenAPI document and the security table derive from it. */
 import { attach } from './compute/attach.ts';
 import { cancelJob } from './compute/cancel-job.ts';
+import { estimateJob } from './compute/estimate-job.ts';
 import { getJob } from './compute/get-job.ts';
+import { holdJob } from './compute/hold-job.ts';
 import { getJobMetadata } from './compute/job-metadata.ts';
 import { listJobs } from './compute/list-jobs.ts';
+import { modifyJob } from './compute/modify-job.ts';
+import { releaseJob } from './compute/release-job.ts';
 import { submitJob } from './compute/submit-job.ts';
 import { checksum } from './filesystem/checksum.ts';
 import { chmod } from './filesystem/chmod.ts';
@@ -29,9 +33,13 @@ import { userinfo } from './status/userinfo.ts';
 export const operations = {
   'compute.attach': attach,
   'compute.cancel-job': cancelJob,
+  'compute.estimate-job': estimateJob,
   'compute.get-job': getJob,
+  'compute.hold-job': holdJob,
   'compute.job-metadata': getJobMetadata,
   'compute.list-jobs': listJobs,
+  'compute.modify-job': modifyJob,
+  'compute.release-job': releaseJob,
   'compute.submit-job': submitJob,
   'filesystem.checksum': checksum,
   'filesystem.chmod': chmod,

@@ -43,7 +43,8 @@ function fits(ours: ReadonlySet<string>, expected: readonly string[]): boolean {
 
 it('the fixture has the route of every operation', () => {
   const known = upstreamRoutes.map(({ method, path }) => `${method} ${path}`);
-  const ours = Object.values(operations).map(({ firecrest }) => `${firecrest.method} ${firecrest.path}`);
+  const copied = Object.values(operations).filter(({ firecrest }) => !('isAddition' in firecrest));
+  const ours = copied.map(({ firecrest }) => `${firecrest.method} ${firecrest.path}`);
   expect(ours.sort()).toEqual(known.sort());
 });
 

@@ -6,6 +6,7 @@ import {
   type Candidate,
   describeJob,
   describeSchedulerConformance,
+  fullTraits,
   jobEnd,
   jobRunning,
   newKey,
@@ -29,7 +30,7 @@ afterAll(async () => {
   await lab?.stop();
 }, 30_000);
 
-describeSchedulerConformance('process', async () => candidate);
+describeSchedulerConformance('process', async () => candidate, { ...fullTraits, lacks: ['change'] });
 
 describe('the process scheduler', { timeout: 30_000 }, () => {
   const submit = (script: string, key = newKey()) =>
@@ -49,6 +50,38 @@ describe('the process scheduler', { timeout: 30_000 }, () => {
     expect(await submit(script, key)).toEqual({ jobId });
     expect((await host.files.readFile(marks, { bytesMax: 100 })).toString()).toBe('ran\n');
   });
+
+  it('ends a job that runs past its time limit, with its processes, and says so', async () => {
+    const script = '#!/bin/sh\nsleep 300 & echo $! >overdue-child\nwait\n';
+    const job = describeJob(candidate.directory, script, { timeLimitSeconds: 1 });
+    const { jobId } = await adapter.submit(host, { job, key: newKey(), signal: noSignal });
+    expect((await jobEnd(candidate, jobId)).status.state).toBe('TIMEOUT');
+    const child = await host.files.readFile(`${candidate.directory}/overdue-child`, { bytesMax: 100 });
+    await vi.waitFor(
+      async () => expect((await host.shell.run(['kill', '-0', child.toString().trim()])).exitCode).not.toBe(0),
+      { timeout: 15_000 },
+    );
+  });
+
+  it('leaves no timer behind when a job ends before its limit', async () => {
+    const job = describeJob(candidate.directory, '#!/bin/sh\nexit 0\n', { timeLimitSeconds: 987_654 });
+    const { jobId } = await adapter.submit(host, { job, key: newKey(), signal: noSignal });
+    expect(await jobEnd(candidate, jobId)).toMatchObject({ status: { state: 'COMPLETED' }, time: { limit: 987_654 } });
+    await vi.waitFor(
+      async () => expect((await host.shell.run(['pgrep', '-f', '^sleep 987654$'])).stdout.toString()).toBe(''),
+      { timeout: 15_000 },
+    );
+  });
+
+  it.each(['gpus', 'qos', 'array', 'dependency', 'beginAt', 'licenses', 'mailUser', 'memoryPerNodeBytes'] as const)(
+    'refuses %s by its name: it would have no effect',
+    async (field) => {
+      const values = { qos: 'a', array: '1-2', dependency: 'afterok:1', licenses: 'a', mailUser: 'a@b' };
+      const job = describeJob(candidate.directory, '#!/bin/sh\n', { [field]: { ...values }[field as 'qos'] ?? 1 });
+      const refused = adapter.submit(host, { job, key: newKey(), signal: noSignal });
+      await expect(refused).rejects.toMatchObject({ code: 'NotSupported', message: expect.stringContaining(field) });
+    },
+  );
 
   it('gives every job an id of its own, also to submissions that arrive together', async () => {
     const submissions = await Promise.all(

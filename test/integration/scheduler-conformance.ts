@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
+import { jobEstimate } from '../../shared/operations/compute/estimate-job.ts';
 import { type Job, type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
 import { jobMetadata } from '../../shared/operations/compute/job-metadata.ts';
 import { noResources } from '../../shared/operations/compute/job-resources.ts';
@@ -10,7 +11,7 @@ import { partition } from '../../shared/operations/status/partitions.ts';
 import { reservation } from '../../shared/operations/status/reservations.ts';
 import { account } from '../../shared/operations/status/userinfo.ts';
 import { jobKey } from '../../workers/schedulers/job-key.ts';
-import type { ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { JobChanges, ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 
 /** One adapter and the user it is exercised as. */
 export interface Candidate {
@@ -28,9 +29,11 @@ export interface Traits {
   hasJobFiles: boolean;
   /** Put into a script to be in the working directory; empty where it starts there. */
   enter: string;
+  /** What the scheduler cannot do; it must say so then. Nothing, when left out. */
+  lacks?: readonly ('change' | 'estimate')[];
 }
 
-const fullTraits: Traits = {
+export const fullTraits: Traits = {
   jobNames: ['plain', 'a, b', "it's | $(id)", 'say "hi"; $(id) `id`', '-leading', 'grün %j', 'back\\slash \\n'],
   hasJobFiles: true,
   enter: '',
@@ -97,7 +100,7 @@ async function failure(promise: Promise<unknown>): Promise<BrokerError> {
 export function describeSchedulerConformance(
   name: string,
   candidate: () => Promise<Candidate>,
-  { jobNames, hasJobFiles, enter }: Traits = fullTraits,
+  { jobNames, hasJobFiles, enter, lacks = [] }: Traits = fullTraits,
 ): void {
   describe(`${name} conforms: a scheduler adapter`, () => {
     let tested: Candidate;
@@ -268,6 +271,135 @@ export function describeSchedulerConformance(
       expect(canceled.code).toBe('JobNotFound');
       expect(canceled.message).toContain('Job not found');
     });
+
+    it('knows when a job was submitted, how long it may run and how many CPUs it has', async () => {
+      const before = Math.floor(Date.now() / 1_000) - 1;
+      const resources = { nodes: 1, tasks: 1, cpusPerTask: 2, timeLimitSeconds: 120, comment: 'mine' };
+      const jobId = await submit('#!/bin/sh\n#SBATCH --time=1 --cpus-per-task=1\nexit 0\n', resources);
+      const job = await jobEnd(tested, jobId);
+      expect([job.cpus, job.time.limit]).toEqual([2, 120]);
+      expect(job.time.submit).toBeGreaterThanOrEqual(before);
+      expect(job.time.submit).toBeLessThanOrEqual(job.time.start ?? 0);
+    });
+
+    it('refuses a job that asks for more than there is', async () => {
+      const error = await failure(submit('#!/bin/sh\nexit 0\n', { nodes: 1_000 }));
+      expect(error.code).toBe('InvalidJob');
+    });
+
+    it('looks up many jobs as it shows them one by one, and leaves out those it does not know', async () => {
+      const ended = await submit('#!/bin/sh\nexit 4\n');
+      await jobEnd(tested, ended);
+      const running = await submit('#!/bin/sh\nexec sleep 300\n');
+      await jobRunning(tested, running);
+      const { username } = tested.host;
+      for (const usernames of [[], [username]]) {
+        const jobIds = [running, '4294967', ended, 'abc'];
+        const found = await tested.adapter.lookUp(tested.host, { jobIds, usernames, signal: noSignal });
+        expect(jobIds.filter((jobId) => found.has(jobId))).toEqual([running, ended]);
+        expect(found.get(running)?.map(({ status }) => status.state)).toEqual(['RUNNING']);
+        expect(found.get(ended)).toEqual(await tested.adapter.get(tested.host, { jobId: ended, signal: noSignal }));
+      }
+      await tested.adapter.cancel(tested.host, { jobId: running, signal: noSignal });
+    });
+
+    const noChanges = {
+      ...{ name: null, account: null, partition: null, qos: null, timeLimitSeconds: null, beginAt: null },
+      priority: null,
+    };
+    const modify = (jobId: string, changes: Partial<JobChanges>) =>
+      tested.adapter.modify(tested.host, { jobId, changes: { ...noChanges, ...changes }, signal: noSignal });
+    const change = (what: 'hold' | 'release', jobId: string) =>
+      tested.adapter[what](tested.host, { jobId, signal: noSignal });
+    const waiting = () =>
+      submit('#!/bin/sh\nexit 0\n', { beginAt: Math.floor(Date.now() / 1_000) + 3_600, name: 'waits' });
+
+    const cancel = (jobId: string) => tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
+    const estimate = (script: string, more: Partial<JobDescription> = {}) =>
+      tested.adapter.estimate(tested.host, { job: describeJob(tested.directory, script, more), signal: noSignal });
+
+    if (lacks.includes('change')) {
+      it('says that it can hold, release and change nothing', async () => {
+        const jobId = await submit('#!/bin/sh\nexit 0\n');
+        const errors = await Promise.all([
+          failure(change('hold', jobId)),
+          failure(change('release', jobId)),
+          failure(modify(jobId, { name: 'new' })),
+        ]);
+        expect(errors.map(({ code }) => code)).toEqual(['NotSupported', 'NotSupported', 'NotSupported']);
+      });
+    } else {
+      it('changes a job that waits, and lets it start when its time is taken back', async () => {
+        const jobId = await waiting();
+        const name = jobNames.at(-1) ?? 'new';
+        await modify(jobId, { name, timeLimitSeconds: 180 });
+        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+        expect([job?.name, job?.time.limit, job?.status.state]).toEqual([name, 180, 'PENDING']);
+        await modify(jobId, { beginAt: Math.floor(Date.now() / 1_000) });
+        expect((await jobEnd(tested, jobId)).status.state).toBe('COMPLETED');
+      });
+
+      it('keeps a held job from starting until it is released, and takes both twice', async () => {
+        const jobId = await waiting();
+        await change('hold', jobId);
+        await change('hold', jobId);
+        await modify(jobId, { beginAt: Math.floor(Date.now() / 1_000) });
+        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
+        expect(job?.status.state).toBe('PENDING');
+        await change('release', jobId);
+        expect((await jobEnd(tested, jobId)).status.state).toBe('COMPLETED');
+      });
+
+      it('says exactly why a job cannot be changed', async () => {
+        const code = (promise: Promise<unknown>) => failure(promise).then((error) => error.code);
+        const running = await submit('#!/bin/sh\nexec sleep 300\n');
+        await jobRunning(tested, running);
+        expect(await code(change('hold', running))).toBe('JobNotPending');
+        await change('release', running);
+        const soon = Math.floor(Date.now() / 1_000) + 60;
+        expect(await code(modify(running, { beginAt: soon }))).toBe('JobNotPending');
+        await cancel(running);
+        await jobEnd(tested, running);
+        for (const jobId of ['4294967', 'abc']) {
+          expect(await code(change('hold', jobId))).toBe('JobNotFound');
+          expect(await code(change('release', jobId))).toBe('JobNotFound');
+          expect(await code(modify(jobId, { name: 'x' }))).toBe('JobNotFound');
+        }
+        expect(await code(change('hold', running))).toBe('JobEnded');
+        expect(await code(change('release', running))).toBe('JobEnded');
+        expect(await code(modify(running, { timeLimitSeconds: 60 }))).toBe('JobEnded');
+        const jobId = await waiting();
+        expect(await code(modify(jobId, { partition: 'no-such', name: 'half' }))).toBe('InvalidJob');
+        expect((await tested.adapter.get(tested.host, { jobId, signal: noSignal }))[0]?.name).toBe('waits');
+        await cancel(jobId);
+      });
+    }
+
+    if (lacks.includes('estimate')) {
+      it('says that it cannot tell when a job would start', async () => {
+        expect((await failure(estimate('#!/bin/sh\nexit 0\n'))).code).toBe('NotSupported');
+      });
+    } else {
+      it('tells when a job would start, and submits nothing', async () => {
+        const before = (await list()).jobs.length;
+        const now = Math.floor(Date.now() / 1_000);
+        const told = jobEstimate.parse(await estimate('#!/bin/sh\nexit 0\n', { tasks: 1, cpusPerTask: 2 }));
+        expect(told.startAt).toBeGreaterThanOrEqual(now - 1);
+        expect(told.nodes).toMatch(/./);
+        expect(told.cpus).toBe(2);
+        expect((await list()).jobs).toHaveLength(before);
+      });
+
+      it('refuses to estimate what it would refuse to take, for the same reason', async () => {
+        for (const [script, more] of [
+          ['echo no interpreter\n', {}],
+          ['#!/bin/sh\n', { nodes: 1_000 }],
+        ] as const) {
+          const [told, submitted] = [await failure(estimate(script, more)), await failure(submit(script, more))];
+          expect([told.code, submitted.code]).toEqual(['InvalidJob', 'InvalidJob']);
+        }
+      });
+    }
 
     const list = (more: Partial<ListRequest> = {}) =>
       tested.adapter.list(tested.host, {

@@ -3,7 +3,7 @@ import type { Word } from '../../shared/commands/command-line.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
-import type { ListRequest, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { JobChanges, ListRequest, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import type { RemoteShell } from '../../workers/ssh/remote-shell.ts';
 import {
   type Candidate,
@@ -84,6 +84,75 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
       allocationNodes: 0,
       account: 'proj01',
     });
+    await cancel(jobId);
+  });
+
+  it('asks for what the job describes, over the directives of the script', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --hold --time=1 --ntasks=1 --comment=directive\nexit 0\n', {
+      ...{
+        nodes: 2,
+        tasks: 4,
+        tasksPerNode: 2,
+        cpusPerTask: 2,
+        timeLimitSeconds: 90,
+        exclusive: true,
+        comment: 'mine',
+      },
+      ...{ memoryPerNodeBytes: 100 * 1024 * 1024 + 1, qos: 'normal', array: '1,3-5%2', constraints: 'cpu' },
+      ...{ mailType: ['end', 'fail'], mailUser: 'a@b.example', beginAt: 1_900_000_000, dependency: 'afterany:4294000' },
+    });
+    const { stdout } = await host.shell.run(['scontrol', 'show', 'job', jobId], { env: { SLURM_TIME_FORMAT: '%s' } });
+    const shown = stdout.toString();
+    for (const fact of [
+      ...['NumNodes=2-2', 'NumTasks=4', 'NtasksPerN:B:S:C=2:0:*:*', 'CPUs/Task=2', 'TimeLimit=00:02:00', 'QOS=normal'],
+      ...['OverSubscribe=NO', 'MinMemoryNode=101M', 'ArrayTaskId=1,3-5', 'ArrayTaskThrottle=2', 'Features=cpu'],
+      ...['MailUser=a@b.example MailType=END,FAIL', 'StartTime=1900000000', 'Comment=mine goldcrest:'],
+    ]) {
+      expect(shown).toContain(fact);
+    }
+    await cancel(jobId);
+  });
+
+  it('refuses GPUs where there are none, and does not call it a doubt', async () => {
+    for (const resources of [{ gpus: 1 }, { gpusPerNode: 1 }, { gpusPerTask: 1 }]) {
+      expect((await refusal(submit(sleeper, resources))).code).toBe('InvalidJob');
+    }
+    expect((await refusal(submit(sleeper, { licenses: 'none-such:1' }))).code).toBe('InvalidJob');
+  });
+
+  it('changes account, quality of service and partition, and tells a refusal from a failure', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    const change = (changes: Partial<JobChanges>, as = host) =>
+      adapter.modify(as, {
+        jobId,
+        changes: {
+          ...{ name: null, account: null, partition: null, qos: null, timeLimitSeconds: null, beginAt: null },
+          ...{ priority: null, ...changes },
+        },
+        signal: noSignal,
+      });
+    await change({ account: 'proj02', partition: 'normal', qos: 'normal' });
+    expect((await get(jobId))[0]).toMatchObject({ account: 'proj02', partition: 'normal' });
+    expect((await refusal(change({ account: 'nope' }))).message).toContain('Invalid account');
+    expect((await refusal(change({ name: 'x' }, lab.host('gcbob')))).code).toBe('PermissionDenied');
+    lab.lab.slurm.controller.pause();
+    const unanswered = await refusal(change({ name: 'x' })).finally(() => lab.lab.slurm.controller.resume());
+    expect(unanswered.code).toBe('SchedulerFailed');
+    await cancel(jobId);
+  });
+
+  it('holds what waits of an array of which some elements run or have ended', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --array=1-3%1\n[ "$SLURM_ARRAY_TASK_ID" = 1 ] || exec sleep 300\n');
+    await vi.waitFor(
+      async () =>
+        expect((await get(jobId)).map((job) => job.status.state)).toEqual(['COMPLETED', 'RUNNING', 'PENDING']),
+      { timeout: 30_000, interval: 250 },
+    );
+    await adapter.hold(host, { jobId, signal: noSignal });
+    const states = async () => (await get(jobId)).map(({ status }) => status.stateReason);
+    expect((await states())[2]).toBe('JobHeldUser');
+    await adapter.release(host, { jobId, signal: noSignal });
+    expect((await states())[2]).not.toBe('JobHeldUser');
     await cancel(jobId);
   });
 

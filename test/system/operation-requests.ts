@@ -1,5 +1,5 @@
 /** A good request for every operation of the registry, for tests that walk the registry and then spoil one thing. */
-import type { Operation } from '../../shared/operations/operation.ts';
+import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 
 export type Input = Record<string, unknown>;
@@ -8,9 +8,13 @@ export type Input = Record<string, unknown>;
 export const goodInputs = {
   'compute.attach': { jobId: '1', command: 'true' },
   'compute.cancel-job': { jobId: '1' },
+  'compute.estimate-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
   'compute.get-job': { jobId: '1' },
+  'compute.hold-job': { jobId: '1' },
   'compute.job-metadata': { jobId: '1' },
   'compute.list-jobs': {},
+  'compute.modify-job': { jobId: '1', name: 'another' },
+  'compute.release-job': { jobId: '1' },
   'compute.submit-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
   'filesystem.checksum': { path: '/tmp/goldcrest-none' },
   'filesystem.chmod': { path: '/tmp/goldcrest-none', mode: '600' },
@@ -50,7 +54,7 @@ export function firecrestRequest(operation: Operation, system: string, input: In
     delete rest[field];
     return encodeURIComponent(value);
   });
-  if (method === 'POST' || method === 'PUT') return { method, path: address, body: rest };
+  if (hasBody(operation)) return { method, path: address, body: rest };
   const query = new URLSearchParams(
     Object.entries(rest).map(([name, value]): [string, string] => [name, String(value)]),
   );

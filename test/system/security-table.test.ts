@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { z } from 'zod';
 import { userNamed } from '../../lab/users.ts';
-import type { Operation } from '../../shared/operations/operation.ts';
+import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import { pathFieldsOf } from '../../shared/operations/paths.ts';
 import { findOperation, operationNames } from '../../shared/operations/registry.ts';
 import {
@@ -27,7 +27,7 @@ const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
 const operations = operationNames.map((name) => [name, findOperation(name) as Operation] as const);
 const onSystems = operations.filter(([, operation]) => operation.scope === 'system');
-const withBody = operations.filter(([, { firecrest }]) => firecrest.method === 'POST' || firecrest.method === 'PUT');
+const withBody = operations.filter(([, operation]) => hasBody(operation));
 
 /** Left behind wherever a shell acts on one of our texts. */
 const canary = `gc-canary-${randomBytes(4).toString('hex')}`;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { newDelimiter, parseRows } from '../../workers/schedulers/slurm-cli/delimited.ts';
 import { baseState, cancelledBy } from '../../workers/schedulers/slurm-cli/job-states.ts';
 import { mergeJobs } from '../../workers/schedulers/slurm-cli/merge-jobs.ts';
-import { parseSacctJobs, parseSacctKeys } from '../../workers/schedulers/slurm-cli/sacct.ts';
+import { parseSacctKeys, readSacctJobs } from '../../workers/schedulers/slurm-cli/sacct.ts';
 import { readScancel } from '../../workers/schedulers/slurm-cli/scancel.ts';
 import { isUp } from '../../workers/schedulers/slurm-cli/scontrol-ping.ts';
 import { isPartOf, parseJobId } from '../../workers/schedulers/slurm-cli/slurm-job-id.ts';
@@ -11,27 +11,27 @@ import { durationSeconds, exitStatus, wholeNumber } from '../../workers/schedule
 
 /** Slurm 22.05.8, the delimiter written as ¦. A job with a delimiter of other tools, quotes and a newline in its name. */
 const squeueCanceled =
-  '56¦CANCELLED¦None¦15¦cap¦0:03¦365-00:00:00¦1795371151¦1795371151¦1795371154¦1¦n1¦normal¦gcsa¦1001¦gcsa¦proj01¦4294901727¦we|ird \'na"me\nline2 é¦/home/gcsa¦\n';
+  '56¦CANCELLED¦None¦15¦cap¦0:03¦365-00:00:00¦1795371151¦1795371151¦1795371154¦1¦4¦cpu=4,mem=8000M,node=1,billing=4,gres/gpu=2¦n1¦normal¦gcsa¦1001¦gcsa¦proj01¦4294901727¦we|ird \'na"me\nline2 é¦/home/gcsa¦\n';
 const sacctCanceled =
-  "56¦CANCELLED by 1001¦None¦0:0¦cap¦3¦00:00:00¦525600¦1795371151¦1795371151¦1795371154¦1¦n1¦normal¦gcsa¦1001¦gcsa¦proj01¦4294901727¦we|ird 'na`me\nline2 é¦/home/gcsa¦\n" +
-  '56.batch¦CANCELLED¦¦0:15¦cap¦3¦00:00:00¦¦1795371151¦1795371151¦1795371154¦1¦n1¦¦¦¦¦proj01¦¦batch¦¦\n';
+  "56¦CANCELLED by 1001¦None¦0:0¦cap¦3¦00:00:00¦525600¦1795371151¦1795371151¦1795371154¦1¦4¦4¦cpu=4,gres/gpu=2¦cpu=4¦n1¦normal¦gcsa¦1001¦gcsa¦proj01¦4294901727¦we|ird 'na`me\nline2 é¦/home/gcsa¦\n" +
+  '56.batch¦CANCELLED¦¦0:15¦cap¦3¦00:00:00¦¦1795371151¦1795371151¦1795371154¦1¦4¦4¦cpu=4,gres/gpu=2¦cpu=4¦n1¦¦¦¦¦proj01¦¦batch¦¦\n';
 const squeuePending =
-  '58¦PENDING¦JobHeldUser¦0¦cap¦0:00¦UNLIMITED¦1795371151¦N/A¦N/A¦1¦¦normal¦gcsa¦1001¦gcsa¦proj01¦0¦sbatch¦/home/gcsa¦\n';
+  '58¦PENDING¦JobHeldUser¦0¦cap¦0:00¦UNLIMITED¦1795371151¦N/A¦N/A¦1¦4¦cpu=4,mem=8000M,node=1,billing=4,gres/gpu=2¦¦normal¦gcsa¦1001¦gcsa¦proj01¦0¦sbatch¦/home/gcsa¦\n';
 const sacctPending =
-  '58¦PENDING¦JobHeldUser¦0:0¦cap¦0¦00:00:00¦Partition_Limit¦1795371151¦Unknown¦Unknown¦0¦None assigned¦normal¦gcsa¦1001¦gcsa¦proj01¦0¦sbatch¦/home/gcsa¦\n';
+  '58¦PENDING¦JobHeldUser¦0:0¦cap¦0¦00:00:00¦Partition_Limit¦1795371151¦Unknown¦Unknown¦0¦0¦4¦¦cpu=4,gres/gpu=2¦None assigned¦normal¦gcsa¦1001¦gcsa¦proj01¦0¦sbatch¦/home/gcsa¦\n';
 const squeueRunning =
-  '60¦RUNNING¦None¦0¦cap¦0:07¦20:00¦1795371154¦1795371154¦1795372354¦1¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901725¦run¦/home/gcsa¦\n';
+  '60¦RUNNING¦None¦0¦cap¦0:07¦20:00¦1795371154¦1795371154¦1795372354¦1¦4¦cpu=4,mem=8000M,node=1,billing=4,gres/gpu=2¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901725¦run¦/home/gcsa¦\n';
 const sacctRunning =
-  '60¦RUNNING¦None¦0:0¦cap¦7¦00:00:00¦20¦1795371154¦1795371154¦Unknown¦1¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901725¦run¦/home/gcsa¦\n' +
-  '60.batch¦RUNNING¦¦0:0¦cap¦7¦00:00:00¦¦1795371154¦1795371154¦Unknown¦1¦n1¦¦¦¦¦proj01¦¦batch¦¦\n';
+  '60¦RUNNING¦None¦0:0¦cap¦7¦00:00:00¦20¦1795371154¦1795371154¦Unknown¦1¦4¦4¦cpu=4,gres/gpu=2¦cpu=4¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901725¦run¦/home/gcsa¦\n' +
+  '60.batch¦RUNNING¦¦0:0¦cap¦7¦00:00:00¦¦1795371154¦1795371154¦Unknown¦1¦4¦4¦cpu=4,gres/gpu=2¦cpu=4¦n1¦¦¦¦¦proj01¦¦batch¦¦\n';
 const squeueArray =
-  '57_2¦FAILED¦JobLaunchFailure¦9¦cap¦0:00¦30:00¦1795371151¦1795371151¦1795371151¦1¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n' +
-  '57_1¦FAILED¦JobLaunchFailure¦9¦cap¦0:00¦30:00¦1795371151¦1795371151¦1795371151¦1¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n';
+  '57_2¦FAILED¦JobLaunchFailure¦9¦cap¦0:00¦30:00¦1795371151¦1795371151¦1795371151¦1¦4¦cpu=4,mem=8000M,node=1,billing=4,gres/gpu=2¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n' +
+  '57_1¦FAILED¦JobLaunchFailure¦9¦cap¦0:00¦30:00¦1795371151¦1795371151¦1795371151¦1¦4¦cpu=4,mem=8000M,node=1,billing=4,gres/gpu=2¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n';
 const sacctArray =
-  '57_1¦FAILED¦None¦0:9¦cap¦0¦00:00:00¦30¦1795371151¦1795371151¦1795371151¦1¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n';
+  '57_1¦FAILED¦None¦0:9¦cap¦0¦00:00:00¦30¦1795371151¦1795371151¦1795371151¦1¦4¦4¦cpu=4,gres/gpu=2¦cpu=4¦n1¦debug¦gcsa¦1001¦gcsa¦proj01¦4294901726¦arr¦/home/gcsa¦\n';
 
 const queue = (text: string) => parseSqueueJobs(text, '¦');
-const accounting = (text: string) => parseSacctJobs(text, '¦');
+const accounting = (text: string) => readSacctJobs(text, '¦');
 
 describe('rows of fields', () => {
   it('survive newlines and foreign delimiters in a field', () => {
@@ -79,8 +79,8 @@ describe('a job of the queue', () => {
 });
 
 describe('a job of the accounting', () => {
-  it('shows who canceled it, its steps and its limit in seconds', () => {
-    const [record] = accounting(sacctCanceled);
+  it('shows who canceled it, its steps and its limit in seconds', async () => {
+    const [record] = await accounting(sacctCanceled);
     expect(record?.job).toMatchObject({
       status: { state: 'CANCELLED' },
       killRequestUser: 'gcsa',
@@ -91,8 +91,8 @@ describe('a job of the accounting', () => {
     ]);
   });
 
-  it('shows nothing for what is unknown', () => {
-    expect(accounting(sacctPending)[0]?.job).toMatchObject({
+  it('shows nothing for what is unknown', async () => {
+    expect((await accounting(sacctPending))[0]?.job).toMatchObject({
       time: { start: null, end: null, limit: null },
       nodes: 'None assigned',
     });
@@ -100,8 +100,8 @@ describe('a job of the accounting', () => {
 });
 
 describe('queue and accounting together', () => {
-  it('add up to the name of the queue and the figures of the accounting', () => {
-    const [job] = mergeJobs(queue(squeueCanceled), accounting(sacctCanceled));
+  it('add up to the name of the queue and the figures of the accounting', async () => {
+    const [job] = mergeJobs(queue(squeueCanceled), await accounting(sacctCanceled));
     expect(job).toMatchObject({
       name: 'we|ird \'na"me\nline2 é',
       status: { exitCode: 0, interruptSignal: 0 },
@@ -110,23 +110,23 @@ describe('queue and accounting together', () => {
     expect(job?.tasks).toHaveLength(1);
   });
 
-  it('give the newer truth of the queue while the accounting lags', () => {
+  it('give the newer truth of the queue while the accounting lags', async () => {
     const lagging = sacctRunning.replaceAll('60', '56').replaceAll('1795371154', '1795371151');
-    expect(mergeJobs(queue(squeueCanceled), accounting(lagging))[0]?.status.state).toBe('CANCELLED');
+    expect(mergeJobs(queue(squeueCanceled), await accounting(lagging))[0]?.status.state).toBe('CANCELLED');
   });
 
-  it('do not mix a job with an older one of the same id', () => {
+  it('do not mix a job with an older one of the same id', async () => {
     const older = sacctCanceled.replaceAll('56', '60');
-    expect(mergeJobs(queue(squeueRunning), accounting(older))[0]?.status.state).toBe('RUNNING');
+    expect(mergeJobs(queue(squeueRunning), await accounting(older))[0]?.status.state).toBe('RUNNING');
     const ended = squeueCanceled.replace('56', '60').replace('CANCELLED', 'FAILED').replace('1795371151', '1795379999');
-    expect(mergeJobs(queue(ended), accounting(older))[0]?.status.state).toBe('FAILED');
+    expect(mergeJobs(queue(ended), await accounting(older))[0]?.status.state).toBe('FAILED');
   });
 
-  it('list elements in order, keep the reason of the queue and those that only one of them knows', () => {
-    const jobs = mergeJobs(queue(squeueArray), accounting(sacctArray));
+  it('list elements in order, keep the reason of the queue and those that only one of them knows', async () => {
+    const jobs = mergeJobs(queue(squeueArray), await accounting(sacctArray));
     expect(jobs.map((job) => job.jobId)).toEqual(['57_1', '57_2']);
     expect(jobs.map((job) => job.status.stateReason)).toEqual(['JobLaunchFailure', 'JobLaunchFailure']);
-    expect(mergeJobs([], accounting(sacctCanceled))).toHaveLength(1);
+    expect(mergeJobs([], await accounting(sacctCanceled))).toHaveLength(1);
     expect(mergeJobs([], [])).toEqual([]);
   });
 });

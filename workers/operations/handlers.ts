@@ -3,9 +3,13 @@ import type { InputOf, ResultOf } from '../../shared/operations/operation.ts';
 import type { OperationName, operations } from '../../shared/operations/registry.ts';
 import { handleAttach } from './compute/attach.ts';
 import { handleCancelJob } from './compute/cancel-job.ts';
+import { handleEstimateJob } from './compute/estimate-job.ts';
 import { handleGetJob } from './compute/get-job.ts';
+import { handleHoldJob } from './compute/hold-job.ts';
 import { handleJobMetadata } from './compute/job-metadata.ts';
 import { handleListJobs } from './compute/list-jobs.ts';
+import { handleModifyJob } from './compute/modify-job.ts';
+import { handleReleaseJob } from './compute/release-job.ts';
 import { handleSubmitJob } from './compute/submit-job.ts';
 import { handleChecksum } from './filesystem/checksum.ts';
 import { handleChmod } from './filesystem/chmod.ts';
@@ -41,9 +45,13 @@ export type Handler<Name extends OperationName> = (
 export const handlers = {
   'compute.attach': handleAttach,
   'compute.cancel-job': handleCancelJob,
+  'compute.estimate-job': handleEstimateJob,
   'compute.get-job': handleGetJob,
+  'compute.hold-job': handleHoldJob,
   'compute.job-metadata': handleJobMetadata,
   'compute.list-jobs': handleListJobs,
+  'compute.modify-job': handleModifyJob,
+  'compute.release-job': handleReleaseJob,
   'compute.submit-job': handleSubmitJob,
   'filesystem.checksum': handleChecksum,
   'filesystem.chmod': handleChmod,

@@ -1,6 +1,6 @@
 /** Collects an operation's input from where FirecREST v2 has it: the path, and the query (GET, DELETE) or the JSON body. */
 import type { FieldProblem } from '../../../shared/errors/broker-error.ts';
-import type { Operation } from '../../../shared/operations/operation.ts';
+import { hasBody, type Operation } from '../../../shared/operations/operation.ts';
 import type { AppContext } from '../../http/app-env.ts';
 import { invalidField } from '../../http/invalid-request.ts';
 import { readJsonBody } from '../../http/json-body.ts';
@@ -23,13 +23,13 @@ function decodeSegment(text: string, name: string): string {
 
 /** The reader of one operation's route; its field names are worked out once. */
 export function createInputReader(operation: Operation, bodyBytesMax: number): InputReader {
-  const { method, params = {} } = operation.firecrest;
+  const { params = {} } = operation.firecrest;
   const names = fieldNamesOf(operation.input);
-  const hasBody = method === 'POST' || method === 'PUT';
+  const isInBody = hasBody(operation);
   const pathNames = new Map(Object.entries(params).map(([parameter, field]) => [field, parameter]));
   return {
     async read(c) {
-      const sent = hasBody
+      const sent = isInBody
         ? await readJsonBody(c, { bytesMax: bodyBytesMax, wrongTypeCode: 'InvalidRequest' })
         : Object.fromEntries(readQuery(c));
       const input = properNames(names, sent);
@@ -41,7 +41,7 @@ export function createInputReader(operation: Operation, bodyBytesMax: number): I
     locate(field) {
       const parameter = pathNames.get(field);
       if (parameter !== undefined) return { location: 'path', name: parameter };
-      return { location: hasBody ? 'body' : 'query', name: field };
+      return { location: isInBody ? 'body' : 'query', name: field };
     },
   };
 }

@@ -1,5 +1,7 @@
-/** What a scheduler says of a job that is not submitted. */
+/** When a job would start, without submitting it. An addition to FirecREST v2: POST /compute/{system_name}/jobs/estimate. */
 import { z } from 'zod';
+import { defineOperation } from '../operation.ts';
+import { jobDescription } from './job.ts';
 
 export const jobEstimate = z.object({
   startAt: z.int().nullable().describe('Seconds since the epoch; null where the scheduler names no time'),
@@ -10,3 +12,26 @@ export const jobEstimate = z.object({
 });
 
 export type JobEstimate = z.infer<typeof jobEstimate>;
+
+export const estimateJob = defineOperation({
+  name: 'compute.estimate-job',
+  summary: 'When a batch job would start, without submitting it',
+  input: z.object({ job: jobDescription }),
+  result: jobEstimate,
+  firecrest: {
+    method: 'POST',
+    path: '/compute/{system_name}/jobs/estimate',
+    status: 200,
+    answer: (estimate) => estimate,
+    isAddition: true,
+  },
+  relation: 'submit',
+  requires: ['ssh', 'scheduler'],
+  lane: 'batch',
+  scope: 'system',
+  mutates: false,
+  recover: 'rerun',
+  paths: [],
+  timeoutMs: 60_000,
+  errors: ['InvalidJob', 'AccountRequired', 'SubmitLimit', 'PermissionDenied', 'SchedulerFailed'],
+});

@@ -44,6 +44,11 @@ const dependencyForm =
 export const timeLimitSeconds = optionalInteger(1, secondsMax).describe('Longest run, seconds');
 export const beginAt = optionalInteger(0, 2 ** 40).describe('Not to start before this time, seconds since the epoch');
 export const qos = optionalName.describe('Quality of service');
+/** Wide enough for every scheduler's own scale. */
+export const priority = optionalInteger(-(2 ** 31), 2 ** 32 - 1).describe(
+  "On the scheduler's own scale; most sites let users lower it only",
+);
+
 export const jobResourceFields = {
   nodes: optionalCount.describe('Nodes, exactly'),
   tasks: optionalCount.describe('Processes over all nodes'),

@@ -14,6 +14,8 @@ const meta = z.object({
   standardInput: z.string().nullable().default(null),
   standardOutput: z.string().nullable().default(null),
   standardError: z.string().nullable().default(null),
+  timeLimitSeconds: z.int().nullable().default(null),
+  cpus: z.int().nullable().default(null),
 });
 
 /** Kept with the job, so that any worker can show it. */
@@ -33,7 +35,7 @@ export function parseProcessJob(output: string, jobId: string, username: string)
   const facts = new Map(
     head.split('\n').map((line): [string, string[]] => [line.split(' ')[0] ?? '', line.split(' ').slice(1)]),
   );
-  const { name, workingDirectory, account, partition } = parseMeta(kept, output);
+  const { name, workingDirectory, account, partition, timeLimitSeconds, cpus } = parseMeta(kept, output);
   const number = (fact: string, index: number): number | null => {
     const text = facts.get(fact)?.[index];
     return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
@@ -53,11 +55,11 @@ export function parseProcessJob(output: string, jobId: string, username: string)
       start,
       end,
       suspended: null,
-      limit: null,
+      limit: timeLimitSeconds,
     },
     account,
     allocationNodes: isPending ? 0 : 1,
-    cpus: null,
+    cpus,
     gpus: null,
     cluster: facts.get('host')?.[0] ?? '',
     group: null,

@@ -1,11 +1,11 @@
 /**
  * No batch system: a supervised process group on the host itself, for workstations, small labs and the demo. Jobs start
- * at once and have no limits; account, partition, reservation and constraints choose nothing. Needs Linux with a
+ * at once and have no limit but that of their time; account, partition, reservation and constraints choose nothing. Needs Linux with a
  * POSIX sh, `setsid` and /proc, and a host whose user processes outlive their login (no `KillUserProcesses`).
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { type Job, type JobDescription, scriptBytesMax } from '../../../shared/operations/compute/job.ts';
-import { jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
+import { type JobResource, jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
 import type { RunOptions, RunResult } from '../../ssh/remote-shell.ts';
 import { checkBatchScript } from '../batch-script.ts';
 import { lookUpOneByOne } from '../look-up-one-by-one.ts';
@@ -85,7 +85,7 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
 
   return {
     async submit(host, { job, key, signal, intended }: SubmitRequest) {
-      refuseFields(job, jobResourceNames);
+      admitResources(job);
       const script = job.scriptPath === undefined ? (job.script ?? '') : undefined;
       if (script !== undefined) checkBatchScript(script);
       await intended;
@@ -106,7 +106,13 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
       }
     },
     get,
-    lookUp: (host, request) => lookUpOneByOne(get, host, request),
+    async lookUp(host, request) {
+      const { jobIds, signal } = request;
+      if (jobIds.length === 1) return lookUpOneByOne(get, host, request);
+      const wanted = new Set(jobIds);
+      const jobs = parseProcessJobs(await query(host, listProgram, [], signal, listBytesMax), host.username);
+      return new Map(jobs.filter(({ jobId }) => wanted.has(jobId)).map((job) => [job.jobId, [job]]));
+    },
     async list(host, request): Promise<JobList> {
       const { account, name, windowSeconds, signal } = request;
       const output = await query(host, listProgram, [], signal, listBytesMax);
@@ -140,7 +146,20 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     hold: notYet,
     release: notYet,
     modify: notYet,
-    estimate: notYet,
+    async estimate(host, { job, signal }) {
+      admitResources(job);
+      if (job.scriptPath === undefined) checkBatchScript(job.script ?? '');
+      const node = parseHost(await query(host, hostProgram, [], signal));
+      const cpus = cpusOf(job);
+      if (cpus > (node.cpus ?? cpus)) {
+        throw new BrokerError(
+          'InvalidJob',
+          `The job was refused: ${cpus} CPUs are more than the ${node.cpus} that the host has`,
+        );
+      }
+      const startAt = Math.floor(Date.now() / 1_000);
+      return { startAt, nodes: node.name, partition: noPartition, cpus, message: 'Jobs of this system start at once.' };
+    },
     async ping(host, signal) {
       await query(host, pingProgram, [], signal);
     },
@@ -156,6 +175,24 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
 
 const notYet = notSupported('Jobs of this system start at once and cannot be changed; it has no batch system.');
 
+/** What means something on one host without queues; it is all that is taken. */
+const takenResources: readonly JobResource[] = [
+  ...(['nodes', 'tasks', 'tasksPerNode', 'cpusPerTask', 'timeLimitSeconds', 'comment'] as const),
+];
+
+/** NotSupported for a resource that means nothing here, InvalidJob for more than one node. */
+function admitResources(job: JobDescription): void {
+  // No other job is kept away, so `exclusive: false` is as it is.
+  const refused = jobResourceNames.filter((name) => !takenResources.includes(name));
+  refuseFields({ ...job, exclusive: job.exclusive || null }, refused);
+  if ((job.nodes ?? 1) > 1) throw new BrokerError('InvalidJob', 'The job was refused: the system has one node');
+}
+
+/** A job starts one process; what it makes of its tasks is its own affair. */
+function cpusOf({ tasks, tasksPerNode, cpusPerTask }: JobDescription): number {
+  return (tasks ?? tasksPerNode ?? 1) * (cpusPerTask ?? 1);
+}
+
 /** In the order that the submit program reads them. */
 function submitArguments(job: JobDescription, key: string, script: string | undefined): string[] {
   const meta: JobMeta = {
@@ -166,6 +203,8 @@ function submitArguments(job: JobDescription, key: string, script: string | unde
     standardInput: job.standardInput ?? '/dev/null',
     standardOutput: job.standardOutput ?? defaultOutput,
     standardError: job.standardError,
+    timeLimitSeconds: job.timeLimitSeconds,
+    cpus: cpusOf(job),
   };
   return [
     supervisorProgram,
@@ -178,6 +217,8 @@ function submitArguments(job: JobDescription, key: string, script: string | unde
     meta.standardOutput ?? defaultOutput,
     meta.standardError ?? '',
     String(jobsKept),
+    String(job.timeLimitSeconds ?? ''),
+    String(cpusOf(job)),
     ...Object.entries(job.env).map(([name, value]) => `${name}=${value}`),
   ];
 }

@@ -5,7 +5,8 @@
  *
  *   keys/<key> → <id>                     the job of a key
  *   jobs/<id>/started → <pid>.<start>.<boot>   who supervises it; `canceled` where it was canceled before
- *   jobs/<id>/begun, ended, canceled      "<epoch> <pid> <start>", "<epoch> <code> <state>", a mark
+ *   jobs/<id>/begun, ended                "<epoch> <pid> <start>", "<epoch> <code> <state>"
+ *   jobs/<id>/canceled, overdue           marks
  */
 
 /** Where things are, and, by the text of its claim, whether a process is still the one that was noted: pids are used again, start times are not. */
@@ -32,16 +33,26 @@ _gc_leader() {
 `;
 
 /**
+ * Ends a job that runs too long, by its supervisor. A process group of its own, so that its end takes the sleep along; it
+ * stands within the quotes of another program and holds none. Arguments: seconds, supervisor's pid and start, directory.
+ */
+const limitProgram = `
+${prelude}
+sleep "$1" || exit
+_gc_is_alive "$2" "$3" && : >"$4/overdue" && kill -TERM "$2"
+`;
+
+/**
  * Runs in a session of its own for as long as the job does. Arguments: directory, working directory, input, output, error
- * (empty: as output), PATH for its own use, path of setsid. Its environment is the job's; its own names begin with
+ * (empty: as output), PATH for its own use, path of setsid, longest run in seconds (empty: any). Its environment is the job's; its own names begin with
  * `_gc_` and are not exported.
  */
 export const supervisorProgram = `
-_gc_user_path=$PATH PATH=$6 _gc_dir=$1 _gc_in=$3 _gc_out=$4 _gc_err=$5 _gc_setsid=$7 _gc_job= _gc_killer=
+_gc_user_path=$PATH PATH=$6 _gc_dir=$1 _gc_in=$3 _gc_out=$4 _gc_err=$5 _gc_setsid=$7 _gc_limit=$8 _gc_job= _gc_killer= _gc_timer= _gc_stopped=
 ${prelude}
 ln -s "$$.$(_gc_start_of $$).$_gc_boot" "$_gc_dir/started" 2>/dev/null || exit 0
 _gc_stop() {
-  _gc_interrupted=1
+  _gc_interrupted=1 _gc_stopped=1
   [ -n "$_gc_job" ] || return
   kill -TERM "-$_gc_job" 2>/dev/null || kill -TERM "$_gc_job" 2>/dev/null
   [ -n "$_gc_killer" ] && return
@@ -60,6 +71,10 @@ fi
 _gc_job=$!
 echo "$(date +%s) $_gc_job $(_gc_start_of "$_gc_job")" >"$_gc_dir/begun.new" && mv "$_gc_dir/begun.new" "$_gc_dir/begun"
 [ -e "$_gc_dir/canceled" ] && _gc_stop
+if [ -n "$_gc_limit" ]; then
+  "$_gc_setsid" sh -c '${limitProgram}' goldcrest-limit "$_gc_limit" $$ "$(_gc_start_of $$)" "$_gc_dir" >/dev/null 2>&1 &
+  _gc_timer=$!
+fi
 while :; do
   _gc_interrupted=
   wait "$_gc_job"
@@ -67,8 +82,10 @@ while :; do
   [ -n "$_gc_interrupted" ] || break
 done
 [ -n "$_gc_killer" ] && kill "$_gc_killer" 2>/dev/null
+[ -n "$_gc_timer" ] && { kill -KILL "-$_gc_timer" || kill -KILL "$_gc_timer"; } 2>/dev/null
 kill -KILL "-$_gc_job" 2>/dev/null
 if [ -e "$_gc_dir/canceled" ]; then _gc_end=CANCELLED
+elif [ -n "$_gc_stopped" ] && [ -e "$_gc_dir/overdue" ]; then _gc_end=TIMEOUT
 elif [ "$_gc_code" -eq 0 ]; then _gc_end=COMPLETED
 else _gc_end=FAILED
 fi
@@ -77,13 +94,13 @@ echo "$(date +%s) $_gc_code $_gc_end" >"$_gc_dir/ended.new" && mv "$_gc_dir/ende
 
 /**
  * Arguments: supervisor program, key, meta, script bytes on standard input (or - with a path next), path, working
- * directory, input, output, error, jobs kept, then `NAME=value` words. Prints the id. Exit codes: 65 the job is refused
+ * directory, input, output, error, jobs kept, longest run in seconds (or empty), CPUs wanted, then `NAME=value` words. Prints the id. Exit codes: 65 the job is refused
  * (reason on standard error), 69 the host cannot, 74 the state or the script could not be written; nothing runs after these.
  */
 export const submitProgram = `
 ${prelude}
 supervisor=$1 key=$2 meta=$3 bytes=$4 path=$5 workdir=$6 in=$7 out=$8 err=$9
-shift 9; keep=$1; shift
+shift 9; keep=$1 limit=$2 cpus=$3; shift 3
 setsid=$(command -v setsid) && sh=$(command -v sh) && env=$(command -v env) || { echo 'setsid was not found' >&2; exit 69; }
 mask=$(umask); umask 077
 [ -d "$_gc_state/jobs" ] && [ -d "$_gc_state/keys" ] ||
@@ -91,6 +108,8 @@ mask=$(umask); umask 077
 id=$(readlink "$_gc_state/keys/$key")
 if [ -z "$id" ]; then
   ( cd -- "$workdir" ) || exit 65
+  [ "$cpus" -le "$(getconf _NPROCESSORS_ONLN)" ] ||
+    { echo "$cpus CPUs are more than the $(getconf _NPROCESSORS_ONLN) that the host has" >&2; exit 65; }
   { read -r id <"$_gc_state/last"; } 2>/dev/null
   case $id in ''|*[!0-9]*) id=0;; esac
   id=$((id+1))
@@ -122,7 +141,7 @@ with_id() {
 if [ ! -L "$dir/started" ]; then
   out=$(with_id "$out"); out=\${out%.}; err=$(with_id "$err"); err=\${err%.}
   "$env" "$@" GOLDCREST_JOB_ID="$id" "$setsid" "$sh" -c "$supervisor" goldcrest-job \\
-    "$dir" "$workdir" "$in" "$out" "$err" "$PATH" "$setsid" </dev/null >/dev/null 2>&1 &
+    "$dir" "$workdir" "$in" "$out" "$err" "$PATH" "$setsid" "$limit" </dev/null >/dev/null 2>&1 &
 fi
 echo "$id"
 if [ $((id % 100)) -eq 0 ]; then

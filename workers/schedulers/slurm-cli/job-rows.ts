@@ -2,7 +2,7 @@
 
 import type { SchedulerHost } from '../scheduler.ts';
 import { newDelimiter } from './delimited.ts';
-import { buildSacctJob, isWithoutAccounting, parseSacctJobs } from './sacct.ts';
+import { buildSacctJob, isWithoutAccounting, readSacctJobs } from './sacct.ts';
 import { failed, type Run } from './slurm-command.ts';
 import { isPartOf, parseJobId, type SlurmJobId } from './slurm-job-id.ts';
 import { buildSqueueJob, isUnknownToSqueue, parseSqueueJobs, type QueuedJob } from './squeue.ts';
@@ -39,13 +39,22 @@ export async function accountedJobs(
   wanted: SlurmJobId,
   signal: AbortSignal,
 ): Promise<QueuedJob[]> {
+  const rows = await accountedRows(run, host, [wanted.base], signal);
+  return rows.filter(({ job }) => isWanted(job.jobId, wanted));
+}
+
+/** The records of jobs by their digits, all of them in one command; as above. */
+export async function accountedRows(
+  run: Run,
+  host: SchedulerHost,
+  bases: readonly string[],
+  signal: AbortSignal,
+): Promise<QueuedJob[]> {
   const delimiter = newDelimiter();
-  const result = await run(host, buildSacctJob(wanted.base, delimiter), signal);
-  if (result.exitCode !== 0) {
-    if (isWithoutAccounting(result.stderr.toString())) return [];
-    throw failed('The accounting of the scheduler could not be read.', result);
-  }
-  return parseSacctJobs(result.stdout.toString(), delimiter).filter(({ job }) => isWanted(job.jobId, wanted));
+  const result = await run(host, buildSacctJob(bases.join(','), delimiter), signal);
+  if (result.exitCode === 0) return readSacctJobs(result.stdout.toString(), delimiter);
+  if (isWithoutAccounting(result.stderr.toString())) return [];
+  throw failed('The accounting of the scheduler could not be read.', result);
 }
 
 export function isWanted(jobId: string, wanted: SlurmJobId): boolean {

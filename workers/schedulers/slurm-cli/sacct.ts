@@ -3,7 +3,7 @@ import type { Job } from '../../../shared/operations/compute/job.ts';
 import { eachRow, parseRows, type Row, readRows } from './delimited.ts';
 import { baseState, cancelledBy, isActive } from './job-states.ts';
 import type { ListFilter, QueuedJob } from './squeue.ts';
-import { durationSeconds, exitStatus, textOrNull, wholeNumber } from './values.ts';
+import { durationSeconds, exitStatus, gpusOf, textOrNull, wholeNumber } from './values.ts';
 
 const jobFields = [
   'JobID',
@@ -18,6 +18,10 @@ const jobFields = [
   'Start',
   'End',
   'AllocNodes',
+  'AllocCPUS',
+  'ReqCPUS',
+  'AllocTRES',
+  'ReqTRES',
   'NodeList',
   'Partition',
   'User',
@@ -40,7 +44,7 @@ function output(fields: readonly string[], delimiter: string): string[] {
 }
 
 /**
- * Job `base` (digits), array elements, components and steps included, whoever's it is. Without `--duplicates` sacct
+ * Jobs by their digits, with commas between them: array elements, components and steps included, whoever's it is. Without `--duplicates` sacct
  * gives the latest job of an id that was used again. Run with `SLURM_TIME_FORMAT=%s`.
  */
 export function buildSacctJob(base: string, delimiter: string): string[] {
@@ -89,14 +93,7 @@ export function parseSacctKeys(text: string, delimiter: string): { jobId: string
   }));
 }
 
-/** Jobs with their steps as `tasks`, in sacct's order. */
-export function parseSacctJobs(text: string, delimiter: string): QueuedJob[] {
-  const collected = collectJobs();
-  for (const row of readRows(text, jobFields, delimiter)) collected.take(row);
-  return collected.jobs();
-}
-
-/** The same with pauses, for long lists. */
+/** Jobs with their steps as `tasks`, in sacct's order; read with pauses. */
 export async function readSacctJobs(text: string, delimiter: string): Promise<QueuedJob[]> {
   const collected = collectJobs();
   await eachRow(readRows(text, jobFields, delimiter), collected.take);
@@ -152,8 +149,9 @@ function toJob(row: JobRow): Job {
     time: { ...time(row, limitMinutes === null ? null : limitMinutes * 60), submit: wholeNumber(row.Submit) },
     account: textOrNull(row.Account),
     allocationNodes: wholeNumber(row.AllocNodes) ?? 0,
-    cpus: null,
-    gpus: null,
+    // Nothing is allocated before the start.
+    cpus: wholeNumber(row.AllocCPUS) || wholeNumber(row.ReqCPUS),
+    gpus: gpusOf(row.AllocTRES === '' ? row.ReqTRES : row.AllocTRES),
     cluster: row.Cluster,
     group: textOrNull(row.Group),
     nodes: row.NodeList === '' ? 'None assigned' : row.NodeList,

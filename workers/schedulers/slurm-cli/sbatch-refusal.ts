@@ -19,6 +19,7 @@ const refusals: readonly (readonly [RegExp, ErrorCode])[] = [
   [/Unable to open file|This does not look like a batch script|Batch script (?:is empty|contains)/, 'InvalidJob'],
   [/does not allow scripts that|Pathname of a file, directory or other parameter too long/, 'InvalidJob'],
   [/\bInvalid (?:--\S+|directive|argument|numeric value|node count|time specification|dependency)/i, 'InvalidJob'],
+  [/Invalid generic resource \(gres\) specification/, 'InvalidJob'],
   [/\binvalid number of\b|Script arguments not permitted|cli_filter plugin terminated/, 'InvalidJob'],
   // Said by the controller: "Batch job submission failed: …".
   [/submission failed: .*\bInvalid (?!message|authentication|job credential)/, 'InvalidJob'],
@@ -45,8 +46,8 @@ const refusals: readonly (readonly [RegExp, ErrorCode])[] = [
 ];
 
 /** Anything here means that the question never got a clear answer, whatever else was printed. */
-const doubts =
-  /timed out|Unable to contact|Zero Bytes|[Cc]onnection (?:refused|reset|timed)|shutdown failure|standby mode|sleeping and retrying|Message (?:send|receive) failure|zero length|Protocol authentication|Broken pipe/;
+export const unanswered =
+  /timed out|Unable to contact|Zero Bytes|[Cc]onnection (?:refused|reset|timed)|shutdown failure|standby mode|sleeping and retrying|Message (?:send|receive) failure|zero length|Unexpected message received|Protocol authentication|Broken pipe/;
 
 export interface FailedCommand {
   exitCode: number | null;
@@ -67,10 +68,22 @@ export function explainSbatchFailure(failed: FailedCommand): BrokerError {
   return new BrokerError('SubmissionInDoubt', undefined, { detail });
 }
 
+/**
+ * What a failed `sbatch --test-only` means: as above, and never a doubt. Slurm 22.05.8, in place of "Batch job submission
+ * failed": `allocation failure: Requested node configuration is not available`.
+ */
+export function explainTestFailure({ exitCode, stderr }: FailedCommand): BrokerError {
+  const words = stderr.trim();
+  const code =
+    exitCode === null ? undefined : refusalCode(exitCode, words.replace('allocation failure:', 'submission failed:'));
+  const message = `Unexpected Slurm command response. exit_status:${exitCode ?? 'none'} std_err:${words}`;
+  return new BrokerError(code ?? 'SchedulerFailed', message, { detail: { exitCode, stderr: words } });
+}
+
 function refusalCode(exitCode: number, stderr: string): ErrorCode | undefined {
   if (exitCode === truncatedScriptExitCode && stderr === '') return 'SchedulerFailed';
   if (exitCode === 127 && /sbatch.*(?:No such file|not found)/.test(stderr)) return 'SchedulerFailed';
-  if (doubts.test(stderr)) return undefined;
+  if (unanswered.test(stderr)) return undefined;
   const refused = refusals.find(([text]) => text.test(stderr))?.[1];
   return refused !== undefined && limitName.test(stderr) ? 'SubmitLimit' : refused;
 }

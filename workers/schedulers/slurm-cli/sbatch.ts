@@ -2,6 +2,7 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../../shared/operations/compute/job.ts';
 import { wholeScriptCheck } from '../whole-script.ts';
+import { resourceOptions } from './resource-options.ts';
 
 export interface SbatchCommand {
   argv: string[];
@@ -27,12 +28,12 @@ const exportFileScript = `n=$1; exec 4<&0
 { shift; env -0; while [ "$n" -gt 0 ]; do printf '%s\\0' "$1"; shift; n=$((n-1)); done; } |
 { shift $((n+1)); exec "$@" 3<&0 <&4 4<&-; }`;
 
-/** argv and standard input that submit `job` with `comment`. */
-export function buildSbatch(job: JobDescription, comment: string): SbatchCommand {
+/** argv and standard input that submit `job` with `comment`; with `isTest` nothing is submitted. */
+export function buildSbatch(job: JobDescription, comment: string | null, isTest = false): SbatchCommand {
   const variables = Object.entries(job.env);
   const pairs = variables.map(([name, value]) => `${name}=${value}`);
   const byFile = variables.some(([name]) => actedOnEarly.test(name));
-  const sbatch = ['sbatch', ...options(job, comment, byFile ? '--export-file=3' : '--export=ALL')];
+  const sbatch = ['sbatch', ...options(job, comment, byFile ? '--export-file=3' : '--export=ALL', isTest)];
   const wrapper = byFile ? ['sh', '-c', exportFileScript, 'sh', String(pairs.length), ...pairs] : [];
   const stdin = job.scriptPath === undefined ? (job.script ?? '') : '';
   const check = wholeScriptCheck(stdin);
@@ -43,7 +44,7 @@ export function buildSbatch(job: JobDescription, comment: string): SbatchCommand
   return { argv: [...check, ...early, ...sbatch], env, stdin, readsInput };
 }
 
-function options(job: JobDescription, comment: string, exportOption: string): string[] {
+function options(job: JobDescription, comment: string | null, exportOption: string, isTest: boolean): string[] {
   const wanted: [string, string | null][] = [
     ['--job-name', job.name],
     ['--account', job.account],
@@ -55,9 +56,10 @@ function options(job: JobDescription, comment: string, exportOption: string): st
     ['--output', job.standardOutput],
     ['--error', job.standardError],
     ['--comment', comment],
+    ...resourceOptions(job),
   ];
   return [
-    '--parsable',
+    isTest ? '--test-only' : '--parsable',
     exportOption,
     ...wanted.flatMap(([option, value]) => (value === null ? [] : [`${option}=${value}`])),
     ...(job.scriptPath === undefined ? [] : ['--', job.scriptPath]),

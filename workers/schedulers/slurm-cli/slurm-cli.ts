@@ -1,13 +1,8 @@
 /** Slurm by its commands on a login node (sbatch, squeue, sacct, scancel, scontrol), as the user. */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { isErrorCode } from '../../../shared/errors/catalogue.ts';
-import type { Job, JobDescription } from '../../../shared/operations/compute/job.ts';
-import { jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
 import { checkBatchScript } from '../batch-script.ts';
 import { containsKey, lowestFirst } from '../job-key.ts';
-import { lookUpOneByOne } from '../look-up-one-by-one.ts';
-import { notSupported } from '../not-supported.ts';
-import { refuseFields } from '../refuse-fields.ts';
 import type {
   FindRequest,
   FoundJobs,
@@ -18,13 +13,15 @@ import type {
 } from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
 import { attachToJob } from './attach.ts';
+import { holdJob, modifyJob, releaseJob } from './change-job.ts';
 import { newDelimiter } from './delimited.ts';
 import { directiveComment } from './directive-comment.ts';
+import { estimateJob } from './estimate.ts';
+import { getJob, lookUpJobs } from './get-job.ts';
 import { jobMetadata } from './job-metadata.ts';
-import { accountedJobs, isWhole, queuedJobs } from './job-rows.ts';
-import { isActive } from './job-states.ts';
+import { accountedJobs } from './job-rows.ts';
+import { scriptText } from './job-script.ts';
 import { listJobs } from './list-jobs.ts';
-import { inOrder, mergeJobs } from './merge-jobs.ts';
 import { buildSacctKeys, isWithoutAccounting, parseSacctKeys } from './sacct.ts';
 import { listAccounts } from './sacctmgr.ts';
 import { buildSbatch, isSbatchAnswer, parseSbatch } from './sbatch.ts';
@@ -37,9 +34,6 @@ import { createRun, failed, type Run } from './slurm-command.ts';
 import { parseJobId, requireJobId } from './slurm-job-id.ts';
 import { buildSqueueKeys, parseSqueueKeys } from './squeue.ts';
 
-/** How much of a script file is read for its directives, which stand at its beginning. */
-const scriptHeadBytes = 64 * 1024;
-
 /** sacct is asked from this much before the intent on, for clocks that differ. */
 const clockSkewMinutes = 5;
 
@@ -49,12 +43,10 @@ const clockSkewMinutes = 5;
  */
 export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
   const run = createRun(timeoutMs);
-  const get: SchedulerAdapter['get'] = (host, request) => getJob(run, host, request);
 
   return {
     async submit(host, request) {
       const { job, intended = Promise.resolve(), signal } = request;
-      refuseFields(job, jobResourceNames);
       const { argv, env, stdin, readsInput } = buildSbatch(job, await commentOf(host, request));
       // sbatch takes longer to start than the intent to be kept: it starts at once and waits for its script. Without one
       // (the input ends when the connection or the broker does) it submits nothing.
@@ -72,16 +64,16 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
       return { jobId: parseSbatch(result.stdout.toString()) };
     },
     findByKey: (host, request) => findByKey(run, host, request),
-    get,
-    lookUp: (host, request) => lookUpOneByOne(get, host, request),
+    get: (host, request) => getJob(run, host, request),
+    lookUp: (host, request) => lookUpJobs(run, host, request),
     list: (host, request) => listJobs(run, host, request),
     metadata: (host, request) => jobMetadata(run, host, request),
     attach: (host, request) => attachToJob(run, host, request),
     cancel: (host, request) => cancelJob(run, host, request),
-    hold: notYet,
-    release: notYet,
-    modify: notYet,
-    estimate: notYet,
+    hold: (host, request) => holdJob(run, host, request),
+    release: (host, request) => releaseJob(run, host, request),
+    modify: (host, request) => modifyJob(run, host, request),
+    estimate: (host, request) => estimateJob(timeoutMs, host, request),
     async ping(host, signal) {
       const result = await run(host, buildPing(), signal);
       if (!isUp(result.stdout.toString())) throw failed('The scheduler does not answer.', result);
@@ -93,8 +85,6 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
   };
 }
 
-const notYet = notSupported('Jobs of this system cannot be changed after their submission.');
-
 /** The user's own comment, if the script asks for one, and the key. */
 async function commentOf(
   host: SchedulerHost,
@@ -102,21 +92,8 @@ async function commentOf(
 ): Promise<string> {
   const script = await scriptText(host, job, signal);
   checkBatchScript(script);
-  const comment = directiveComment(script);
+  const comment = job.comment ?? directiveComment(script);
   return comment === undefined || comment === '' ? key : `${comment} ${key}`;
-}
-
-/** The inline script, or the head of the file. InvalidJob where sbatch could not read the file either. */
-async function scriptText(host: SchedulerHost, job: JobDescription, signal: AbortSignal): Promise<string> {
-  if (job.scriptPath === undefined) return job.script ?? '';
-  try {
-    return (await host.files.readRange(job.scriptPath, 0, scriptHeadBytes, { signal })).toString();
-  } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    if (!['FileNotFound', 'PermissionDenied', 'InvalidRequest'].includes(error.code)) throw error;
-    const message = `Unexpected Slurm command response. exit_status:1 std_err:sbatch: error: Unable to open file ${job.scriptPath}`;
-    throw new BrokerError('InvalidJob', message, { cause: error });
-  }
 }
 
 async function findByKey(run: Run, host: SchedulerHost, request: FindRequest): Promise<FoundJobs> {
@@ -157,28 +134,6 @@ async function lookUp(
     if (signal.aborted || !(error instanceof BrokerError) || !isErrorCode(error.code)) throw error;
     return undefined;
   }
-}
-
-async function getJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> {
-  const wanted = requireJobId(jobId);
-  const queued = await queuedJobs(run, host, wanted, signal);
-  if (
-    queued.length > 0 &&
-    queued.every(({ job }) => isActive(job.status.state)) &&
-    isWhole(
-      queued.map(({ job }) => job.jobId),
-      wanted,
-    )
-  ) {
-    return inOrder(queued.map(({ job }) => job));
-  }
-  const accounted = await accountedJobs(run, host, wanted, signal).catch((error: unknown) => {
-    if (queued.length === 0 || signal.aborted) throw error;
-    return []; // The queue's answer stands without the figures of the accounting.
-  });
-  const jobs = mergeJobs(queued, accounted);
-  if (jobs.length === 0) throw new BrokerError('JobNotFound', 'Job not found.');
-  return jobs;
 }
 
 async function cancelJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<void> {

@@ -13,11 +13,16 @@ export function createRun(timeoutMs: number): Run {
   return (host, argv, signal) =>
     host.shell
       .run(argv, { timeoutMs, outputBytesMax, signal, env: { SLURM_TIME_FORMAT: '%s' } })
-      .catch((error: unknown) => {
-        if (!(error instanceof BrokerError) || error.code !== 'CommandTimeout') throw error;
-        const message = `The scheduler did not answer within ${timeoutMs / 1_000} s.`;
-        throw new BrokerError('SchedulerFailed', message, { cause: error });
-      });
+      .catch(schedulerTimeout(timeoutMs));
+}
+
+/** For a command that only asks: when it ran out of time, the scheduler did not answer. */
+export function schedulerTimeout(timeoutMs: number): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof BrokerError) || error.code !== 'CommandTimeout') throw error;
+    const message = `The scheduler did not answer within ${timeoutMs / 1_000} s.`;
+    throw new BrokerError('SchedulerFailed', message, { cause: error });
+  };
 }
 
 /** The first part is upstream's, which clients match on. */

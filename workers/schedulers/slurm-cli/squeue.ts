@@ -2,7 +2,7 @@
 import type { Job } from '../../../shared/operations/compute/job.ts';
 import { eachRow, parseRows, type Row, readRows } from './delimited.ts';
 import { baseState, isActive } from './job-states.ts';
-import { durationSeconds, exitStatus, textOrNull, wholeNumber } from './values.ts';
+import { durationSeconds, exitStatus, gpusOf, textOrNull, wholeNumber } from './values.ts';
 
 /** Free text stands last, for the reader's sake only. */
 const jobFields = [
@@ -17,6 +17,8 @@ const jobFields = [
   'StartTime',
   'EndTime',
   'NumNodes',
+  'NumCPUs',
+  'tres-alloc',
   'NodeList',
   'Partition',
   'UserName',
@@ -52,9 +54,9 @@ function format(fields: readonly string[], delimiter: string): string {
   return `--Format=${fields.map((field) => `${field}:${delimiter}`).join(',')}`;
 }
 
-/** Every part of job `base` (digits), whoever's it is. Run with `SLURM_TIME_FORMAT=%s`. */
-export function buildSqueueJob(base: string, delimiter: string): string[] {
-  return buildSqueueFields(base, jobFields, delimiter);
+/** Every part of jobs by their digits, with commas between them, whoever's they are; a single unknown one is an error of squeue. Run with `SLURM_TIME_FORMAT=%s`. */
+export function buildSqueueJob(bases: string, delimiter: string): string[] {
+  return buildSqueueFields(bases, jobFields, delimiter);
 }
 
 /** Any fields of every part of job `base` (digits), whoever's it is. */
@@ -126,8 +128,8 @@ function toJob(row: Row<(typeof jobFields)[number]>): Job {
     },
     account: textOrNull(row.Account),
     allocationNodes: isPending ? 0 : (wholeNumber(row.NumNodes) ?? 0),
-    cpus: null,
-    gpus: null,
+    cpus: wholeNumber(row.NumCPUs),
+    gpus: gpusOf(row['tres-alloc']),
     cluster: row.Cluster,
     group: textOrNull(row.GroupName),
     nodes: isPending || row.NodeList === '' ? 'None assigned' : row.NodeList,

@@ -26,3 +26,14 @@ export function exitStatus(text: string): { exitCode: number | null; interruptSi
   if (status === null) return { exitCode: null, interruptSignal: null };
   return { exitCode: (status >> 8) & 0xff, interruptSignal: status & 0x7f };
 }
+
+/**
+ * GPUs in a list of trackable resources, `cpu=4,mem=8000M,node=1,gres/gpu=2,gres/gpu:a100=2`: the total, or the sum of the
+ * types where no total is tracked; null where the site tracks none.
+ */
+export function gpusOf(tres: string): number | null {
+  const counts = [...tres.matchAll(/(?:^|,)gres\/gpu(?::([^=,]+))?=(\d+)/g)];
+  const total = counts.find(([, type]) => type === undefined);
+  if (total) return Number(total[2]);
+  return counts.length === 0 ? null : counts.reduce((sum, [, , number]) => sum + Number(number), 0);
+}
