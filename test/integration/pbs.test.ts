@@ -52,6 +52,8 @@ const traits = {
   jobNames: ['plain', '1e5', 'inf', '007', '-leading', 'a+b.c_d-e'],
   hasJobFiles: false,
   enter: 'cd "$PBS_O_WORKDIR"\n',
+  lacks: ['estimate' as const],
+  isScripted: true as const,
 };
 describeSchedulerConformance('pbs on a scripted host of OpenPBS 20', async () => candidate('old'), traits);
 describeSchedulerConformance('pbs on a scripted host of OpenPBS 23', async () => candidate('new'), traits);

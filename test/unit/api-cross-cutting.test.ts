@@ -42,7 +42,7 @@ describe('unknown paths and methods', () => {
   it.each([
     ['HEAD', '/status/systems', 'GET'],
     ['OPTIONS', '/status/systems', 'GET'],
-    ['PROPFIND', '/compute/alps/jobs/1', 'DELETE, GET'],
+    ['PROPFIND', '/compute/alps/jobs/1', 'DELETE, GET, PATCH'],
     ['PUT', '/tasks', 'POST'],
   ])('%s %s is 405 with Allow', async (method, path, allow) => {
     const response = await app.request(path, { method, headers: asAlice });

@@ -150,7 +150,7 @@ export interface SchedulerAdapter {
   cancel(host: SchedulerHost, request: JobRequest): Promise<void>;
   /** Keeps a waiting job, or all waiting parts of an array, from starting. JobNotFound, PermissionDenied, JobEnded, JobNotPending, NotSupported, SchedulerFailed. */
   hold(host: SchedulerHost, request: JobRequest): Promise<void>;
-  /** Takes back a hold; a waiting job that has none is left as it is. As `hold`. */
+  /** Takes back a hold; a job that has none, waiting or started, is left as it is. As `hold`, but for JobNotPending. */
   release(host: SchedulerHost, request: JobRequest): Promise<void>;
   /**
    * Changes a job. As `hold`, and InvalidJob for a value that the scheduler refuses; NotSupported names the field that

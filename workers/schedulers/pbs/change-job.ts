@@ -23,9 +23,11 @@ export async function holdJob(run: Run, host: SchedulerHost, request: JobRequest
   await change(run, host, ['qhold', '-h', 'u', request.jobId], request);
 }
 
-/** As holdJob. */
+/** As holdJob, but for a job that has started: it has no hold to take back. */
 export async function releaseJob(run: Run, host: SchedulerHost, request: JobRequest): Promise<void> {
-  await requirePending(run, host, request);
+  await requirePending(run, host, request).catch((error: unknown) => {
+    if (!(error instanceof BrokerError) || error.code !== 'JobNotPending') throw error;
+  });
   await change(run, host, ['qrls', '-h', 'u', request.jobId], request);
 }
 
