@@ -34,7 +34,9 @@ const outsideOfDocument = ['/openapi.json', '/livez', '/readyz'];
 
 /** What is wrong with an answer, in words; empty when all is well. */
 export function createAnswerCheck(document: Document): AnswerCheck {
-  const routes = Object.entries(document.paths).map(([template, items]) => ({ pattern: patternOf(template), items }));
+  // A concrete segment goes before a parameter, as OpenAPI has it.
+  const paths = Object.entries(document.paths).sort(([a], [b]) => a.split('{').length - b.split('{').length);
+  const routes = paths.map(([template, items]) => ({ pattern: patternOf(template), items }));
   const compiled = new Map<Json, z.ZodType>();
   const { schemas } = document.components;
   const problem = schemas.Problem;
