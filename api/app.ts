@@ -5,6 +5,7 @@ import { describeProtectedResource } from './auth/protected-resource.ts';
 import { serveDocs } from './docs-page.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
+import { getHealth, listHealth } from './faces/health/read-health.ts';
 import { cancelTask, getTask } from './faces/tasks/read-task.ts';
 import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
@@ -38,6 +39,8 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
+    { method: 'GET', path: '/health/systems', isPublic: false, handle: listHealth(faceDeps) },
+    { method: 'GET', path: '/health/systems/{system_name}', isPublic: false, handle: getHealth(faceDeps) },
     { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },
     { method: 'GET', path: '/livez', isPublic: true, handle: serveLivez },
     { method: 'GET', path: '/readyz', isPublic: true, handle: serveReadyz(deps.readiness) },

@@ -1,6 +1,7 @@
 /** The API process: configuration → Redis, tokens, gate → app → listen → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis, withStore } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
@@ -10,6 +11,8 @@ import { version } from '../shared/platform/version.ts';
 import { createApp } from './app.ts';
 import { allowEverySystem } from './auth/access-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
+import { createHealthView } from './health/health-view.ts';
+import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
@@ -31,6 +34,13 @@ const queues = createQueueAdder(redis, keyPrefix);
 const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
 const room = watchStoreRoom(redis, log);
 const gate = createTaskGate({ store, queues, waiters, room, instance, settings: config.tasks });
+const probed = config.systems.filter(({ probing }) => Object.keys(probing.services ?? {}).length > 0);
+const health = createHealthStore(redis, keyPrefix);
+const healthView = createHealthView({
+  store: health,
+  systems: probed.map(({ name }) => name),
+  log,
+});
 let isStopping = false;
 
 const app = createApp({
@@ -38,6 +48,8 @@ const app = createApp({
   gate,
   verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
   checkAccess: allowEverySystem,
+  requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
+  health,
   log,
   readiness: async () => {
     if (isStopping) throw new Error('stopping');
@@ -57,6 +69,7 @@ onShutdown(
         return listener.close(config.api.drainMs);
       },
     },
+    { name: 'health', run: async () => healthView.close() },
     { name: 'waiters', run: async () => waiters.close() },
     { name: 'room', run: async () => room.close() },
     { name: 'queues', run: () => queues.close() },

@@ -4,6 +4,8 @@ import { describeError, type ErrorCode } from '../shared/errors/catalogue.ts';
 import { hasBody, type Operation } from '../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
 import { taskView } from '../shared/tasks/task.ts';
+import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
+import { historyQuery } from './faces/health/read-health.ts';
 import { taskSubmission } from './faces/tasks/submit-task.ts';
 import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
@@ -39,7 +41,13 @@ const commonErrors: readonly ErrorCode[] = [
 ];
 
 /** Errors of any operation that runs on a system. */
-const systemErrors: readonly ErrorCode[] = ['SystemNotFound', 'CommandTimeout', 'OutputTooLarge', 'NotSupported'];
+const systemErrors: readonly ErrorCode[] = [
+  'SystemNotFound',
+  'ServiceUnhealthy',
+  'CommandTimeout',
+  'OutputTooLarge',
+  'NotSupported',
+];
 
 /** Errors of any operation with a body. */
 const bodyErrors: readonly ErrorCode[] = ['BodyTooLarge', 'UnsupportedMediaType'];
@@ -245,6 +253,37 @@ function taskPaths(): Json {
   };
 }
 
+function healthPaths(): Json {
+  const name = parameter('system_name', 'path', true, { type: 'string' });
+  const history = parameter('history', 'query', false, requestSchema(historyQuery));
+  const errors: readonly ErrorCode[] = ['Unauthenticated', 'StoreUnavailable'];
+  return {
+    '/health/systems': {
+      get: {
+        operationId: 'get_systems_health',
+        summary: 'What the probes of every system found last',
+        tags: ['health'],
+        responses: {
+          200: { description: 'The systems', ...jsonContent(resultSchema(systemsHealthView)) },
+          ...errorResponses(errors),
+        },
+      },
+    },
+    '/health/systems/{system_name}': {
+      get: {
+        operationId: 'get_system_health',
+        summary: 'What the probes of a system found in the last 24 hours',
+        tags: ['health'],
+        parameters: [name, history],
+        responses: {
+          200: { description: 'The system', ...jsonContent(resultSchema(systemHealthView)) },
+          ...errorResponses([...errors, 'InvalidRequest', 'Forbidden', 'SystemNotFound']),
+        },
+      },
+    },
+  };
+}
+
 const nullable = (type: string): Json => ({ type: [type, 'null'] });
 
 const problemSchema: Json = {
@@ -311,6 +350,7 @@ export function openApiDocument(config: AppConfig): Json {
       ...operationPaths(),
       '/status/liveness/': { get: { ...liveness, responses: { 200: { description: 'Alive', ...jsonContent({}) } } } },
       ...taskPaths(),
+      ...healthPaths(),
     },
     components: {
       schemas: { Problem: problemSchema, Task: resultSchema(taskView) },

@@ -39,6 +39,10 @@ export interface BrokerOptions {
   ssh?: Record<string, unknown>;
   /** Merged over the cluster's `data_operation` section. */
   dataOperation?: Record<string, unknown>;
+  /** Merged over the cluster. */
+  cluster?: Record<string, unknown>;
+  /** More systems like the first one, on servers of their own; `cluster` is merged over theirs. */
+  otherSystems?: readonly { name: string; sshd: SshdFacts; cluster?: Record<string, unknown> }[];
   /** Name of the system; `lab` when left out. */
   systemName?: string;
   /** More processes than one broker of the same lab need names of their own; `broker` when left out. */
@@ -136,29 +140,33 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
   const fileSystems =
     options.fileSystems ??
     [...homes, '/tmp'].map((path, at) => ({ path, data_type: 'users', default_work_dir: at === 0 }));
+  const cluster = (name: string, at: SshdFacts, own: Record<string, unknown> = {}) => ({
+    name,
+    ssh: { host: at.host, port: at.port, max_clients: 400, timeout: { command_execution: 20 }, ...options.ssh },
+    scheduler: {
+      type: scheduler,
+      version: scheduler === 'slurm' ? (lab.slurm?.version ?? '') : '1',
+      connection_mode: 'ssh',
+    },
+    service_account: { client_id: 'service', secret: 'not-used' },
+    probing: {},
+    file_systems: fileSystems,
+    data_operation: { ...options.dataOperation },
+    ...options.cluster,
+    ...own,
+  });
+  const systems = [{ name: systemName, sshd, cluster: {} }, ...(options.otherSystems ?? [])];
   return {
     auth: { authentication: { token_url: oidc.tokenEndpoint, public_certs: [oidc.jwksUri] } },
-    clusters: [
-      {
-        name: systemName,
-        ssh: { host: sshd.host, port: sshd.port, max_clients: 400, timeout: { command_execution: 20 }, ...options.ssh },
-        scheduler: {
-          type: scheduler,
-          version: scheduler === 'slurm' ? (lab.slurm?.version ?? '') : '1',
-          connection_mode: 'ssh',
-        },
-        service_account: { client_id: 'service', secret: 'not-used' },
-        probing: {},
-        file_systems: fileSystems,
-        data_operation: { ...options.dataOperation },
-      },
-    ],
+    clusters: systems.map((system) => cluster(system.name, system.sshd, system.cluster)),
     goldcrest: {
       api: { host: '127.0.0.1', port },
       redis: { url: redis.url, key_prefix: keyPrefix },
       issuers: [{ issuer: oidc.issuer, audiences: [oidc.audience] }],
       ssh_credentials: { type: 'UserCA', private_key: `secret_file:${sshd.userCa.privateKeyPath}` },
-      systems: { [systemName]: { host_keys: { pinned: [sshd.hostKey] } } },
+      systems: Object.fromEntries(
+        systems.map((system) => [system.name, { host_keys: { pinned: [system.sshd.hostKey] } }]),
+      ),
       ...options.goldcrest,
     },
   };

@@ -1,14 +1,17 @@
-/** The worker process: configuration → Redis and SSH → consumer and sweeper → drain. Wiring only. */
+/** The worker process: configuration → Redis and SSH → consumer, sweeper and prober → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerError } from '../shared/errors/broker-error.ts';
 import { operationNames, operations } from '../shared/operations/registry.ts';
+import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createQueueAdder, queueName } from '../shared/platform/queues.ts';
 import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
+import { startProber } from './health/prober.ts';
+import { readKnownHealth } from './health/read-known-health.ts';
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
@@ -45,6 +48,7 @@ const results = await openResultPort({
   url: config.worker.httpUrl,
   log,
 });
+const health = createHealthStore(redis, keyPrefix);
 const cancellations = createCancellations(subscriber, keyPrefix, log);
 const runner = createTaskRunner({
   store,
@@ -54,6 +58,7 @@ const runner = createTaskRunner({
     systems: config.systems,
     ssh,
     schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
+    readHealth: () => readKnownHealth(health, config.systems),
     log,
   }),
   worker,
@@ -80,6 +85,7 @@ const consumer = startConsumer({
   runner,
   log,
 });
+const prober = startProber({ config, systems: served, ssh, store: health, worker, log });
 const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, worker, log });
 
 /** Time that a task which was told to stop has to do so before the process goes. */
@@ -88,9 +94,9 @@ const abortGraceMs = 5_000;
 onShutdown(
   [
     {
-      name: 'consumer and sweeper',
+      name: 'consumer, sweeper and prober',
       async run() {
-        const stopped = Promise.all([consumer.stop(), sweeper.stop()]);
+        const stopped = Promise.all([consumer.stop(), sweeper.stop(), prober.stop()]);
         const isDrained = await Promise.race([
           stopped.then(() => true),
           sleep(config.worker.drainMs, false, { ref: false }),

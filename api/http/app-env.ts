@@ -5,6 +5,8 @@ import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platfor
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { AccessChecker } from '../auth/access-checker.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { HealthReader } from '../faces/health/read-health.ts';
+import type { RequireHealthy } from '../health/require-healthy.ts';
 import type { TaskGate } from '../tasks/task-gate.ts';
 
 /** Hono's types of one request. */
@@ -46,6 +48,8 @@ export interface AppDeps {
   gate: TaskGate;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
+  requireHealthy: RequireHealthy;
+  health: HealthReader;
   /** Rejects while the service cannot take requests, e.g. because Redis does not answer. */
   readiness: () => Promise<void>;
   log: Logger;

@@ -13,14 +13,22 @@ export interface PathScope {
   roots: readonly string[];
 }
 
+/** The file system in which a normalised path lies: the innermost of the roots above it, or undefined. */
+export function findRoot(path: string, roots: readonly string[]): string | undefined {
+  const above = roots.filter((root) => root === '/' || path === root || path.startsWith(`${root}/`));
+  return above.reduce<string | undefined>(
+    (inner, root) => (root.length > (inner?.length ?? 0) ? root : inner),
+    undefined,
+  );
+}
+
 /** The normalised path; a trailing slash stays, since it means "what the link points to". Throws PathNotAbsolute, PathNotAllowed. */
 export function admitPath(path: string, scope: PathScope): string {
   if (!path.startsWith('/')) {
     throw new BrokerError('PathNotAbsolute', `The provided path (${path}) is not an absolute path.`);
   }
   const normal = posix.normalize(path);
-  const isInside = scope.roots.some((root) => root === '/' || normal === root || normal.startsWith(`${root}/`));
-  if (!isInside) throw pathNotAllowed(normal, scope.systemName);
+  if (findRoot(normal, scope.roots) === undefined) throw pathNotAllowed(normal, scope.systemName);
   return normal;
 }
 

@@ -68,7 +68,7 @@ describe('success', () => {
     const { status, body } = await client.get('/status/systems');
     expect(status).toBe(200);
     expectFields('GET /status/systems', body);
-    expect(body).toMatchObject({ systems: [{ name: 'lab', ssh: { port: lab.sshd.port }, servicesHealth: null }] });
+    expect(body).toMatchObject({ systems: [{ name: 'lab', ssh: { port: lab.sshd.port }, servicesHealth: [] }] });
     expect(JSON.stringify(body)).not.toContain('not-used');
   });
 

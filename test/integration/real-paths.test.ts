@@ -70,6 +70,7 @@ beforeEach(() => {
     systems: [{ name: 'lab', fileSystems } as unknown as SystemConfig],
     ssh,
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
+    readHealth: async () => new Map(),
     log: silent,
   });
   run = async (name, input) => {

@@ -98,6 +98,16 @@ describe.each(operations)('who may call %s', (name, operation) => {
   });
 });
 
+it.each(Object.entries(tokens.refused))(
+  'the health of the systems is shown to nobody with %s',
+  async (_title, { authorization, status, message }) => {
+    for (const path of ['/health/systems', '/health/systems/lab', '/health/systems/nosuch']) {
+      const headers = authorization === null ? {} : { authorization };
+      expectRefusal(await client.get(path, { token: null, headers }), status, message);
+    }
+  },
+);
+
 it('a task is nobody else’s: neither seen nor canceled, and not told from one that never was', async () => {
   const mine = await client.post('/tasks', { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } });
   expect(mine.status).toBe(202);

@@ -112,6 +112,8 @@ export function createTestApp(
       return principal;
     },
     checkAccess: allowEverySystem,
+    requireHealthy: () => {},
+    health: { read: async () => new Map(), history: async () => [] },
     readiness: async () => {},
     log: pino({ level: 'silent' }),
     now: () => nowMs,

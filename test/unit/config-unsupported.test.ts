@@ -115,9 +115,8 @@ describe('a key of FirecREST without effect in this version is warned about', ()
     const found = idle(loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml'));
     const places = found.map(({ key, place }) => [key, Number(place.split(':').at(-1))]);
     expect(places).toEqual([
-      ['clusters[0].probing.services', 54],
       ['clusters[0].data_operation.data_transfer', 71],
-      ['clusters[1].probing.services', 100],
+      ['clusters[1].probing.services.s3', 102],
       ['clusters[1].data_operation.data_transfer', 106],
       ['clusters[2].data_operation.data_transfer', 125],
       ['clusters[3].data_operation.data_transfer', 136],
@@ -125,6 +124,21 @@ describe('a key of FirecREST without effect in this version is warned about', ()
       ['logger.loggable_request_headers', 144],
     ]);
     for (const { message } of found) expect(message).toContain('has no effect');
+  });
+
+  it('probes of a system that has no account to log in with, each by its name', () => {
+    const services = 'probing: {services: {ssh: {}, scheduler: {}, filesystem: {}}}';
+    const account = '    service_account: {client_id: probe, secret: secret-text-of-probe}\n';
+    const without = smallWith(account, '').replace('probing: {}', services);
+    const places = idle(loadText(without)).map(({ key, message }) => [key, message]);
+    expect(places).toEqual(
+      ['ssh', 'scheduler', 'filesystem'].map((service) => [
+        `clusters[0].probing.services.${service}`,
+        expect.stringContaining('has no effect without an account to log in with'),
+      ]),
+    );
+    const named = 'systems: {one: {service_account_username: probe}}';
+    expect(idle(loadText(without.replace('  host_keys:', `  ${named}\n  host_keys:`)))).toEqual([]);
   });
 
   it('and one that says nothing is not: off, empty or null', () => {

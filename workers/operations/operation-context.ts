@@ -1,5 +1,6 @@
 /** What a handler is given: the system as one user, bound for the length of one attempt of one task. */
 import type { Logger } from 'pino';
+import type { SystemHealth } from '../../shared/health/system-health.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
@@ -28,6 +29,8 @@ export interface BrokerContext {
   };
   /** Every configured system. */
   readonly systems: readonly SystemConfig[];
+  /** What the probes last found, by system name; a system that nobody probes is not in it. StoreUnavailable. */
+  readonly readHealth: () => Promise<ReadonlyMap<string, SystemHealth>>;
   /** Aborted on cancel, on the deadline and on a stop of the worker; its reason is a BrokerError. */
   readonly signal: AbortSignal;
   readonly log: Logger;

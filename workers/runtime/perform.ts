@@ -22,6 +22,7 @@ export interface PerformDependencies {
   ssh: Ssh;
   /** Adapter per system name. */
   schedulers: ReadonlyMap<string, SchedulerAdapter>;
+  readHealth: BrokerContext['readHealth'];
   log: Logger;
 }
 
@@ -84,6 +85,7 @@ export function createPerform(deps: PerformDependencies) {
     const base: BrokerContext = {
       task: { id, attempt: number, createdAt, deadlineAt, isCancelRequested },
       systems: deps.systems,
+      readHealth: deps.readHealth,
       signal: attempt.signal,
       log: attempt.log,
     };

@@ -63,7 +63,11 @@ const killAfterSeconds = 2;
 /** A clock may be a little off, and `timeout` starts a little later than we do. */
 const timeoutToleranceMs = 100;
 
-export function createRemoteShell(pool: ConnectionPool, username: string, defaults: ShellDefaults): RemoteShell {
+export function createRemoteShell(
+  pool: Pick<ConnectionPool, 'open'>,
+  username: string,
+  defaults: ShellDefaults,
+): RemoteShell {
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
     const { env, cwd, signal, unsetsLocale, isAnswered } = options;

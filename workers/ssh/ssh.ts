@@ -2,10 +2,11 @@
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
-import type { CredentialProvider } from './credentials/credential-provider.ts';
+import type { CredentialProvider, SshCredential } from './credentials/credential-provider.ts';
+import { type FreshHost, logInFresh } from './fresh-host.ts';
 import type { HandshakeLimiter } from './handshake-limiter.ts';
 import { createHostKeyVerifier } from './host-keys.ts';
-import type { LoginTarget } from './log-in.ts';
+import type { LoginRoute, LoginTarget } from './log-in.ts';
 import { createNameService, type NameService } from './name-service.ts';
 import type { SshSystemOptions } from './options.ts';
 import { createRemoteFiles, type RemoteFiles } from './remote-files.ts';
@@ -42,6 +43,10 @@ export interface Ssh {
   files(system: string, username: string): RemoteFiles;
   stats(system: string, username: string): RemoteStats;
   names(system: string): NameService;
+  /** What a login as the user takes. Throws what the provider throws. */
+  credentialFor(system: string, username: string): Promise<SshCredential>;
+  /** A login outside the pools, for probes; as `logInFresh`. */
+  logInFresh(system: string, username: string, credential: SshCredential, timeoutMs: number): Promise<FreshHost>;
   poolStats(): SshSystemStats[];
   /** Waits up to `drainMs` (default 10,000) for work in flight, then closes every connection. Idempotent. */
   close(drainMs?: number): Promise<void>;
@@ -56,6 +61,8 @@ interface UserParts {
 
 interface System {
   readonly options: SshSystemOptions;
+  readonly route: LoginRoute;
+  readonly credentials: CredentialProvider;
   readonly pool: ConnectionPool;
   readonly names: NameService;
   readonly users: Map<string, UserParts>;
@@ -84,6 +91,9 @@ export function createSsh(dependencies: SshDependencies): Ssh {
     files: (system, username) => partsOf(systemOf(system), username, dependencies.log).files,
     stats: (system, username) => partsOf(systemOf(system), username, dependencies.log).stats,
     names: (system) => systemOf(system).names,
+    credentialFor: async (system, username) => systemOf(system).credentials.credentialFor(system, username),
+    logInFresh: async (system, username, credential, timeoutMs) =>
+      logInFresh({ route: systemOf(system).route, username, credential, timeoutMs, log: dependencies.log }),
     poolStats: () =>
       [...systems.values()].map(({ options, pool, fileChannelsDropped }) => ({
         system: options.name,
@@ -121,16 +131,22 @@ function createSystem(options: SshSystemOptions, { credentials, handshakes, log 
     ...(options.proxy ? { jump: target(options.proxy) } : {}),
     ...{ connectTimeoutMs, loginTimeoutMs, keepAliveMs, handshakes },
   };
+  const provider = credentials(options.name);
   const pool = createConnectionPool({
     system: options.name,
     route,
     bounds,
     connectionsMax: options.connectionsMax,
-    credentials: credentials(options.name),
+    credentials: provider,
     log: systemLog,
   });
-  const names = createNameService();
-  return { options, pool, names, users: new Map(), statHost: { loopMissingUntil: 0 }, fileChannelsDropped: 0 };
+  return {
+    ...{ options, route, credentials: provider, pool },
+    names: createNameService(),
+    users: new Map(),
+    statHost: { loopMissingUntil: 0 },
+    fileChannelsDropped: 0,
+  };
 }
 
 function partsOf(system: System, username: string, log: Logger): UserParts {

@@ -52,7 +52,11 @@ interface Warm {
   isLeaving: boolean;
 }
 
-export function createWarmChannels(pool: ConnectionPool, username: string, options: WarmChannelOptions): WarmChannels {
+export function createWarmChannels(
+  pool: Pick<ConnectionPool, 'open'>,
+  username: string,
+  options: WarmChannelOptions,
+): WarmChannels {
   const channels = new Set<Warm>();
   let opening: Promise<Warm> | undefined;
 

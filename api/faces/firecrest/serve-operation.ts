@@ -14,7 +14,7 @@ import { acceptRequestOf, admitInput, findSystem, replayHeaders, type SystemsByN
 import { acceptedResponse, taskLocation } from '../task-accepted.ts';
 import { createInputReader } from './read-input.ts';
 
-type FaceDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess'> & { systems: SystemsByName };
+type FaceDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess' | 'requireHealthy'> & { systems: SystemsByName };
 type Outcome = Awaited<ReturnType<TaskGate['acceptAndWait']>>;
 
 /** The answer to a task that has ended. Throws what the task failed with. */
@@ -85,6 +85,7 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
     const system = operation.scope === 'system' ? findSystem(deps.systems, c.req.param('system_name') ?? '') : null;
     await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null);
     const input = admitInput(operation, await reader.read(c), system, reader.locate);
+    deps.requireHealthy(operation, system, input);
     const preferences = readPreferences(c.req.header('prefer'));
     const holdMs =
       preferences.waitSeconds === null

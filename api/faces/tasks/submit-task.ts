@@ -22,7 +22,10 @@ export const taskSubmission = z.object({
 });
 
 type Submission = z.infer<typeof taskSubmission>;
-type SubmitDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess'> & { systems: SystemsByName; now: () => number };
+type SubmitDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess' | 'requireHealthy'> & {
+  systems: SystemsByName;
+  now: () => number;
+};
 
 const submissionNames = fieldNamesOf(taskSubmission);
 
@@ -92,6 +95,7 @@ export function submitTask(deps: SubmitDeps): (c: AppContext) => Promise<Respons
     await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null);
     refuseUnknown(unknownNames(fieldNamesOf(operation.input), submission.input), '/input');
     const input = admitTaskInput(operation, submission.input, system);
+    deps.requireHealthy(operation, system, input);
     const request = acceptRequestOf(c, {
       operation,
       system: system?.name ?? null,

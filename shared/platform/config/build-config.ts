@@ -2,7 +2,7 @@
 import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
-import type { Config, RedisConfig, SystemConfig, TasksConfig } from './config.ts';
+import type { Config, HealthConfig, RedisConfig, SystemConfig, TasksConfig } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
@@ -19,6 +19,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     worker: buildWorker(settings),
     redis: buildRedis(settings, questions),
     tasks: buildTasks(settings),
+    health: buildHealth(settings),
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
@@ -118,6 +119,15 @@ function buildTasks(settings: FileSettings): TasksConfig {
     openPerQueueMax: tasks.open_per_queue_max,
     admittedPerUserMax: tasks.admitted_per_user_max,
     attemptsMax: tasks.attempts_max,
+  };
+}
+
+function buildHealth(settings: FileSettings): HealthConfig {
+  const { health } = settings.goldcrest;
+  return {
+    failuresUntilBroken: health.failures,
+    recheckMs: health.recheck,
+    recoveryIntervalMs: health.recovery_interval,
   };
 }
 

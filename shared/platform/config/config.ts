@@ -3,6 +3,7 @@
  * milliseconds and every size in bytes. How the file is written is another matter, see `schema-*.ts`; the keys that
  * FirecREST v2 knows are listed in its own configuration reference.
  */
+import type { ProbedService } from '../../health/system-health.ts';
 import type { Secret } from '../secret.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 
@@ -12,6 +13,7 @@ export interface Config {
   worker: WorkerConfig;
   redis: RedisConfig;
   tasks: TasksConfig;
+  health: HealthConfig;
   authentication: AuthenticationConfig;
   authorization: AuthorizationConfig;
   sshCredentials: SshCredentialsConfig;
@@ -79,6 +81,16 @@ export interface TasksConfig {
   admittedPerUserMax: number;
   /** Runs of one task, the first included. */
   attemptsMax: number;
+}
+
+/** When a probed service counts as broken, and how soon it is looked at again. */
+export interface HealthConfig {
+  /** Failed probes in a row until a service counts as broken. */
+  failuresUntilBroken: number;
+  /** From a failed probe to the next, until it counts. */
+  recheckMs: number;
+  /** Between the probes of a broken service; what is refused for it may be repeated after that. */
+  recoveryIntervalMs: number;
 }
 
 export interface AuthenticationConfig {
@@ -157,7 +169,7 @@ export interface SystemConfig {
   name: string;
   ssh: SystemSshConfig;
   scheduler: SchedulerConfig;
-  /** null: no shared listings, and probes only where they need no login. */
+  /** null: probes only where they need no login. */
   serviceAccount: ServiceAccountConfig | null;
   probing: ProbingConfig;
   fileSystems: FileSystemConfig[];
@@ -204,7 +216,7 @@ export interface SchedulerConfig {
   timeoutMs: number;
 }
 
-/** Who runs probes and shared listings: an OAuth client, a cluster user named outright, or both. */
+/** As whom probes log in: an OAuth client, a cluster user named outright, or both. */
 export interface ServiceAccountConfig {
   /** OAuth client that gets the account's token; null together with `secret`. */
   clientId: string | null;
@@ -218,8 +230,6 @@ export interface ProbingConfig {
   /** Only services listed here are probed; null: none. */
   services: { [service in ProbedService]?: { timeoutMs: number } } | null;
 }
-
-export type ProbedService = 'ssh' | 'filesystem' | 'scheduler' | 's3';
 
 export interface FileSystemConfig {
   /** Absolute and normalised. */

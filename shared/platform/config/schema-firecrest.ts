@@ -69,7 +69,10 @@ const scheduler = section(
   }
 });
 
-const probe = section({ timeout: integer(1, 3_600).default(10).describe('Seconds one probe may take.') }, open);
+const probe = section(
+  { timeout: integer(1, 3_600).default(10).describe('Seconds its login, and its look, may take each.') },
+  open,
+);
 
 const probing = section(
   {
@@ -84,7 +87,7 @@ const probing = section(
       open,
     )
       .nullish()
-      .describe('Only services named here are probed; none by this version, with a warning.'),
+      .describe('Only services named here are probed.'),
   },
   open,
 );
@@ -202,7 +205,9 @@ export const clusterSchema = section(
       open,
     )
       .nullish()
-      .describe('Account for probes and shared listings.'),
+      .describe(
+        'Account for probes: an OAuth client at `token_url`, whose token names its user on the cluster. Not asked where `goldcrest.systems.<name>.service_account_username` is given.',
+      ),
     probing: probing.prefault({}).describe('Health probes.'),
     file_systems: z.array(fileSystem).max(1_000).default([]).describe('Paths outside these are refused.'),
     data_operation: dataOperation.prefault({}).describe('Limits and transfers.'),

@@ -72,6 +72,16 @@ const tasks = section({
   attempts_max: integer(1, 20).default(3).describe('Runs of one task, the first included.'),
 });
 
+const health = section({
+  failures: integer(1, 10).default(2).describe('Failed probes in a row until a service counts as broken.'),
+  recheck: duration({ minMs: 100, maxMs: minuteMs })
+    .prefault('1500ms')
+    .describe('Time from a failed probe to the next one, until it counts.'),
+  recovery_interval: duration({ minMs: 500, maxMs: 10 * minuteMs })
+    .prefault('5s')
+    .describe('Time between probes of a broken service, and the `Retry-After` of what is refused for it.'),
+});
+
 const issuer = section({
   issuer: text().optional().describe('The `iss` claim of tokens, exactly. Required.'),
   audiences: textList().optional().describe('One of these must be in `aud`. Required.'),
@@ -144,7 +154,9 @@ export const systemSchema = section({
   slot_wait: duration({ minMs: 100, maxMs: 10 * minuteMs })
     .prefault('5s')
     .describe('Longest wait for a channel.'),
-  service_account_username: text().optional().describe('Cluster user for probes and shared listings.'),
+  service_account_username: text()
+    .optional()
+    .describe('Cluster user for probes; the user of the token that `service_account` gets if not given.'),
 });
 
 const log = section({
@@ -160,6 +172,7 @@ export const goldcrestSchema = section({
   worker: worker.prefault({}).describe('The executing process.'),
   redis: redis.prefault({}).describe('The task store.'),
   tasks: tasks.prefault({}).describe('How long and how many.'),
+  health: health.prefault({}).describe('When a service that is probed (`probing` of a system) counts as broken.'),
   issuers: z
     .array(issuer)
     .min(1)

@@ -2,7 +2,7 @@
  * What a configuration may say and this version does not do. The parse accepts it, since it is part of the file's
  * shape; a process does not start with what cannot be honoured, and warns about what has no effect yet.
  */
-import type { Config, SshCredentialsConfig } from './config.ts';
+import type { Config, SshCredentialsConfig, SystemConfig } from './config.ts';
 import { type ConfigProblem, keyOf } from './config-error.ts';
 
 type Path = readonly PropertyKey[];
@@ -52,9 +52,11 @@ export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem
 export function findWithoutEffect(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const warn = (message: string, path: Path) => problems.push(problemAt(placeOf, message, [path]));
-  config.systems.forEach(({ probing, dataOperation }, index) => {
-    if (Object.keys(probing.services ?? {}).length > 0) {
-      warn('has no effect: this version does not probe services', ['clusters', index, 'probing', 'services']);
+  const hasTokenUrl = config.authentication.issuers.some(({ tokenUrl }) => tokenUrl !== null);
+  config.systems.forEach((system, index) => {
+    const { dataOperation } = system;
+    for (const { service, message } of findUnprobed(system, hasTokenUrl)) {
+      warn(message, ['clusters', index, 'probing', 'services', service]);
     }
     if (dataOperation.dataTransfer !== null) {
       const path = ['clusters', index, 'data_operation', 'data_transfer'];
@@ -65,6 +67,19 @@ export function findWithoutEffect(config: Config, placeOf: PlaceOf): ConfigProbl
   if (config.log.tracing) warn(noTracing, ['logger', 'enable_tracing_log']);
   if (config.log.requestHeaders.length > 0) warn(noTracing, ['logger', 'loggable_request_headers']);
   return problems;
+}
+
+/** Services that are to be probed and cannot be. */
+function findUnprobed({ probing, serviceAccount, dataOperation }: SystemConfig, hasTokenUrl: boolean) {
+  const services = probing.services ?? {};
+  const withLogin = (['ssh', 'scheduler', 'filesystem'] as const).filter((service) => services[service] !== undefined);
+  const isNamed = serviceAccount !== null && (serviceAccount.username !== null || hasTokenUrl);
+  const account = 'service_account with a token_url, or goldcrest.systems.<name>.service_account_username';
+  const unprobed = isNamed
+    ? []
+    : withLogin.map((service) => ({ service, message: `has no effect without an account to log in with: ${account}` }));
+  if (services.s3 === undefined || dataOperation.dataTransfer?.type === 's3') return unprobed;
+  return [...unprobed, { service: 's3', message: 'has no effect: data_transfer of the system is not s3' }];
 }
 
 /** The problem at the first of the paths that is in the configuration. */

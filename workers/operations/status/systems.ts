@@ -1,18 +1,61 @@
-/** The configured systems, as FirecREST v2 shows them. Health is null until something probes. */
+/** The configured systems and the health of their services, as FirecREST v2 shows them. */
+import type { SystemHealth } from '../../../shared/health/system-health.ts';
 import type { ResultOf } from '../../../shared/operations/operation.ts';
 import type { systems } from '../../../shared/operations/status/systems.ts';
+import type { SystemConfig } from '../../../shared/platform/config/config.ts';
 import type { BrokerContext } from '../operation-context.ts';
+
+type SystemView = ResultOf<typeof systems>['systems'][number];
 
 export async function handleSystems(
   _input: Record<string, never>,
-  context: Pick<BrokerContext, 'systems'>,
+  context: Pick<BrokerContext, 'systems' | 'readHealth'>,
 ): Promise<ResultOf<typeof systems>> {
+  const health = await context.readHealth();
   return {
-    systems: context.systems.map(({ firecrest }) => ({
+    systems: context.systems.map(({ name, firecrest, probing }) => ({
       ...firecrest,
       scheduler: { ...firecrest.scheduler, timeout: firecrest.scheduler.timeout ?? 10 },
-      servicesHealth: null,
-      lastHealthCheck: null,
+      ...healthView(health.get(name), probing),
     })),
   };
+}
+
+/** Null before the first probe, an empty list where no service is to be probed: clients tell them apart. */
+function healthView(
+  health: SystemHealth | undefined,
+  { services }: SystemConfig['probing'],
+): Pick<SystemView, 'servicesHealth' | 'lastHealthCheck'> {
+  if (Object.keys(services ?? {}).length === 0) return { servicesHealth: [], lastHealthCheck: null };
+  if (health === undefined) return { servicesHealth: null, lastHealthCheck: null };
+  const { exception } = health;
+  return {
+    servicesHealth: [
+      ...health.services.map(({ service, path, checkedAt, latencyMs, isHealthy, message }) => ({
+        serviceType: service,
+        lastChecked: timeText(checkedAt),
+        latency: latencyMs / 1_000,
+        healthy: isHealthy,
+        message,
+        ...(path === null ? {} : { path }),
+      })),
+      // FirecREST's word for probes that could not be made. Nothing is refused for it.
+      ...(exception === null
+        ? []
+        : [
+            {
+              serviceType: 'exception' as const,
+              lastChecked: timeText(exception.at),
+              latency: null,
+              healthy: false,
+              message: exception.message,
+            },
+          ]),
+    ],
+    lastHealthCheck: timeText(Math.max(...health.services.map(({ checkedAt }) => checkedAt))),
+  };
+}
+
+function timeText(at: number): string | null {
+  return Number.isFinite(at) ? new Date(at).toISOString() : null;
 }

@@ -1,0 +1,114 @@
+/** One probe of one service: a login on a connection of its own, as the service account, and one look. */
+import type { Logger } from 'pino';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import { createScheduler } from '../schedulers/create-scheduler.ts';
+import type { FreshHost } from '../ssh/fresh-host.ts';
+import type { Ssh } from '../ssh/ssh.ts';
+import type { FindUsername } from './service-account.ts';
+import { probeStorage } from './storage-probe.ts';
+import { type Target, targetsOf } from './targets.ts';
+import { down, up, type Verdict, verdictOfFailure, verdictOfLogin, withoutAccount } from './verdict.ts';
+
+export interface ProbeDependencies {
+  system: SystemConfig;
+  ssh: Pick<Ssh, 'credentialFor' | 'logInFresh'>;
+  findUsername: FindUsername;
+  log: Logger;
+}
+
+/** Never rejects. */
+export type Probe = (target: Target) => Promise<Verdict>;
+
+/** What a look may take beyond its own time, to end what it began on the host. */
+const endingMs = 15_000;
+
+export function createProbe(deps: ProbeDependencies): Probe {
+  const { system } = deps;
+  const isLoginProbed = targetsOf(system).some(({ service }) => service === 'ssh');
+
+  const probe = async (target: Target): Promise<Verdict> => {
+    if (target.service === 's3') return lookAtStorage(system, target);
+    const login = await logIn(deps, target);
+    if ('outcome' in login) {
+      const isBlamedElsewhere = login.outcome === 'down' && target.service !== 'ssh' && isLoginProbed;
+      return isBlamedElsewhere ? { outcome: 'unknown', because: 'login', message: login.message } : login;
+    }
+    try {
+      return await looks[target.service](login, target, system);
+    } catch (error) {
+      return verdictOfLook(error, target);
+    } finally {
+      login.close();
+    }
+  };
+  return (target) => inTime(probe(target), 2 * target.timeoutMs + endingMs);
+}
+
+async function logIn({ system, ssh, findUsername }: ProbeDependencies, target: Target): Promise<FreshHost | Verdict> {
+  let username: string;
+  try {
+    username = await findUsername();
+  } catch (error) {
+    return withoutAccount(error instanceof BrokerError ? error.message : 'The service account cannot be found out.');
+  }
+  try {
+    const credential = await ssh.credentialFor(system.name, username);
+    return await ssh.logInFresh(system.name, username, credential, target.timeoutMs);
+  } catch (error) {
+    return verdictOfLogin(error);
+  }
+}
+
+type Look = (host: FreshHost, target: Target, system: SystemConfig) => Promise<Verdict>;
+
+const looks: Record<Exclude<Target['service'], 's3'>, Look> = {
+  async ssh({ shell, username }, { timeoutMs }) {
+    const { exitCode, stderr } = await shell.run(['true'], { timeoutMs });
+    if (exitCode === 0) return up();
+    return withoutAccount(`The service account ${username} cannot run commands: ${stderr.toString()}`);
+  },
+  async scheduler(host, { timeoutMs }, system) {
+    const adapter = createScheduler({ ...system, scheduler: { ...system.scheduler, timeoutMs } });
+    await adapter.ping(host, AbortSignal.timeout(timeoutMs + endingMs));
+    return up();
+  },
+  /** `stat -f` is statfs(2), which a network file system asks its server for, and needs no permission on what is in it. */
+  async filesystem({ shell, username }, { path, timeoutMs }) {
+    const { exitCode, stderr } = await shell.run(['stat', '-f', '--', path ?? '/'], { timeoutMs });
+    const words = stderr.toString();
+    if (exitCode === 0) return up();
+    if (exitCode === 127) return up('The login node has no stat(1) to look at it with.');
+    if (/Permission denied/.test(words)) return up(`The service account ${username} may not look at it.`);
+    return down(words === '' ? `stat ended with exit status ${exitCode ?? 'none'}.` : words);
+  },
+};
+
+function verdictOfLook(error: unknown, { service, path, timeoutMs }: Target): Verdict {
+  const isLate = error instanceof BrokerError && error.code === 'CommandTimeout';
+  if (!isLate) return verdictOfFailure(error);
+  const what = service === 'filesystem' ? `The file system ${path}` : 'The login node';
+  return down(`${what} did not answer within ${timeoutMs / 1_000} s.`, error.detail.isGone === false);
+}
+
+async function lookAtStorage({ dataOperation: { dataTransfer } }: SystemConfig, target: Target): Promise<Verdict> {
+  if (dataTransfer?.type !== 's3') return up();
+  try {
+    return await probeStorage(dataTransfer, target.timeoutMs);
+  } catch (error) {
+    return verdictOfFailure(error);
+  }
+}
+
+/** A probe that does not even end by its own bounds must not keep the next ones from being made. */
+async function inTime(probe: Promise<Verdict>, boundMs: number): Promise<Verdict> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Verdict>((resolve) => {
+    timer = setTimeout(() => resolve(down('The probe did not end in time.', true)), boundMs);
+  });
+  try {
+    return await Promise.race([probe, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The cluster user that probes log in as: named by the configuration, or by the token that the account's OAuth client
+ * gets (RFC 6749, section 4.4). The token is for its name only; it is not kept.
+ */
+import { decodeJwt } from 'jose';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { IssuerConfig, ServiceAccountConfig } from '../../shared/platform/config/config.ts';
+
+/** Throws IssuerUnavailable with a public reason when the name cannot be found out. */
+export type FindUsername = () => Promise<string>;
+
+const requestMs = 5_000;
+const username = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
+
+type TokenIssuer = Pick<IssuerConfig, 'tokenUrl' | 'tokenEndpointAuthMethod' | 'usernameClaim'>;
+
+/** The issuer is asked once; from then on its absence changes nothing. Callers at the same time share one request. */
+export function createFindUsername(
+  account: ServiceAccountConfig | null,
+  issuer: TokenIssuer | undefined,
+): FindUsername {
+  if (account === null) return () => Promise.reject(noName('The system has no service account to probe it with.'));
+  if (account.username !== null) return () => Promise.resolve(account.username ?? '');
+  let known: Promise<string> | undefined;
+  return () => {
+    known ??= nameOfToken(account, issuer).catch((error: unknown) => {
+      known = undefined;
+      throw error;
+    });
+    return known;
+  };
+}
+
+async function nameOfToken(account: ServiceAccountConfig, issuer: TokenIssuer | undefined): Promise<string> {
+  const { clientId, secret } = account;
+  if (!issuer?.tokenUrl || clientId === null || secret === null) {
+    throw noName('No token endpoint is configured for the service account, and no username.');
+  }
+  const token = await requestToken(issuer, issuer.tokenUrl, clientId, secret.reveal());
+  const name = claimOf(token, issuer.usernameClaim);
+  if (typeof name === 'string' && username.test(name)) return name;
+  throw noName(`The token of the service account has no claim ${issuer.usernameClaim} with the name of a user.`);
+}
+
+async function requestToken(issuer: TokenIssuer, url: string, clientId: string, secret: string): Promise<string> {
+  const isBasic = issuer.tokenEndpointAuthMethod === 'client_secret_basic';
+  const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64');
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    ...(isBasic ? {} : { client_id: clientId, client_secret: secret }),
+  });
+  const response = await fetch(url, {
+    method: 'POST',
+    body,
+    headers: isBasic ? { authorization: `Basic ${basic}` } : {},
+    redirect: 'error',
+    signal: AbortSignal.timeout(requestMs),
+  }).catch((cause: unknown) => {
+    throw noName('The token issuer does not answer.', cause);
+  });
+  const answer: unknown = await response.json().catch(() => null);
+  const token = (answer as { access_token?: unknown } | null)?.access_token;
+  if (response.ok && typeof token === 'string') return token;
+  throw noName(`The token issuer gave the service account no token (status ${response.status}).`);
+}
+
+/** Not verified: it came from the configured endpoint and says as whom to log in, which the login node decides on. */
+function claimOf(token: string, claim: string): unknown {
+  try {
+    return decodeJwt(token)[claim];
+  } catch (cause) {
+    throw noName('The token of the service account cannot be read.', cause);
+  }
+}
+
+function noName(message: string, cause?: unknown): BrokerError {
+  return new BrokerError('IssuerUnavailable', message, { cause });
+}
