@@ -7,7 +7,7 @@ const labTiers = [
   { name: 'integration', testTimeoutMs: 60_000, filesAtOnceMax: 2 },
   { name: 'contract', testTimeoutMs: 60_000, filesAtOnceMax: 2 },
   { name: 'system', testTimeoutMs: 120_000, filesAtOnceMax: 1 },
-  { name: 'clients', testTimeoutMs: 120_000, filesAtOnceMax: 1 },
+  { name: 'clients', testTimeoutMs: 300_000, filesAtOnceMax: 1 },
   { name: 'chaos', testTimeoutMs: 180_000, filesAtOnceMax: 1 },
 ];
 

@@ -46,7 +46,7 @@ it('every answer is one that the OpenAPI document describes, and no request make
       // What a schema cannot say, a path that must be absolute or a job that must exist, is refused with 4xx.
       ...['--exclude-checks', 'positive_data_acceptance'],
     ],
-    { env: pythonEnvironment(), cwd: mkdtempSync(join(lab.folder, 'schemathesis-')), timeoutMs: 110_000 },
+    { env: pythonEnvironment(), cwd: mkdtempSync(join(lab.folder, 'schemathesis-')), timeoutMs: 280_000 },
   );
   expect(stdout).toContain(`Tested: ${operationsCount}\n`);
   expect(stdout).toMatch(/(\d{3,}) generated, \1 passed/);

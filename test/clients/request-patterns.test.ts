@@ -85,7 +85,7 @@ describe('the web console', () => {
       const [metadata] = (await expectAnswer(client.get(`${compute}/${jobId}/metadata`), 200)).jobs;
       const { standardOutput } = metadata as unknown as { standardOutput: string };
       await expect
-        .poll(async () => (await client.get(`${files}/tail?${pathQuery(standardOutput)}`)).text, { timeout: 20_000 })
+        .poll(async () => (await client.get(`${files}/tail?${pathQuery(standardOutput)}`)).text, { timeout: 120_000 })
         .toContain('said');
     });
   });
@@ -187,7 +187,7 @@ describe('the launcher of models', () => {
     );
     expect(Number.parseInt(jobId, 10)).toBeGreaterThan(0);
     const state = async () => (await client.get(`${compute}/${jobId}`)).body.jobs[0]?.status.state;
-    await expect.poll(state, { timeout: 30_000 }).toBe('COMPLETED');
+    await expect.poll(state, { timeout: 120_000 }).toBe('COMPLETED');
     await expectAnswer(client.delete(`${compute}/${jobId}`), 204);
   });
 });

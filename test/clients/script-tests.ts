@@ -27,7 +27,7 @@ function isBuilt({ route }: ScriptCase): boolean {
 }
 
 /** Of a script's running time: less than that of a test, so that its own words are seen. */
-const scriptTimeoutMs = 110_000;
+const scriptTimeoutMs = 280_000;
 
 /** What a script is told, with names as Python has them: one user, one directory of theirs, and where the API is. */
 function commonFacts(broker: Broker, own: OwnDirectory) {

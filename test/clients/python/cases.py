@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 CASES_AT_ONCE_MAX = 4
-CASE_TIMEOUT_SECONDS = 90
+CASE_TIMEOUT_SECONDS = 240
 
 _cases = {}
 

@@ -311,7 +311,7 @@ async def _(api, lab, place):
 async def _(api, lab, place):
     job = await api.submit(place.path, script_str=SLEEPER)
     await api.cancel_job(job["jobId"])
-    (ended,) = await api.wait_for_job(job["jobId"], timeout=30)
+    (ended,) = await api.wait_for_job(job["jobId"], timeout=120)
     assert ended["status"]["state"] == "CANCELLED", ended
 
 
@@ -319,7 +319,7 @@ async def _(api, lab, place):
 async def _(api, lab, place):
     job = await api.submit(place.path, script_str=SLEEPER)
     await raises(JobTimeoutException, api.wait_for_job(job["jobId"], timeout=1), job["jobId"])
-    (ended,) = await api.wait_for_job(job["jobId"], timeout=30)
+    (ended,) = await api.wait_for_job(job["jobId"], timeout=120)
     assert ended["status"]["state"] == "CANCELLED", ended
 
 
