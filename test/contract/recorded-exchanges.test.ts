@@ -1,6 +1,6 @@
 /** FirecREST v2's recorded answers, asked again of the running broker in the same order; the fixture says where we differ. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
