@@ -135,6 +135,26 @@ describe('an account that cannot log in speaks against no service', () => {
   });
 });
 
+describe('an account that is refused', () => {
+  it('is tried once for all services, and not again soon, so that nobody locks the broker out', async () => {
+    let attempts = 0;
+    const ca = labUserCa(lab);
+    const credentials: CredentialProvider = {
+      credentialFor(system, username) {
+        attempts += 1;
+        return ca.credentialFor(system, username);
+      },
+    };
+    const { probe } = probeOn({ credentials, findUsername: async () => 'nosuchuser' });
+    const targets = [target('ssh'), target('scheduler'), target('filesystem', '/tmp'), target('ssh')];
+    const verdicts = await Promise.all(targets.map(probe));
+    for (const verdict of [...verdicts, await probe(target('ssh'))]) {
+      expect(verdict).toMatchObject({ outcome: 'unknown', because: 'account' });
+    }
+    expect(attempts).toBe(1);
+  });
+});
+
 describe('the name of the service account', () => {
   const client = lab.oidc?.clients.service;
   const account: ServiceAccountConfig = {

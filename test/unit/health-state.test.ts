@@ -67,6 +67,10 @@ describe('a broken service', () => {
 });
 
 describe('what cannot be asked', () => {
+  it('is asked again at leisure where it is the account that is wrong', () => {
+    expect(stateAfter([withoutAccount('no token')]).waits).toEqual([30_000]);
+  });
+
   it('breaks nothing, however often', () => {
     const never = Array.from({ length: 10 }, () => withoutAccount('no token'));
     expect(stateAfter(never).isHealthy).toBeNull();

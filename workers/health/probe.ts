@@ -3,12 +3,14 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import { createScheduler } from '../schedulers/create-scheduler.ts';
+import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
 import type { FreshHost } from '../ssh/fresh-host.ts';
 import type { Ssh } from '../ssh/ssh.ts';
+import { createAccountLogin } from './account-login.ts';
 import type { FindUsername } from './service-account.ts';
 import { probeStorage } from './storage-probe.ts';
 import { type Target, targetsOf } from './targets.ts';
-import { down, up, type Verdict, verdictOfFailure, verdictOfLogin, withoutAccount } from './verdict.ts';
+import { down, up, type Verdict, verdictOfFailure, withoutAccount } from './verdict.ts';
 
 export interface ProbeDependencies {
   system: SystemConfig;
@@ -22,20 +24,33 @@ export type Probe = (target: Target) => Promise<Verdict>;
 
 /** What a look may take beyond its own time, to end what it began on the host. */
 const endingMs = 15_000;
+/** A refused account is not tried again before. */
+const refusedRetryMsMin = 60_000;
 
 export function createProbe(deps: ProbeDependencies): Probe {
   const { system } = deps;
+  const { scheduler } = system.probing.services ?? {};
+  const adapter = createScheduler({
+    ...system,
+    scheduler: { ...system.scheduler, timeoutMs: scheduler?.timeoutMs ?? system.scheduler.timeoutMs },
+  });
+  const logIn = createAccountLogin({
+    system: system.name,
+    ssh: deps.ssh,
+    findUsername: deps.findUsername,
+    retryMs: Math.max(system.probing.intervalMs, refusedRetryMsMin),
+  });
   const isLoginProbed = targetsOf(system).some(({ service }) => service === 'ssh');
 
   const probe = async (target: Target): Promise<Verdict> => {
     if (target.service === 's3') return lookAtStorage(system, target);
-    const login = await logIn(deps, target);
+    const login = await logIn(target.timeoutMs);
     if ('outcome' in login) {
       const isBlamedElsewhere = login.outcome === 'down' && target.service !== 'ssh' && isLoginProbed;
       return isBlamedElsewhere ? { outcome: 'unknown', because: 'login', message: login.message } : login;
     }
     try {
-      return await looks[target.service](login, target, system);
+      return await looks[target.service](login, target, adapter);
     } catch (error) {
       return verdictOfLook(error, target);
     } finally {
@@ -45,22 +60,7 @@ export function createProbe(deps: ProbeDependencies): Probe {
   return (target) => inTime(probe(target), 2 * target.timeoutMs + endingMs);
 }
 
-async function logIn({ system, ssh, findUsername }: ProbeDependencies, target: Target): Promise<FreshHost | Verdict> {
-  let username: string;
-  try {
-    username = await findUsername();
-  } catch (error) {
-    return withoutAccount(error instanceof BrokerError ? error.message : 'The service account cannot be found out.');
-  }
-  try {
-    const credential = await ssh.credentialFor(system.name, username);
-    return await ssh.logInFresh(system.name, username, credential, target.timeoutMs);
-  } catch (error) {
-    return verdictOfLogin(error);
-  }
-}
-
-type Look = (host: FreshHost, target: Target, system: SystemConfig) => Promise<Verdict>;
+type Look = (host: FreshHost, target: Target, adapter: Pick<SchedulerAdapter, 'ping'>) => Promise<Verdict>;
 
 const looks: Record<Exclude<Target['service'], 's3'>, Look> = {
   async ssh({ shell, username }, { timeoutMs }) {
@@ -68,8 +68,7 @@ const looks: Record<Exclude<Target['service'], 's3'>, Look> = {
     if (exitCode === 0) return up();
     return withoutAccount(`The service account ${username} cannot run commands: ${stderr.toString()}`);
   },
-  async scheduler(host, { timeoutMs }, system) {
-    const adapter = createScheduler({ ...system, scheduler: { ...system.scheduler, timeoutMs } });
+  async scheduler(host, { timeoutMs }, adapter) {
     await adapter.ping(host, AbortSignal.timeout(timeoutMs + endingMs));
     return up();
   },

@@ -6,7 +6,10 @@ import { decodeJwt } from 'jose';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { IssuerConfig, ServiceAccountConfig } from '../../shared/platform/config/config.ts';
 
-/** Throws IssuerUnavailable with a public reason when the name cannot be found out. */
+/**
+ * Throws with a public reason: IssuerUnavailable when the name cannot be found out now, SshCredentialsRefused when the
+ * account or its configuration is wrong.
+ */
 export type FindUsername = () => Promise<string>;
 
 const requestMs = 5_000;
@@ -19,7 +22,7 @@ export function createFindUsername(
   account: ServiceAccountConfig | null,
   issuer: TokenIssuer | undefined,
 ): FindUsername {
-  if (account === null) return () => Promise.reject(noName('The system has no service account to probe it with.'));
+  if (account === null) return () => Promise.reject(wrong('The system has no service account to probe it with.'));
   if (account.username !== null) return () => Promise.resolve(account.username ?? '');
   let known: Promise<string> | undefined;
   return () => {
@@ -34,12 +37,12 @@ export function createFindUsername(
 async function nameOfToken(account: ServiceAccountConfig, issuer: TokenIssuer | undefined): Promise<string> {
   const { clientId, secret } = account;
   if (!issuer?.tokenUrl || clientId === null || secret === null) {
-    throw noName('No token endpoint is configured for the service account, and no username.');
+    throw wrong('No token endpoint is configured for the service account, and no username.');
   }
   const token = await requestToken(issuer, issuer.tokenUrl, clientId, secret.reveal());
   const name = claimOf(token, issuer.usernameClaim);
   if (typeof name === 'string' && username.test(name)) return name;
-  throw noName(`The token of the service account has no claim ${issuer.usernameClaim} with the name of a user.`);
+  throw wrong(`The token of the service account has no claim ${issuer.usernameClaim} with the name of a user.`);
 }
 
 async function requestToken(issuer: TokenIssuer, url: string, clientId: string, secret: string): Promise<string> {
@@ -56,12 +59,13 @@ async function requestToken(issuer: TokenIssuer, url: string, clientId: string, 
     redirect: 'error',
     signal: AbortSignal.timeout(requestMs),
   }).catch((cause: unknown) => {
-    throw noName('The token issuer does not answer.', cause);
+    throw unavailable('The token issuer does not answer.', cause);
   });
   const answer: unknown = await response.json().catch(() => null);
   const token = (answer as { access_token?: unknown } | null)?.access_token;
   if (response.ok && typeof token === 'string') return token;
-  throw noName(`The token issuer gave the service account no token (status ${response.status}).`);
+  const message = `The token issuer gave the service account no token (status ${response.status}).`;
+  throw response.status >= 500 ? unavailable(message) : wrong(message);
 }
 
 /** Not verified: it came from the configured endpoint and says as whom to log in, which the login node decides on. */
@@ -69,10 +73,14 @@ function claimOf(token: string, claim: string): unknown {
   try {
     return decodeJwt(token)[claim];
   } catch (cause) {
-    throw noName('The token of the service account cannot be read.', cause);
+    throw wrong('The token of the service account cannot be read.', cause);
   }
 }
 
-function noName(message: string, cause?: unknown): BrokerError {
+function unavailable(message: string, cause?: unknown): BrokerError {
   return new BrokerError('IssuerUnavailable', message, { cause });
+}
+
+function wrong(message: string, cause?: unknown): BrokerError {
+  return new BrokerError('SshCredentialsRefused', message, { cause });
 }

@@ -30,6 +30,8 @@ export interface Advance {
 
 /** What another worker wrote so long ago says little: the service has to fail once more before it is broken. */
 const trustedMs = 30_000;
+/** Nothing is refused while the account of the probes is wrong, so nobody is in a hurry. */
+const accountRetryMs = 30_000;
 
 /** Where a worker begins: not known, or what the one before it knew. */
 export function initialState(known: ServiceHealth | undefined, now: number, rules: StateRules): TargetState {
@@ -58,7 +60,10 @@ export function advance(before: TargetState, verdict: Verdict, now: number, rule
       return { state: { isHealthy: !isBroken, failures, since, stuck }, nextInMs };
     }
     case 'unknown':
-      return { state: afterNothingLearnt(before, verdict.because), nextInMs: Math.min(recoveryIntervalMs, intervalMs) };
+      return {
+        state: afterNothingLearnt(before, verdict.because),
+        nextInMs: Math.min(verdict.because === 'login' ? recoveryIntervalMs : accountRetryMs, intervalMs),
+      };
   }
 }
 

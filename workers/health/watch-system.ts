@@ -53,10 +53,11 @@ export async function watchSystem(options: WatchOptions): Promise<void> {
   const watching = targets.map(async (target) => {
     const gate: ConcurrencyGate =
       target.service === 'filesystem' ? (work) => fileSystemGate(() => options.gate(work)) : options.gate;
-    await watchTarget({ ...options, signal }, target, known, gate);
-    ended.abort(); // the lease is lost for all
+    // Where one ends, because the lease is lost or its write failed, all end.
+    await watchTarget({ ...options, signal }, target, known, gate).finally(() => ended.abort());
   });
-  await Promise.all(watching);
+  const failed = (await Promise.allSettled(watching)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 async function watchTarget(
@@ -73,7 +74,7 @@ async function watchTarget(
     const before = known.get(target);
     if (before === undefined) return;
     const { state, nextInMs } = advance(before.state, verdict, now, rules);
-    tellChange(options.log, target, before.state, state, verdict);
+    tellChange(options.log, target, before, state, verdict);
     known.set(target, after(before, state, verdict, { at: now, latencyMs }));
     if (!(await write(options, known, target, verdict, { at: now, latencyMs }))) return;
     const variedMs = nextInMs * (0.75 + Math.random() / 2);
@@ -122,9 +123,12 @@ function healthOf(known: ReadonlyMap<Target, Known>): SystemHealth {
   return { services, exception };
 }
 
-function tellChange(log: Logger, target: Target, before: TargetState, after: TargetState, verdict: Verdict): void {
+/** What a service went on saying is not said again. */
+function tellChange(log: Logger, target: Target, known: Known, after: TargetState, verdict: Verdict): void {
+  const before = known.state;
+  const isNews = verdict.message !== (known.exception ?? known.last)?.message;
   const facts = { service: target.service, path: target.path, message: verdict.message };
   if (after.isHealthy === false && before.isHealthy !== false) log.warn(facts, 'a service is broken');
   else if (after.isHealthy && before.isHealthy === false) log.info(facts, 'a service is well again');
-  else if (verdict.outcome !== 'up') log.info(facts, 'a probe did not succeed');
+  else if (verdict.outcome !== 'up' && isNews) log.info(facts, 'a probe did not succeed');
 }
