@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import type { SshdServer } from '../../lab/parts/sshd.ts';
 import { userNamed } from '../../lab/users.ts';
+import { createHungFileSystem, type HungFileSystem } from '../integration/hung-file-system.ts';
 import { type Answer, type Broker, type Client, clientOf, pathQuery, startBroker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { createHungFileSystem, type HungFileSystem } from './hung-file-system.ts';
 
 /** Longest wait for a change to be noticed: probes every second or two, on a machine that others load as well. */
 const noticed = { timeout: 60_000, interval: 100 };

@@ -111,11 +111,12 @@ export function createRemoteStats(
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const loop = await useLoop();
       if (!loop) break;
+      // Nobody waits any more for what hung the last loop: asking again would hang this one.
+      if (!isWanted()) throw new StatLoopLost('Nobody waits for the answer');
       try {
         return await askLoop(loop, path, question);
       } catch (error) {
-        // Nobody waits any more for what hung the loop: asking again would hang the next one.
-        if (!(error instanceof StatLoopLost) || !isWanted()) throw error;
+        if (!(error instanceof StatLoopLost)) throw error;
       }
     }
     return null;
