@@ -68,7 +68,7 @@ describe('the source', () => {
     for (const file of files) await import(pathToFileURL(fileURLToPath(new URL(file, repository))).href);
     const handlesAfter = process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout').length;
     expect(handlesAfter).toBeLessThanOrEqual(handlesBefore);
-  });
+  }, 60_000); // with the SDKs there is much to read
 
   it('reads the environment in one place', () => {
     const readers = ['api', 'workers', 'shared']
