@@ -1,0 +1,123 @@
+/** What FirecREST v2 gets wrong as a service: tokens, hosts, load, repeats, and the statuses of its answers. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { freePorts } from '../../lab/free-ports.ts';
+import { requestToken } from '../../lab/oidc/token-client.ts';
+import { userNamed } from '../../lab/users.ts';
+import {
+  type Broker,
+  type Client,
+  clientOf,
+  createClient,
+  locationOf,
+  pathQuery,
+  startBroker,
+  taskEnd,
+} from '../system/broker-fixture.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+const home = `/filesystem/lab/ops/stat?${pathQuery(alice.home)}`;
+const jobs = '/compute/lab/jobs';
+const held = { job: { workingDirectory: alice.home, script: '#!/bin/sh\n#SBATCH --hold\nexit 0\n' } };
+
+let broker: Broker;
+let client: Client;
+
+beforeAll(async () => {
+  broker = await startBroker(lab);
+  client = await clientOf(lab.oidc, broker.url, 'alice');
+});
+
+afterAll(() => broker?.stop());
+
+describe('a token', () => {
+  it('for another audience is refused, though the issuer and its key are the same', async () => {
+    const token = await requestToken(lab.oidc, 'alice', { audience: 'another-service' });
+    expect((await client.get(home, { token })).status).toBe(401);
+  });
+
+  it('that is missing is 401 with a challenge', async () => {
+    const { status, headers } = await client.get(home, { token: null });
+    expect([status, headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Bearer/)]);
+  });
+
+  it.each([home, '/filesystem/lab/ops/stat?path=/none', '/status/systems', '/nowhere'])(
+    'is in no header and no body of the answer to %s',
+    async (path) => {
+      const token = await requestToken(lab.oidc, 'alice');
+      const { headers, text } = await client.get(path, { token });
+      expect(JSON.stringify([...headers]) + text).not.toContain(token.split('.')[2]);
+    },
+  );
+});
+
+describe('a login node', () => {
+  const askedThrough = async (options: Parameters<typeof startBroker>[1]) => {
+    const other = await startBroker(lab, { scheduler: 'process', ...options });
+    try {
+      return await createClient(other.url, await requestToken(lab.oidc, 'alice')).get(home);
+    } finally {
+      await other.stop();
+    }
+  };
+
+  it('with another key than the configured one is not talked to', async () => {
+    const systems = { lab: { host_keys: { pinned: [alice.publicKey] } } };
+    const { status, body } = await askedThrough({ goldcrest: { systems } });
+    expect([status, body.code]).toEqual([424, 'HostKeyMismatch']);
+  });
+
+  it('that refuses connections is a failed dependency, in words', async () => {
+    const [port] = await freePorts(1);
+    const { status, body } = await askedThrough({ ssh: { port } });
+    expect([status, body.code, body.message]).toEqual([424, 'SshUnavailable', expect.not.stringMatching(/^\(/)]);
+  });
+
+  it('serves sixty requests of one user at a time, where sshd allows ten channels on a connection', async () => {
+    const paths = Array.from({ length: 60 }, (_, index) => {
+      const query = pathQuery(alice.home);
+      return ['stat', 'file', 'ls'].map((name) => `/filesystem/lab/ops/${name}?${query}`)[index % 3] ?? home;
+    });
+    const answers = await Promise.all(paths.map((path) => client.get(path)));
+    expect(answers.filter(({ status }) => status !== 200).map(({ text }) => text)).toEqual([]);
+  });
+});
+
+describe('a request', () => {
+  it('that is repeated with its key is done once', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const answers = await Promise.all([1, 2, 3].map(() => client.post(jobs, held, { headers })));
+    const ids = new Set(answers.map(({ body }) => body.jobId));
+    expect([answers.map(({ status }) => status), ids.size]).toEqual([[201, 201, 201], 1]);
+    for (const id of ids) await client.delete(`${jobs}/${id}`);
+  });
+
+  it('has a status of its own while it runs, and can be canceled', async () => {
+    const headers = { prefer: 'respond-async' };
+    const accepted = await client.get(home, { headers });
+    expect(accepted.status).toBe(202);
+    const location = locationOf(accepted);
+    await client.delete(location);
+    expect((await taskEnd(client, location)).state).toMatch(/^(canceled|completed)$/);
+  });
+
+  it.each(['not-a-uuid', '', 'x'.repeat(300)])('with the tracing id %.20j is served', async (id) => {
+    const { status, headers } = await client.get(home, { headers: { 'x-request-id': id, 'x-correlation-id': id } });
+    expect([status, headers.get('x-request-id')]).toEqual([
+      200,
+      expect.stringMatching(/^[0-9a-f]{32}$|^[0-9a-f-]{36}$/),
+    ]);
+  });
+
+  it('that is wrong is told its field and what to send, as it was spelled', async () => {
+    const { status, body } = await client.post(jobs, { job: { ...held.job, env: { A: 1 } } });
+    expect(status).toBe(400);
+    expect(body.message).toMatch(/`job\.env\.A` must be a text/);
+    expect(body.data).toMatchObject({ fields: [{ location: 'body', name: 'job' }] });
+  });
+
+  it('for a system by another case of its name reaches it', async () => {
+    expect((await client.get(home.replace('/lab/', '/LAB/'))).status).toBe(200);
+  });
+});
