@@ -109,16 +109,20 @@ async function runAdmitted(
     await context.pathGate.admit(operation, input, context.signal);
     return handler(input, context);
   }
-  const refusal = new AbortController();
-  const signal = AbortSignal.any([context.signal, refusal.signal]);
-  setMaxListeners(0, signal); // each request of a listing listens
-  const result = handler(input, { ...context, signal });
-  result.catch(() => undefined); // told below, once it may be
+  const stop = new AbortController(); // AbortSignal.any would cost more than all the rest
+  setMaxListeners(0, stop.signal); // each request of a listing listens
+  const onAbort = (): void => stop.abort(context.signal.reason);
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  if (context.signal.aborted) onAbort();
   try {
+    const result = handler(input, { ...context, signal: stop.signal });
+    result.catch(() => undefined); // told below, once it may be
     await context.pathGate.admit(operation, input, context.signal);
+    return await result;
   } catch (error) {
-    refusal.abort(error);
+    stop.abort(error); // the handler of a refused path
     throw error;
+  } finally {
+    context.signal.removeEventListener('abort', onAbort);
   }
-  return result;
 }
