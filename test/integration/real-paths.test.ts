@@ -67,7 +67,7 @@ beforeEach(() => {
   const fileSystems = ['plain', 'linked', 'none'].map((name) => ({ path: at(name) }));
   const perform = createPerform({
     // Nothing else of a system is looked at.
-    systems: [{ name: 'lab', fileSystems } as unknown as SystemConfig],
+    systems: [{ name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes: 1_024 } } as unknown as SystemConfig],
     ssh,
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
     readHealth: async () => new Map(),

@@ -115,7 +115,8 @@ async function runAdmitted(
   context.signal.addEventListener('abort', onAbort, { once: true });
   if (context.signal.aborted) onAbort();
   try {
-    const result = handler(input, { ...context, signal: stop.signal });
+    const run = async (): Promise<unknown> => handler(input, { ...context, signal: stop.signal });
+    const result = run(); // what it throws at once is withheld as well
     result.catch(() => undefined); // told below, once it may be
     await context.pathGate.admit(operation, input, context.signal);
     return await result;
