@@ -4,7 +4,9 @@ import { findOperation, operationNames } from '../shared/operations/registry.ts'
 import { describeProtectedResource } from './auth/protected-resource.ts';
 import { serveDocs } from './docs-page.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
+import { serveDownload } from './faces/firecrest/serve-download.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
+import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
 import { cancelTask, getTask } from './faces/tasks/read-task.ts';
 import { submitTask } from './faces/tasks/submit-task.ts';
@@ -32,7 +34,8 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     const operation = findOperation(name);
     if (operation === undefined) return [];
     const { method, path } = operation.firecrest;
-    return [{ method, path, isPublic: false, handle: serveOperation(faceDeps, operation) }];
+    const serve = { in: serveUpload, out: serveDownload, none: serveOperation }[operation.bytes ?? 'none'];
+    return [{ method, path, isPublic: false, handle: serve(faceDeps, operation) }];
   });
   return [
     ...firecrest,

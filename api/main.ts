@@ -14,6 +14,7 @@ import { createTokenVerifier } from './auth/token-verifier.ts';
 import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
+import { createWorkerPort } from './http/worker-port.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
 import { createWaiters } from './tasks/waiters.ts';
@@ -41,6 +42,7 @@ const healthView = createHealthView({
   systems: probed.map(({ name }) => name),
   log,
 });
+const workers = createWorkerPort();
 let isStopping = false;
 
 const app = createApp({
@@ -50,6 +52,7 @@ const app = createApp({
   checkAccess: allowEverySystem,
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
   health,
+  workers,
   log,
   readiness: async () => {
     if (isStopping) throw new Error('stopping');
@@ -72,6 +75,7 @@ onShutdown(
     { name: 'health', run: async () => healthView.close() },
     { name: 'waiters', run: async () => waiters.close() },
     { name: 'room', run: async () => room.close() },
+    { name: 'worker connections', run: async () => workers.close() },
     { name: 'queues', run: () => queues.close() },
     {
       name: 'redis',

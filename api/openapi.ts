@@ -153,19 +153,27 @@ const idempotencyHeader = parameter('Idempotency-Key', 'header', false, {
 });
 
 function parametersOf(operation: Operation): Json[] {
-  const { method, path, params = {} } = operation.firecrest;
+  const { method, path, params = {}, headers = {} } = operation.firecrest;
   const shape = operation.input.shape as Record<string, z.core.$ZodType>;
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
     const field = shape[params[name] ?? ''];
     return parameter(name, 'path', true, field === undefined ? { type: 'string' } : requestSchema(field));
   });
-  const headers = operation.mutates ? [preferHeader, idempotencyHeader] : [preferHeader];
-  if (method !== 'GET' && method !== 'DELETE') return [...inPath, ...headers];
-  const pathFields = Object.values(params);
+  const inHeader = Object.entries(headers).map(([name, field]) =>
+    parameter(name, 'header', false, requestSchema(shape[field] ?? z.string())),
+  );
+  if (operation.bytes === undefined) inHeader.push(preferHeader, ...(operation.mutates ? [idempotencyHeader] : []));
+  const isQuery = method === 'GET' || method === 'DELETE' || operation.bytes !== undefined;
+  if (!isQuery) return [...inPath, ...inHeader];
+  const elsewhere = [
+    ...Object.values(params),
+    ...Object.values(headers),
+    ...(operation.bytes === 'in' ? ['fileName'] : []),
+  ];
   const inQuery = Object.entries(shape)
-    .filter(([name]) => !pathFields.includes(name))
+    .filter(([name]) => !elsewhere.includes(name))
     .map(([name, field]) => parameter(name, 'query', !isOptional(field), requestSchema(field)));
-  return [...inPath, ...inQuery, ...headers];
+  return [...inPath, ...inQuery, ...inHeader];
 }
 
 function errorResponses(codes: readonly ErrorCode[]): Json {
@@ -187,9 +195,24 @@ function jsonContent(schema: Json): Json {
 const taskRef = { $ref: '#/components/schemas/Task' };
 const acceptedTask = { description: 'The task was accepted; Location names it', ...jsonContent(taskRef) };
 
+const fileBytes = { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } };
+
+function answerContent(operation: Operation): Json {
+  if (operation.bytes === 'out') return fileBytes;
+  return operation.firecrest.status === 204 ? {} : jsonContent(answerSchema(operation));
+}
+
+function bodyContent(operation: Operation): Json {
+  if (operation.bytes === undefined) return jsonContent(bodySchema(operation));
+  const file = { type: 'string', format: 'binary', description: 'With the name of the file' };
+  return {
+    content: { 'multipart/form-data': { schema: { type: 'object', properties: { file }, required: ['file'] } } },
+  };
+}
+
 function pathItem(operation: Operation): Json {
   const { status, isAddition } = operation.firecrest;
-  const isInBody = hasBody(operation);
+  const isInBody = hasBody(operation) || operation.bytes === 'in';
   const errors = [
     ...commonErrors,
     ...(operation.scope === 'system' ? systemErrors : []),
@@ -197,20 +220,17 @@ function pathItem(operation: Operation): Json {
     ...(operation.mutates ? mutationErrors : []),
     ...operation.errors,
   ];
-  const success =
-    status === 204
-      ? { description: operation.summary }
-      : { description: operation.summary, ...jsonContent(answerSchema(operation)) };
   return {
     operationId: operationId(operation),
     summary: operation.summary,
     tags: [operation.firecrest.path.split('/')[1]],
     ...(isAddition ? { description: 'Not a route of FirecREST v2.' } : {}),
     parameters: parametersOf(operation),
-    ...(isInBody ? { requestBody: { required: true, ...jsonContent(bodySchema(operation)) } } : {}),
+    ...(isInBody ? { requestBody: { required: true, ...bodyContent(operation) } } : {}),
     responses: {
-      [status]: success,
-      202: acceptedTask,
+      [status]: { description: operation.summary, ...answerContent(operation) },
+      ...(operation.bytes === undefined ? { 202: acceptedTask } : {}),
+      ...(operation.bytes === 'out' ? { 206: { description: 'The range that was asked for', ...fileBytes } } : {}),
       ...errorResponses([...new Set(errors)]),
     },
   };

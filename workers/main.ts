@@ -15,8 +15,9 @@ import { readKnownHealth } from './health/read-known-health.ts';
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
+import { openInternalPort } from './runtime/internal-port.ts';
 import { createPerform } from './runtime/perform.ts';
-import { openResultPort } from './runtime/result-port.ts';
+import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
@@ -42,7 +43,7 @@ const ssh = createSsh({
   handshakes: createHandshakeLease(redis, keyPrefix),
   log,
 });
-const results = await openResultPort({
+const port = await openInternalPort({
   host: config.worker.httpHost,
   port: config.worker.httpPort,
   url: config.worker.httpUrl,
@@ -59,13 +60,15 @@ const runner = createTaskRunner({
     ssh,
     schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
     readHealth: () => readKnownHealth(health, config.systems),
+    port,
+    tell: (task, url) => store.announce(task, url),
     log,
   }),
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,
   heldResultBytesMax: config.tasks.heldResultBytesMax,
-  results,
+  results: createResultPort(port),
   log,
 });
 
@@ -108,7 +111,7 @@ onShutdown(
       },
     },
     { name: 'ssh', run: () => ssh.close() },
-    { name: 'results', run: () => results.close() },
+    { name: 'internal port', run: () => port.close() },
     { name: 'queues', run: () => queues.close() },
     { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit()]) },
   ],

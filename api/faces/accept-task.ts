@@ -42,10 +42,13 @@ export interface TaskWish {
   deadlineAt?: number;
 }
 
-/** The gate's request. The Idempotency-Key counts where something is changed; a read needs none. */
+/** The gate's request. The Idempotency-Key counts where something is changed; a read needs none, nor does a file that is sent again. */
 export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
   const { operation, system, input } = wish;
-  const key = operation.mutates ? readIdempotencyKey(c.req.header('idempotency-key')) : undefined;
+  const key =
+    operation.mutates && operation.bytes === undefined
+      ? readIdempotencyKey(c.req.header('idempotency-key'))
+      : undefined;
   return {
     operation: operation.name as OperationName,
     system,

@@ -1,4 +1,5 @@
 /** What a request carries through the middleware and what the application is built from. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
@@ -8,9 +9,12 @@ import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { HealthReader } from '../faces/health/read-health.ts';
 import type { RequireHealthy } from '../health/require-healthy.ts';
 import type { TaskGate } from '../tasks/task-gate.ts';
+import type { WorkerPort } from './worker-port.ts';
 
 /** Hono's types of one request. */
 export interface AppEnv {
+  /** The request and the answer as Node has them, for bodies that are streamed. */
+  Bindings: { incoming: IncomingMessage; outgoing: ServerResponse };
   Variables: {
     requestId: string;
     correlationId: string;
@@ -24,6 +28,8 @@ export interface AppEnv {
     resourceMetadataUrl: string;
     /** Set once the request is authenticated. */
     principal: Principal;
+    /** How an answer went that was streamed past the application, for the log. */
+    relayed: { status: number; brokenOffBy?: string };
     /** Set once the request has become a task, for the log. */
     taskId: string;
   };
@@ -32,7 +38,7 @@ export interface AppEnv {
 export type AppContext = Context<AppEnv>;
 
 /** The part of a system's configuration the HTTP side uses. */
-export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems'>;
+export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation'>;
 
 /** The part of the configuration the HTTP side uses. */
 export interface AppConfig {
@@ -50,6 +56,8 @@ export interface AppDeps {
   checkAccess: AccessChecker;
   requireHealthy: RequireHealthy;
   health: HealthReader;
+  /** Where the bytes are that do not pass through Redis. */
+  workers: WorkerPort;
   /** Rejects while the service cannot take requests, e.g. because Redis does not answer. */
   readiness: () => Promise<void>;
   log: Logger;

@@ -4,6 +4,8 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { AppContext } from './app-env.ts';
 import { invalidField } from './invalid-request.ts';
 
+/** Time for a JSON body to arrive. */
+const bodyMs = 120_000;
 /** Deepest nesting of objects and lists. */
 const depthMax = 32;
 const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
@@ -56,6 +58,18 @@ async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8Array> {
   return bytes;
 }
 
+async function inTime<T>(reading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new BrokerError('RequestTimeout', 'The request did not arrive in time.')), bodyMs);
+  });
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Whether a parsed value nests deeper than `depth` levels. */
 function isDeeper(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
@@ -81,7 +95,7 @@ function parseJson(bytes: Uint8Array): unknown {
 /** The JSON object of the body. Of a repeated key the last counts. Throws InvalidRequest, BodyTooLarge, UnsupportedMediaType. */
 export async function readJsonBody(c: AppContext, options: JsonBodyOptions): Promise<Record<string, unknown>> {
   checkType(c, options.wrongTypeCode);
-  const value = parseJson(await readBytes(c, options.bytesMax));
+  const value = parseJson(await inTime(readBytes(c, options.bytesMax)));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidField('body', '', 'must be a JSON object');
   }

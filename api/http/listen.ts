@@ -8,9 +8,9 @@ import { BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts'
 import type { AppEnv } from './app-env.ts';
 import { problemType } from './problem.ts';
 
-/** Time for a request's headers, and for the whole request, to arrive. */
+/** Time for a request's headers to arrive, and for the whole request: that of a file over a slow line. JSON has less. */
 const headersMs = 15_000;
-const requestMs = 120_000;
+const requestMs = 3_600_000;
 /** Longer than the idle time of common gateways (60 s), so that they close first and never meet a closed connection. */
 const keepAliveMs = 75_000;
 /** How often a draining server looks for connections that have become idle. */
@@ -66,7 +66,11 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
         : error.code === 'HPE_INVALID_URL'
           ? ([400, 'Bad Request', 'The address holds characters that must be percent-encoded.'] as const)
           : ([400, 'Bad Request', 'The request is not valid HTTP.'] as const);
-  const body = plainProblem(status, new BrokerError('InvalidRequest', message), title);
+  const body = plainProblem(
+    status,
+    new BrokerError(status === 408 ? 'RequestTimeout' : 'InvalidRequest', message),
+    title,
+  );
   socket.end(
     `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

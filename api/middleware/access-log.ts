@@ -11,7 +11,8 @@ export function accessLog(log: Logger): MiddlewareHandler<AppEnv> {
       {
         method: c.req.method,
         route: c.get('route') ?? 'unmatched',
-        status: c.res.status,
+        status: c.get('relayed')?.status ?? c.res.status,
+        brokenOffBy: c.get('relayed')?.brokenOffBy,
         ms: Math.round((performance.now() - startedMs) * 100) / 100,
         user: c.get('principal')?.username,
         taskId: c.get('taskId'),

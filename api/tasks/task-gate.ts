@@ -7,7 +7,6 @@ import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platfo
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
-import { fetchResult } from './fetch-result.ts';
 import type { StoreRoom } from './store-room.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -37,7 +36,22 @@ export interface Outcome {
   state: TaskState;
   /** JSON text of the result, as the worker stored it. */
   resultJson?: string;
+  /** Where the body of the answer waits, once and for a minute, when the result was too large to be stored. */
+  bodyUrl?: string;
   error?: StoredError;
+}
+
+/** A held request on its way to meet the worker that runs its task. */
+export interface HeldTransfer {
+  id: string;
+  /** The next address at which a worker waits; null when there will be none: see the outcome. */
+  nextOffer(): Promise<string | null>;
+  /** The end, waited for so long; a task that has not ended is as it is. */
+  outcome(waitMs: number): Promise<Outcome>;
+  /** Cancels a task that has not ended. */
+  cancel(): Promise<void>;
+  /** To be called in every case, once. */
+  release(): void;
 }
 
 /** Every method throws `StoreUnavailable` when Redis cannot serve. */
@@ -46,6 +60,8 @@ export interface TaskGate {
   accept(request: AcceptRequest): Promise<{ id: string; isReplay: boolean }>;
   /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
   acceptAndWait(request: AcceptRequest, signal: AbortSignal): Promise<Outcome>;
+  /** Accepts a task whose bytes travel past Redis. Nothing is canceled by itself; `signal` ends every wait. */
+  acceptTransfer(request: AcceptRequest, signal: AbortSignal): Promise<HeldTransfer>;
   /** TaskNotFound also for another owner's task; TaskExpired for one that was kept and is no more. */
   get(id: string, principal: Principal): Promise<Task>;
   /** The task when it has ended, or as it is after `waitMs`. */
@@ -121,17 +137,24 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     return accepted;
   };
 
-  /** Counts a request of an owner while it is held. */
-  const counted = async <T>(request: AcceptRequest, work: () => Promise<T>): Promise<T> => {
+  /** Counts a request of an owner until the answer is called. */
+  const countIn = (request: AcceptRequest): (() => void) => {
     const operation = findOperation(request.operation) as Operation;
     const key = `${queueName(operation.lane, request.system)} ${principalKey(request.principal)}`;
     openByOwner.set(key, (openByOwner.get(key) ?? 0) + 1);
-    try {
-      return await work();
-    } finally {
+    return () => {
       const left = (openByOwner.get(key) ?? 1) - 1;
       if (left > 0) openByOwner.set(key, left);
       else openByOwner.delete(key);
+    };
+  };
+
+  const counted = async <T>(request: AcceptRequest, work: () => Promise<T>): Promise<T> => {
+    const countOut = countIn(request);
+    try {
+      return await work();
+    } finally {
+      countOut();
     }
   };
 
@@ -162,12 +185,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const record = await store.readEnd(id);
     if (isDropped && (record?.result?.length ?? 0) > droppedCharsMin) store.dropResult(id).catch(() => undefined);
     if (record === null) throw new BrokerError('TaskExpired', 'The task has ended and is no longer kept.');
-    const resultJson = record.resultUrl === null ? record.result : await fetchResult(record.resultUrl);
     return {
       id,
       isReplay,
       state: record.state,
-      ...(resultJson === null ? {} : { resultJson }),
+      ...(record.result === null ? {} : { resultJson: record.result }),
+      ...(record.resultUrl === null ? {} : { bodyUrl: record.resultUrl }),
       ...(record.error === null ? {} : { error: JSON.parse(record.error) as StoredError }),
     };
   };
@@ -220,6 +243,34 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
           return { id, isReplay: false, state: 'pending' };
         });
       }),
+
+    async acceptTransfer(request, signal) {
+      const id = uuidv7();
+      const wait = waiters.wait(id, request.holdMs);
+      const countOut = countIn(request);
+      const release = (): void => {
+        wait.abandon();
+        signal.removeEventListener('abort', wait.abandon);
+        countOut();
+      };
+      signal.addEventListener('abort', wait.abandon, { once: true });
+      if (signal.aborted) wait.abandon();
+      await accept(request, id).catch((error: unknown) => {
+        release();
+        throw whatIsKnown(error, request, id);
+      });
+      return {
+        id,
+        nextOffer: wait.nextOffer,
+        async outcome(waitMs) {
+          wait.extend(waitMs);
+          await wait.ended;
+          return outcome(id, false);
+        },
+        cancel: () => stop(id),
+        release,
+      };
+    },
 
     get: owned,
 

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Redis } from '../../shared/platform/redis.ts';
-import { replyChannel, type TaskStore } from '../../shared/platform/task-store.ts';
+import { offerWord, replyChannel, type TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 
 export interface Waiters {
@@ -23,6 +23,10 @@ export interface Ending {
 }
 
 export interface Wait {
+  /** The next address at which a worker waits for this request, in order; null when the task or the wait has ended. */
+  nextOffer(): Promise<string | null>;
+  /** Waits so long from now on. */
+  extend(waitMs: number): void;
   /** Resolves when the task has ended; null after `waitMs` or when it was abandoned. */
   ended: Promise<Ending | null>;
   abandon(): void;
@@ -30,6 +34,7 @@ export interface Wait {
 
 interface Waiter {
   resolve: (ending: Ending | null) => void;
+  offer: (url: string) => void;
   since: number;
 }
 
@@ -50,6 +55,10 @@ export function createWaiters(
   subscriber.on('message', (_channel: string, message: string) => {
     const [id = '', state, ...rest] = message.split(' ');
     const resultJson = rest.join(' ');
+    if (state === offerWord) {
+      for (const waiter of waiting.get(id) ?? []) waiter.offer(resultJson);
+      return;
+    }
     end(id, { state: state as TaskState, ...(resultJson === '' ? {} : { resultJson }) });
   });
   // Not awaited: with Redis away at start the subscription follows when it is back.
@@ -84,23 +93,60 @@ export function createWaiters(
       const set = waiting.get(id) ?? new Set<Waiter>();
       waiting.set(id, set);
       let finish: (ending: Ending | null) => void = () => {};
+      let extend: (waitMs: number) => void = () => {};
+      const offers = createOffers();
       const ended = new Promise<Ending | null>((resolve) => {
-        const deadline = setTimeout(() => finish(null), waitMs);
+        let deadline = setTimeout(() => finish(null), waitMs);
+        let isOver = false;
+        extend = (longerMs) => {
+          clearTimeout(deadline);
+          if (!isOver) deadline = setTimeout(() => finish(null), longerMs);
+        };
         finish = (ending) => {
+          isOver = true;
           clearTimeout(deadline);
           set.delete(waiter);
           if (set.size === 0 && waiting.get(id) === set) waiting.delete(id);
+          offers.end();
           resolve(ending);
         };
-        const waiter: Waiter = { resolve: finish, since: Date.now() };
+        const waiter: Waiter = { resolve: finish, offer: offers.add, since: Date.now() };
         set.add(waiter);
       });
-      return { ended, abandon: () => finish(null) };
+      return { ended, nextOffer: offers.next, extend: (longerMs) => extend(longerMs), abandon: () => finish(null) };
     },
     size: () => waiting.size,
     close() {
       clearInterval(timer);
       for (const set of waiting.values()) for (const waiter of set) waiter.resolve(null);
+    },
+  };
+}
+
+/** Addresses in the order in which they were first told; each is told until somebody comes, so most come more than once. */
+function createOffers() {
+  const told = new Set<string>();
+  const waiting: string[] = [];
+  let isOver = false;
+  let wake: (url: string | null) => void = () => {};
+  return {
+    add(url: string): void {
+      if (told.has(url)) return;
+      told.add(url);
+      waiting.push(url);
+      wake(url);
+    },
+    end(): void {
+      isOver = true;
+      wake(null);
+    },
+    async next(): Promise<string | null> {
+      if (waiting.length === 0 && !isOver) {
+        await new Promise<string | null>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return isOver ? null : (waiting.shift() ?? null);
     },
   };
 }

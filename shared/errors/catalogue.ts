@@ -133,6 +133,13 @@ export const errorCatalogue = {
     'The command ran out of time',
     'Try again, or use the transfer routes for work that takes long.',
   ),
+  RequestTimeout: entry(
+    408,
+    'caller',
+    true,
+    'The request did not arrive in time',
+    'Send the request again; bytes must keep coming.',
+  ),
   HoldTimeout: entry(
     408,
     'broker',
@@ -185,6 +192,13 @@ export const errorCatalogue = {
     'Send at most the number of bytes named in the answer.',
   ),
   OutputTooLarge: entry(413, 'caller', false, 'The output is too large', 'Ask for less, or use the transfer routes.'),
+  RangeNotSatisfiable: entry(
+    416,
+    'caller',
+    false,
+    'The range is not in the file',
+    'Ask for a range that begins before the end of the file.',
+  ),
   UnsupportedMediaType: entry(415, 'caller', false, 'Unsupported media type', 'Send the body as application/json.'),
   IdempotencyMismatch: entry(
     422,
@@ -215,6 +229,13 @@ export const errorCatalogue = {
     true,
     'Unable to open a new SSH channel.',
     'Try again as Retry-After says; all channels to the login node are in use.',
+  ),
+  TransferBroken: entry(
+    424,
+    'cluster',
+    true,
+    'The bytes stopped on their way',
+    'Send the request again; a target of an upload is as it was.',
   ),
   SshCredentialsRefused: entry(
     424,

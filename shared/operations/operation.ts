@@ -5,8 +5,11 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors/catalogue.ts';
 
-/** A class of queue. `interactive`: file operations a client waits for; `batch`: scheduler commands. */
-export type Lane = 'interactive' | 'batch';
+/**
+ * A class of queue. `interactive`: file operations a client waits for; `batch`: scheduler commands; `transfer`: bytes of
+ * files, which take as long as the client does.
+ */
+export type Lane = 'interactive' | 'batch' | 'transfer';
 
 /** What the caller must be allowed to do on the system. */
 export type Relation = 'view_status' | 'read_files' | 'write_files' | 'submit' | 'cancel' | 'transfer' | 'administer';
@@ -29,6 +32,8 @@ export interface FirecrestRoute<Result> {
   status: 200 | 201 | 204;
   /** Path parameter → input field. */
   params?: Readonly<Record<string, string>>;
+  /** Request header → input field. */
+  headers?: Readonly<Record<string, string>>;
   /** The body of the answer. */
   answer: (result: Result) => unknown;
   /** A route of our own in FirecREST v2's manner, which upstream does not have. */
@@ -69,6 +74,11 @@ export interface Operation<
   scope: Reach;
   /** Whether it changes anything on the cluster. A read is canceled when its client goes away, a mutation goes on. */
   mutates: boolean;
+  /**
+   * The bytes of a file are the body: of the answer (`out`), or of the request (`in`, as multipart/form-data with one file).
+   * Such an operation runs by its own route only, for a request that is held.
+   */
+  bytes?: 'in' | 'out';
   recover: Recovery;
   /** The handler has no effect before its first journal write, which claims the task: it may begin at once. */
   journalsFirst?: true;
@@ -97,10 +107,10 @@ export function beginsWithClaim(operation: Pick<Operation, 'mutates' | 'journals
 export type InputOf<O> = O extends Operation<infer Input, z.ZodType, Scope> ? z.infer<Input> : never;
 export type ResultOf<O> = O extends Operation<z.ZodObject, infer Result, Scope> ? z.infer<Result> : never;
 
-/** Whether the input comes in a JSON body: what is neither in the path nor, with GET and DELETE, in the query. */
-export function hasBody({ input, firecrest }: Pick<Operation, 'input' | 'firecrest'>): boolean {
+/** Whether the input comes in a JSON body: what is neither in the path nor, with GET, DELETE and bytes of files, in the query. */
+export function hasBody({ input, firecrest, bytes }: Pick<Operation, 'input' | 'firecrest' | 'bytes'>): boolean {
   const { method, params = {} } = firecrest;
-  if (method === 'GET' || method === 'DELETE') return false;
+  if (method === 'GET' || method === 'DELETE' || bytes !== undefined) return false;
   const inPath = Object.values(params);
   return Object.keys(input.shape).some((field) => !inPath.includes(field));
 }

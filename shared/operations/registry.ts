@@ -13,6 +13,7 @@ import { checksum } from './filesystem/checksum.ts';
 import { chmod } from './filesystem/chmod.ts';
 import { chown } from './filesystem/chown.ts';
 import { compress } from './filesystem/compress.ts';
+import { download } from './filesystem/download.ts';
 import { extract } from './filesystem/extract.ts';
 import { file } from './filesystem/file.ts';
 import { head } from './filesystem/head.ts';
@@ -22,6 +23,7 @@ import { rm } from './filesystem/rm.ts';
 import { stat } from './filesystem/stat.ts';
 import { symlink } from './filesystem/symlink.ts';
 import { tail } from './filesystem/tail.ts';
+import { upload } from './filesystem/upload.ts';
 import { view } from './filesystem/view.ts';
 import type { Operation } from './operation.ts';
 import { nodes } from './status/nodes.ts';
@@ -45,6 +47,7 @@ export const operations = {
   'filesystem.chmod': chmod,
   'filesystem.chown': chown,
   'filesystem.compress': compress,
+  'filesystem.download': download,
   'filesystem.extract': extract,
   'filesystem.file': file,
   'filesystem.head': head,
@@ -54,6 +57,7 @@ export const operations = {
   'filesystem.stat': stat,
   'filesystem.symlink': symlink,
   'filesystem.tail': tail,
+  'filesystem.upload': upload,
   'filesystem.view': view,
   'status.nodes': nodes,
   'status.partitions': partitions,

@@ -87,6 +87,8 @@ export interface TaskStore {
   release(id: string, fence: number, options: { isHandBack: boolean; handBacks: number }): Promise<Settlement>;
   /** Writes what the next attempt must find. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
+  /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
+  announce(task: Pick<Task, 'id' | 'replyTo'>, url: string): Promise<number>;
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
@@ -127,6 +129,9 @@ export function cancelChannel(keyPrefix: string): string {
 export function replyChannel(keyPrefix: string, instance: string): string {
   return `${keyPrefix}:reply:${instance}`;
 }
+
+/** Stands in the place of the state where the message is the address of a worker that waits for the request. */
+export const offerWord = 'offer';
 
 /** A store over a connection, which stays the caller's to close. */
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
@@ -205,6 +210,11 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry)] });
       return outcome === 'ok';
     },
+    announce: ({ id, replyTo }, url) =>
+      withStore(async () => {
+        if (replyTo === null) return 0;
+        return await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${offerWord} ${url}`);
+      }),
     requestCancel: (id) =>
       withStore(async () => {
         // HSET on a record that just expired would leave a fragment behind, hence the fields' own expiry by the script.

@@ -54,6 +54,8 @@ export interface Task {
   requestId: string | null;
   /** Whether a request was held for its end when it was accepted. */
   isHeld: boolean;
+  /** The API process that waits for its end; null: nobody. */
+  replyTo: string | null;
   /** The queue entry that carries it, where that is known. */
   entryId: string | null;
 }
@@ -83,6 +85,7 @@ const storedHash = z.object({
   entryId: z.string().default(''),
   handBacks: z.coerce.number().default(0),
   isHeld: z.string().default('0'),
+  replyTo: z.string().default(''),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -112,6 +115,7 @@ export function parseTask(fields: Record<string, string>): Task {
     journal: hash.journal === undefined ? null : (JSON.parse(hash.journal) as Record<string, unknown>),
     requestId: hash.requestId ?? null,
     isHeld: hash.isHeld === '1',
+    replyTo: hash.replyTo === '' ? null : hash.replyTo,
     entryId: hash.entryId === '' ? null : hash.entryId,
   };
 }

@@ -18,6 +18,7 @@ import { userNamed } from '../../lab/users.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import { type InternalPort, openInternalPort } from '../../workers/runtime/internal-port.ts';
 import { createPerform } from '../../workers/runtime/perform.ts';
 import type { Attempt } from '../../workers/runtime/task-runner.ts';
 import type { SchedulerAdapter } from '../../workers/schedulers/scheduler.ts';
@@ -30,12 +31,14 @@ const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
 
 let ssh: Ssh;
+let port: InternalPort;
 let own: OwnDirectory;
 let at: (name: string) => string;
 let run: (name: OperationName, input: Record<string, unknown>) => Promise<unknown>;
 
-beforeAll(() => {
+beforeAll(async () => {
   ssh = sshTo(systemOptions(lab.sshd), labUserCa(lab));
+  port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
 });
 
 /** Two file systems, `plain` and `linked`, which is a link to `deep/real`; `outside` is none. */
@@ -71,6 +74,8 @@ beforeEach(() => {
     ssh,
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
     readHealth: async () => new Map(),
+    port,
+    tell: async () => 0,
     log: silent,
   });
   run = async (name, input) => {
@@ -88,7 +93,10 @@ afterEach(() => {
   own.remove();
 });
 
-afterAll(() => ssh?.close());
+afterAll(async () => {
+  await port?.close();
+  await ssh?.close();
+});
 
 const refused = (path: string) => ({
   code: 'PathNotAllowed',
@@ -101,6 +109,7 @@ const reads = [
   'filesystem.head',
   'filesystem.tail',
   'filesystem.view',
+  'filesystem.download',
   'filesystem.checksum',
   'filesystem.file',
 ] as const;
@@ -113,6 +122,7 @@ const requests: [OperationName, string, (path: string) => Record<string, unknown
   ['filesystem.mkdir', 'path', (path) => ({ path })],
   ['filesystem.mkdir', 'path, with parents', (path) => ({ path, parent: true })],
   ['filesystem.rm', 'path', (path) => ({ path })],
+  ['filesystem.upload', 'path', (path) => ({ path, fileName: 'new' })],
   ['filesystem.symlink', 'path', (path) => ({ path, linkPath: at('plain/new') })],
   ['filesystem.symlink', 'linkPath', (linkPath) => ({ path: at('plain/file'), linkPath })],
   ['filesystem.compress', 'path', (path) => ({ path, targetPath: at('plain/new') })],

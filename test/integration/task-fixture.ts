@@ -15,7 +15,8 @@ import {
 } from '../../shared/platform/task-store.ts';
 import { type Cancellations, createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
-import { openResultPort } from '../../workers/runtime/result-port.ts';
+import { openInternalPort } from '../../workers/runtime/internal-port.ts';
+import { createResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
 import { type Attempt, createTaskRunner, type TaskRunner } from '../../workers/runtime/task-runner.ts';
 
@@ -87,7 +88,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     settings: { ...settings, heldReadKeepMs: 60_000 },
   });
   const cancellations = createCancellations(cancels, keyPrefix, silent);
-  const results = await openResultPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
+  const port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
   const consumers: Consumer[] = [];
   const sweeping: SweeperDependencies = {
     ...{ store, queues, redis, keyPrefix, queueNames: [queue, 'batch@lab'], worker: 'sweeper', log: silent },
@@ -121,7 +122,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
       createTaskRunner({
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
         heldResultBytesMax: 1_000_000,
-        results: { offer: (text) => results.offer(text) },
+        results: createResultPort(port),
       }),
     async consume(runner, concurrency = 8) {
       const consumer = startConsumer({
@@ -143,7 +144,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
       await Promise.all(consumers.map((consumer) => consumer.stop()));
       waiters.close();
       room.close();
-      await results.close();
+      await port.close();
       await queues.close();
       const keys = await redis.keys(`${keyPrefix}:*`);
       if (keys.length > 0) await redis.del(...keys);

@@ -46,7 +46,7 @@ export interface JobView {
 }
 
 export interface SendOptions {
-  /** Sent as JSON, a text as it is. */
+  /** Sent as JSON, a text and a form as they are. */
   body?: unknown;
   headers?: Record<string, string>;
   /** Null: no Authorization header. */
@@ -59,6 +59,10 @@ export interface Client {
   get(path: string, options?: SendOptions): Promise<Answer>;
   post(path: string, body: unknown, options?: SendOptions): Promise<Answer>;
   delete(path: string, options?: SendOptions): Promise<Answer>;
+}
+
+function isSentAsIs(body: unknown): body is string | FormData {
+  return typeof body === 'string' || body instanceof FormData;
 }
 
 /**
@@ -74,10 +78,10 @@ export function createClient(url: string, token: string): Client {
       redirect: 'manual',
       headers: {
         ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined || body instanceof FormData ? {} : { 'content-type': 'application/json' }),
         ...options.headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isSentAsIs(body) ? body : JSON.stringify(body) }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const text = await response.text();

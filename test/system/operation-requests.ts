@@ -20,6 +20,7 @@ export const goodInputs = {
   'filesystem.chmod': { path: '/tmp/goldcrest-none', mode: '600' },
   'filesystem.chown': { path: '/tmp/goldcrest-none', owner: '', group: '' },
   'filesystem.compress': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none.tgz' },
+  'filesystem.download': { path: '/tmp/goldcrest-none' },
   'filesystem.extract': { path: '/tmp/goldcrest-none.tgz', targetPath: '/tmp/goldcrest-none' },
   'filesystem.file': { path: '/tmp/goldcrest-none' },
   'filesystem.head': { path: '/tmp/goldcrest-none' },
@@ -29,6 +30,7 @@ export const goodInputs = {
   'filesystem.stat': { path: '/tmp' },
   'filesystem.symlink': { path: '/tmp/goldcrest-none', linkPath: '/tmp/goldcrest-none/none' },
   'filesystem.tail': { path: '/tmp/goldcrest-none' },
+  'filesystem.upload': { path: '/tmp/goldcrest-none', fileName: 'goldcrest-none' },
   'filesystem.view': { path: '/tmp/goldcrest-none' },
   'status.nodes': {},
   'status.partitions': {},
@@ -55,10 +57,18 @@ export function firecrestRequest(operation: Operation, system: string, input: In
     return encodeURIComponent(value);
   });
   if (hasBody(operation)) return { method, path: address, body: rest };
+  const { fileName, ...inQuery } = rest;
   const query = new URLSearchParams(
-    Object.entries(rest).map(([name, value]): [string, string] => [name, String(value)]),
+    Object.entries(operation.bytes === 'in' ? inQuery : rest).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ]),
   );
-  return { method, path: query.size === 0 ? address : `${address}?${query}` };
+  const request = { method, path: query.size === 0 ? address : `${address}?${query}` };
+  if (operation.bytes !== 'in') return request;
+  const body = new FormData();
+  body.set('file', new Blob(['x']), String(fileName));
+  return { ...request, body };
 }
 
 /** The same on the native face. */

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { createApp } from '../../api/app.ts';
 import { allowEverySystem } from '../../api/auth/access-checker.ts';
 import type { AppDeps } from '../../api/http/app-env.ts';
+import { createWorkerPort } from '../../api/http/worker-port.ts';
 import type { AcceptRequest, TaskGate } from '../../api/tasks/task-gate.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { isTerminal } from '../../shared/tasks/states.ts';
@@ -58,6 +59,13 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
     accept,
     get,
     wait: (id, principal) => get(id, principal),
+    async acceptTransfer(request) {
+      const { id } = await accept(request);
+      return {
+        ...{ id, nextOffer: async () => null, cancel: async () => {}, release: () => {} },
+        outcome: () => gate.acceptAndWait(request, new AbortController().signal),
+      };
+    },
     async acceptAndWait(request) {
       const { id, isReplay } = await accept(request);
       const task = await get(id, request.principal);
@@ -93,6 +101,7 @@ export function createTestApp(
   api: Partial<AppDeps['config']['api']> = {},
 ) {
   const fileSystems = [{ path: '/home', dataType: 'users' as const, defaultWorkDir: true }];
+  const dataOperation = { maxOpsFileSizeBytes: 1_000, jobDirectives: [], dataTransfer: null };
   return createApp({
     config: {
       api: { publicUrl: null, rootPath: '', bodyBytesMax: 64 * 1024, holdMs: 1_000, docServers: null, ...api },
@@ -100,8 +109,8 @@ export function createTestApp(
         issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'] }],
       },
       systems: [
-        { name: 'alps', fileSystems },
-        { name: 'daint', fileSystems },
+        { name: 'alps', fileSystems, dataOperation },
+        { name: 'daint', fileSystems, dataOperation },
       ],
       version: '0.1.0',
     },
@@ -114,6 +123,7 @@ export function createTestApp(
     checkAccess: allowEverySystem,
     requireHealthy: () => {},
     health: { read: async () => new Map(), history: async () => [] },
+    workers: createWorkerPort(),
     readiness: async () => {},
     log: pino({ level: 'silent' }),
     now: () => nowMs,

@@ -18,7 +18,8 @@ const fileSystems = ['/', '/home', '/home/scratch'].map((path) => ({
   dataType: 'users' as const,
   defaultWorkDir: false,
 }));
-const daint = { name: 'daint', fileSystems };
+const dataOperation = { maxOpsFileSizeBytes: 1, jobDirectives: [], dataTransfer: null };
+const daint = { name: 'daint', fileSystems, dataOperation };
 
 function refusalOf(health: SystemHealth | undefined, name: string, input: Record<string, unknown> = {}): string | null {
   const operation = findOperation(name);

@@ -15,6 +15,7 @@ import { handleChecksum } from './filesystem/checksum.ts';
 import { handleChmod } from './filesystem/chmod.ts';
 import { handleChown } from './filesystem/chown.ts';
 import { handleCompress } from './filesystem/compress.ts';
+import { handleDownload } from './filesystem/download.ts';
 import { handleExtract } from './filesystem/extract.ts';
 import { handleFile } from './filesystem/file.ts';
 import { handleHead } from './filesystem/head.ts';
@@ -24,6 +25,7 @@ import { handleRm } from './filesystem/rm.ts';
 import { handleStat } from './filesystem/stat.ts';
 import { handleSymlink } from './filesystem/symlink.ts';
 import { handleTail } from './filesystem/tail.ts';
+import { handleUpload } from './filesystem/upload.ts';
 import { handleView } from './filesystem/view.ts';
 import type { BrokerContext, OperationContext } from './operation-context.ts';
 import { handleNodes } from './status/nodes.ts';
@@ -57,6 +59,7 @@ export const handlers = {
   'filesystem.chmod': handleChmod,
   'filesystem.chown': handleChown,
   'filesystem.compress': handleCompress,
+  'filesystem.download': handleDownload,
   'filesystem.extract': handleExtract,
   'filesystem.file': handleFile,
   'filesystem.head': handleHead,
@@ -66,6 +69,7 @@ export const handlers = {
   'filesystem.stat': handleStat,
   'filesystem.symlink': handleSymlink,
   'filesystem.tail': handleTail,
+  'filesystem.upload': handleUpload,
   'filesystem.view': handleView,
   'status.nodes': handleNodes,
   'status.partitions': handlePartitions,

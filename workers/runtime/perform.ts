@@ -5,6 +5,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
@@ -15,6 +16,8 @@ import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 import type { Ssh } from '../ssh/ssh.ts';
+import type { InternalPort } from './internal-port.ts';
+import { createMeeting, type Meeting } from './meet-request.ts';
 import type { Attempt } from './task-runner.ts';
 
 export interface PerformDependencies {
@@ -23,6 +26,9 @@ export interface PerformDependencies {
   /** Adapter per system name. */
   schedulers: ReadonlyMap<string, SchedulerAdapter>;
   readHealth: BrokerContext['readHealth'];
+  /** Where the request comes that is held for a task of bytes, and how it is told so. */
+  port: InternalPort;
+  tell: TaskStore['announce'];
   log: Logger;
 }
 
@@ -48,7 +54,7 @@ export function createPerform(deps: PerformDependencies) {
     return value;
   };
 
-  const systemContext = (base: BrokerContext, attempt: Attempt): OperationContext => {
+  const systemContext = (base: BrokerContext, attempt: Attempt, { exchange }: Meeting): OperationContext => {
     const name = attempt.task.system ?? '';
     const system = systems.get(name);
     const scheduler = deps.schedulers.get(name);
@@ -76,6 +82,7 @@ export function createPerform(deps: PerformDependencies) {
       scheduler,
       host: { username, shell, files },
       journal: attempt.journal,
+      exchange,
     };
   };
 
@@ -91,8 +98,18 @@ export function createPerform(deps: PerformDependencies) {
     };
     const handler: unknown = handlers[operation.name as OperationName];
     if (operation.scope === 'none') return (handler as AnyHandler<BrokerContext>)(attempt.input, base);
-    const context = systemContext(base, attempt);
-    return runAdmitted(operation, attempt.input, context, handler as AnyHandler<OperationContext>);
+    const meeting = createMeeting({
+      port: deps.port,
+      direction: operation.bytes ?? 'out',
+      tell: (url) => deps.tell(attempt.task, url),
+      signal: attempt.signal,
+    });
+    try {
+      const context = systemContext(base, attempt, meeting);
+      return await runAdmitted(operation, attempt.input, context, handler as AnyHandler<OperationContext>);
+    } finally {
+      meeting.close();
+    }
   };
 }
 

@@ -3,6 +3,7 @@
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { readPart, readWhole, withOpenFile, writePart, writeWhole } from './file-content.ts';
 import { explained, shown, text } from './file-errors.ts';
+import { type NewFile, withNewFile } from './new-file.ts';
 import type { FreshLimits, OpenFile } from './open-file.ts';
 import { readDirectory } from './read-directory.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
@@ -69,6 +70,15 @@ export interface RemoteFiles {
     path: RemotePath,
     act: (file: OpenFile) => Promise<T>,
     options?: FileCallOptions & { readonly isOnce?: boolean; readonly said?: string },
+  ): Promise<T>;
+  /**
+   * Creates a file that is not there yet and runs `act`, which fills it; the deadline is that of each request. What `act`
+   * leaves behind when it fails is the caller's to remove.
+   */
+  withNewFile<T>(
+    path: RemotePath,
+    act: (file: NewFile) => Promise<T>,
+    options?: FileCallOptions & { readonly mode?: number; readonly said?: string },
   ): Promise<T>;
   /** Creates or truncates (`exclusive`: FileExists when it is there). */
   writeFile(
@@ -138,6 +148,10 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
       const run = options?.isOnce ? change : look;
       return run(said, options, (channel) => withOpenFile(channel, path, said, freshLimits(options), act));
     },
+    withNewFile: (path, act, options) =>
+      change(options?.said ?? `cannot create regular file ${shown(path)}`, options, (channel) =>
+        withNewFile(channel, path, options?.mode, freshLimits(options), act),
+      ),
     writeFile: (path, data, options) =>
       change(`cannot create regular file ${shown(path)}`, options, (channel, limits) =>
         writeWhole(channel, path, data, options ?? {}, limits),

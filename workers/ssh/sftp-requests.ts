@@ -62,7 +62,7 @@ export async function write(
   data: Buffer,
   limits: RequestLimits,
 ): Promise<void> {
-  await channel.request(packet.write, [sshString(handle), uint64(offsetBytes), sshString(data)], limits);
+  await channel.request(packet.write, [sshString(handle), uint64(offsetBytes), uint32(data.length), data], limits);
 }
 
 export async function close(channel: SftpChannel, handle: Buffer, limits: RequestLimits): Promise<void> {

@@ -1,5 +1,5 @@
 /** Packets of SFTP version 3 (draft-ietf-secsh-filexfer-02), with names as bytes, which ssh2's own client decodes. */
-import { readWire, sshString, uint32, type WireReader } from './ssh-wire.ts';
+import { readWire, uint32, type WireReader } from './ssh-wire.ts';
 
 /** Packet types. */
 export const packet = {
@@ -49,8 +49,11 @@ const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8, extended: 0
 
 /** A whole packet; `id` is missing in `init` only. */
 export function encodePacket(type: number, id: number, ...fields: Buffer[]): Buffer {
-  const body = Buffer.concat([Buffer.from([type]), uint32(id), ...fields]);
-  return sshString(body);
+  const head = Buffer.allocUnsafe(9);
+  head.writeUInt32BE(5 + fields.reduce((sum, { length }) => sum + length, 0), 0);
+  head.writeUInt8(type, 4);
+  head.writeUInt32BE(id, 5);
+  return Buffer.concat([head, ...fields]);
 }
 
 /** ATTRS with permission bits alone, or with nothing. */

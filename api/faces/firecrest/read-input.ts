@@ -23,9 +23,10 @@ function decodeSegment(text: string, name: string): string {
 
 /** The reader of one operation's route; its field names are worked out once. */
 export function createInputReader(operation: Operation, bodyBytesMax: number): InputReader {
-  const { params = {} } = operation.firecrest;
+  const { params = {}, headers = {} } = operation.firecrest;
   const names = fieldNamesOf(operation.input);
   const isInBody = hasBody(operation);
+  const headerNames = new Map(Object.entries(headers).map(([header, field]) => [field, header]));
   const pathNames = new Map(Object.entries(params).map(([parameter, field]) => [field, parameter]));
   return {
     async read(c) {
@@ -33,6 +34,9 @@ export function createInputReader(operation: Operation, bodyBytesMax: number): I
         ? await readJsonBody(c, { bytesMax: bodyBytesMax, wrongTypeCode: 'InvalidRequest' })
         : Object.fromEntries(readQuery(c));
       const input = properNames(names, sent);
+      for (const [header, field] of Object.entries(headers)) {
+        input[field] = c.req.header(header);
+      }
       for (const [parameter, field] of Object.entries(params)) {
         input[field] = decodeSegment(c.req.param(parameter) ?? '', parameter);
       }
@@ -41,6 +45,8 @@ export function createInputReader(operation: Operation, bodyBytesMax: number): I
     locate(field) {
       const parameter = pathNames.get(field);
       if (parameter !== undefined) return { location: 'path', name: parameter };
+      const header = headerNames.get(field);
+      if (header !== undefined) return { location: 'header', name: header };
       return { location: isInBody ? 'body' : 'query', name: field };
     },
   };

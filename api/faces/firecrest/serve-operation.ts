@@ -2,38 +2,44 @@
  * One FirecREST v2 route: the request becomes a task, and the answer waits for its end. With `Prefer: respond-async` the
  * answer is the task.
  */
-import { BrokerError, fromStoredError } from '../../../shared/errors/broker-error.ts';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { type Preferences, readPreferences } from '../../http/prefer.ts';
-import { problemResponse } from '../../http/problem.ts';
-import type { AcceptRequest, TaskGate } from '../../tasks/task-gate.ts';
+import { relayAnswer } from '../../http/relay.ts';
+import type { AcceptRequest } from '../../tasks/task-gate.ts';
 import { acceptRequestOf, admitInput, findSystem, replayHeaders, type SystemsByName } from '../accept-task.ts';
-import { acceptedResponse, taskLocation } from '../task-accepted.ts';
+import { acceptedResponse } from '../task-accepted.ts';
+import { answerEnd, answerHoldTimeout, isHoldOver } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';
 
-type FaceDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess' | 'requireHealthy'> & { systems: SystemsByName };
-type Outcome = Awaited<ReturnType<TaskGate['acceptAndWait']>>;
+export type FaceDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess' | 'requireHealthy' | 'workers'> & {
+  systems: SystemsByName;
+  now: () => number;
+};
 
-/** The answer to a task that has ended. Throws what the task failed with. */
-function answerEnd(c: AppContext, operation: Operation, outcome: Outcome, headers: Record<string, string>): Response {
-  if (outcome.state === 'canceled') throw new BrokerError('TaskCanceled', 'The task was canceled.');
-  if (outcome.state === 'failed') {
-    throw outcome.error === undefined ? new BrokerError('OutcomeUnknown') : fromStoredError(outcome.error);
+/** The body of an answer that was too large for the record: it waits at the worker, as JSON, and goes on as it is. */
+async function relayBody(
+  c: AppContext,
+  { workers }: FaceDeps,
+  operation: Operation,
+  url: string,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const answer = await workers.get(url).catch((cause: unknown) => {
+    throw new BrokerError('WorkerLost', 'The result was lost on its way; it was too large to be kept.', { cause });
+  });
+  if (answer.statusCode !== 200) {
+    answer.resume();
+    throw new BrokerError('WorkerLost', 'The result was lost on its way; it was too large to be kept.');
   }
-  const result: unknown = JSON.parse(outcome.resultJson ?? 'null');
-  return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(result), headers);
-}
-
-/** Nobody waited long enough: a mutation goes on and can be looked up, a read was canceled. */
-function answerHoldTimeout(c: AppContext, deps: FaceDeps, operation: Operation, id: string): Response {
-  const message = operation.mutates
-    ? `The operation did not end in time; it goes on as task ${id}.`
-    : 'The operation did not end in time and was canceled.';
-  const headers = operation.mutates ? { location: taskLocation(deps.config, id) } : {};
-  return problemResponse(c, new BrokerError('HoldTimeout', message), { ...headers, vary: 'Prefer' });
+  const length = answer.headers['content-length'];
+  return await relayAnswer(c, answer, operation.firecrest.status, {
+    'content-type': 'application/json',
+    ...(length === undefined ? {} : { 'content-length': length }),
+    ...headers,
+  });
 }
 
 async function serveHeld(
@@ -45,11 +51,10 @@ async function serveHeld(
   const outcome = await deps.gate.acceptAndWait(request, c.req.raw.signal);
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
-  // A read whose hold ran out may already stand as canceled, or as past its deadline, which is the end of the hold.
-  const isEndedByHold = outcome.state === 'canceled' || outcome.error?.code === 'DeadlineExceeded';
-  const isHoldOver = !isTerminal(outcome.state) || (isEndedByHold && !operation.mutates);
-  if (isHoldOver) return answerHoldTimeout(c, deps, operation, outcome.id);
-  return answerEnd(c, operation, outcome, { ...c.get('replyHeaders'), vary: 'Prefer' });
+  if (isHoldOver(operation, outcome)) return answerHoldTimeout(c, deps.config, operation, outcome.id);
+  const headers = { ...c.get('replyHeaders'), vary: 'Prefer' };
+  if (outcome.bodyUrl !== undefined) return await relayBody(c, deps, operation, outcome.bodyUrl, headers);
+  return answerEnd(c, operation, outcome, headers);
 }
 
 /** RFC 7240, section 4.1: with `wait` too, the answer is direct when the task ends in that time. */

@@ -72,6 +72,12 @@ function deadlineOf(submission: Submission, now: number): { deadlineAt?: number 
   return { deadlineAt };
 }
 
+/** Nobody would be there to send the bytes to, or to take them from. */
+function refuseBytes({ name, bytes, firecrest: { method, path } }: Operation): void {
+  if (bytes === undefined) return;
+  throw invalidField('body', '/operation', `${name} moves the bytes of a file: use ${method} ${path}`);
+}
+
 /** Puts the pointers of the input's problems under `/input`, where the caller sent it. */
 function admitTaskInput(operation: Operation, input: Record<string, unknown>, system: SystemEntry | null) {
   try {
@@ -95,6 +101,7 @@ export function submitTask(deps: SubmitDeps): (c: AppContext) => Promise<Respons
     await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null);
     refuseUnknown(unknownNames(fieldNamesOf(operation.input), submission.input), '/input');
     const input = admitTaskInput(operation, submission.input, system);
+    refuseBytes(operation);
     deps.requireHealthy(operation, system, input);
     const request = acceptRequestOf(c, {
       operation,

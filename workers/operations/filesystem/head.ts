@@ -8,7 +8,7 @@ import { endOfLines, openText, readText, startOfLastLines, type TextSource } fro
 
 type Input = InputOf<typeof head>;
 
-export function handleHead(
+export async function handleHead(
   input: Input,
   { files, system, signal }: Pick<OperationContext, 'files' | 'system' | 'signal'>,
 ): Promise<FileContent> {

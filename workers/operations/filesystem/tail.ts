@@ -8,7 +8,7 @@ import { endOfLines, openText, readText, startOfLastLines, type TextSource } fro
 
 type Input = InputOf<typeof tail>;
 
-export function handleTail(
+export async function handleTail(
   input: Input,
   { files, system, signal }: Pick<OperationContext, 'files' | 'system' | 'signal'>,
 ): Promise<FileContent> {

@@ -9,7 +9,7 @@ import { openText, readText } from './text-source.ts';
 /** FirecREST v2's, where the system allows as much. */
 const sizeBytesDefault = 5 * 1024 * 1024;
 
-export function handleView(
+export async function handleView(
   { path, size, offset }: InputOf<typeof view>,
   { files, system, signal }: Pick<OperationContext, 'files' | 'system' | 'signal'>,
 ): Promise<ResultOf<typeof view>> {

@@ -1,0 +1,47 @@
+/** What a held request is answered with, by how its task ended. */
+import { BrokerError, fromStoredError } from '../../../shared/errors/broker-error.ts';
+import type { Operation } from '../../../shared/operations/operation.ts';
+import { isTerminal } from '../../../shared/tasks/states.ts';
+import type { AppConfig, AppContext } from '../../http/app-env.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { problemResponse } from '../../http/problem.ts';
+import type { TaskGate } from '../../tasks/task-gate.ts';
+import { taskLocation } from '../task-accepted.ts';
+
+export type Outcome = Awaited<ReturnType<TaskGate['acceptAndWait']>>;
+
+/** Throws what a task that has ended was canceled or failed with. */
+export function throwFailure(outcome: Outcome): void {
+  if (outcome.state === 'canceled')
+    throw outcome.error ? fromStoredError(outcome.error) : new BrokerError('TaskCanceled');
+  if (outcome.state === 'failed') {
+    throw outcome.error === undefined ? new BrokerError('OutcomeUnknown') : fromStoredError(outcome.error);
+  }
+}
+
+/** The answer to a task that has ended, made from its result. Throws what the task failed with. */
+export function answerEnd(
+  c: AppContext,
+  operation: Operation,
+  outcome: Outcome,
+  headers: Record<string, string>,
+): Response {
+  throwFailure(outcome);
+  const result: unknown = JSON.parse(outcome.resultJson ?? 'null');
+  return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(result), headers);
+}
+
+/** Whether the task outlasted its request: a read whose hold ran out may already stand as canceled, or as past its deadline. */
+export function isHoldOver(operation: Operation, outcome: Outcome): boolean {
+  const isEndedByHold = outcome.state === 'canceled' || outcome.error?.code === 'DeadlineExceeded';
+  return !isTerminal(outcome.state) || (isEndedByHold && !operation.mutates);
+}
+
+/** Nobody waited long enough: a mutation goes on and can be looked up, a read was canceled. */
+export function answerHoldTimeout(c: AppContext, config: AppConfig, operation: Operation, id: string): Response {
+  const message = operation.mutates
+    ? `The operation did not end in time; it goes on as task ${id}.`
+    : 'The operation did not end in time and was canceled.';
+  const headers = operation.mutates ? { location: taskLocation(config, id) } : {};
+  return problemResponse(c, new BrokerError('HoldTimeout', message), { ...headers, vary: 'Prefer' });
+}

@@ -1,0 +1,156 @@
+/**
+ * The route of an operation whose request is bytes: multipart/form-data with one part `file`. The body is read as far as
+ * the file's name, then the task is accepted, and when a worker waits for them the bytes go there as they come.
+ */
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { Operation } from '../../../shared/operations/operation.ts';
+import { isTerminal } from '../../../shared/tasks/states.ts';
+import type { AppContext, SystemEntry } from '../../http/app-env.ts';
+import { type BodyChunks, readChunks } from '../../http/body-chunks.ts';
+import { invalidField } from '../../http/invalid-request.ts';
+import { boundaryOf, type Part, readParts } from '../../http/multipart.ts';
+import type { HeldTransfer } from '../../tasks/task-gate.ts';
+import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
+import { answerEnd, answerHoldTimeout } from './answer-outcome.ts';
+import { createInputReader } from './read-input.ts';
+import type { FaceDeps } from './serve-operation.ts';
+
+/** Room for boundaries, headers and other fields beside the file. */
+const besideFileBytesMax = 1024 * 1024;
+/** Longest time without a byte from the client. */
+const idleMs = 30_000;
+const partName = 'file';
+
+/** `Prefer: respond-async` and `Idempotency-Key` are not applied: the body must be sent, and to send it again does no harm. */
+export function serveUpload(deps: FaceDeps, operation: Operation): (c: AppContext) => Promise<Response> {
+  const reader = createInputReader(operation, deps.config.api.bodyBytesMax);
+  return async (c) => {
+    const system = findSystem(deps.systems, c.req.param('system_name') ?? '');
+    await deps.checkAccess(c.get('principal'), operation.relation, system.name);
+    const query = await reader.read(c);
+    // The path is looked at before the body: the name is one that is none's fault.
+    const place = admitInput(operation, { ...query, fileName: 'x' }, system, reader.locate);
+    deps.requireHealthy(operation, system, place);
+    const bytesMax = system.dataOperation.maxOpsFileSizeBytes;
+    const boundary = boundaryOf(c.req.header('content-type'));
+    if (Number(c.req.header('content-length') ?? 0) > bytesMax + besideFileBytesMax) throw tooLarge(bytesMax);
+    const body = readChunks(c.env.incoming, idleMs);
+    try {
+      const parts = readParts(body, boundary);
+      const file = await findFile(parts);
+      const input = admitInput(operation, { ...query, fileName: file.fileName }, system, locateName(reader.locate));
+      return await hand(c, deps, { operation, system, input }, bounded(file, parts, bytesMax));
+    } finally {
+      body.release();
+    }
+  };
+}
+
+type Locate = ReturnType<typeof createInputReader>['locate'];
+
+function locateName(locate: Locate): Locate {
+  return (field) => (field === 'fileName' ? { location: 'body', name: partName } : locate(field));
+}
+
+/** The first part of the name; those before it are dropped. */
+async function findFile(parts: AsyncGenerator<Part, void>): Promise<Part> {
+  for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+    if (next.value.name !== partName) continue;
+    if (next.value.fileName === null)
+      throw invalidField('body', `/${partName}`, 'must be sent as a file, with a file name');
+    return next.value;
+  }
+  throw invalidField('body', `/${partName}`, 'is required');
+}
+
+/** The bytes of the file, and behind them nothing until the closing boundary was there. */
+async function* bounded(file: Part, parts: AsyncGenerator<Part, void>, bytesMax: number): AsyncGenerator<Buffer, void> {
+  let sizeBytes = 0;
+  for await (const chunk of file.chunks) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
+    yield chunk;
+  }
+  let besideBytes = 0;
+  for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+    if (next.value.name === partName) throw invalidField('body', `/${partName}`, 'must be sent once');
+    for await (const chunk of next.value.chunks) besideBytes += chunk.length;
+    if (besideBytes > besideFileBytesMax) throw tooLarge(bytesMax);
+  }
+}
+
+interface Wish {
+  operation: Operation;
+  system: SystemEntry;
+  input: Record<string, unknown>;
+}
+
+async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGenerator<Buffer, void>): Promise<Response> {
+  const { operation, system, input } = wish;
+  const { holdMs } = deps.config.api;
+  const deadlineAt = deps.now() + holdMs + operation.timeoutMs;
+  const request = acceptRequestOf(c, { operation, system: system.name, input, isHeld: true, holdMs, deadlineAt });
+  const transfer = await deps.gate.acceptTransfer(request, c.req.raw.signal);
+  c.set('taskId', transfer.id);
+  try {
+    const url = await transfer.nextOffer();
+    if (url === null) return await answerUnmet(c, operation, transfer);
+    const isHanded = await pour(deps.workers.put(url), bytes).catch(async (error: unknown) => {
+      await transfer.cancel();
+      throw error;
+    });
+    // A worker that did not take all of it has ended the task, or is lost; then nobody else must wait for these bytes.
+    const outcome = await transfer.outcome(holdMs);
+    if (isTerminal(outcome.state)) return answerEnd(c, operation, outcome, {});
+    if (isHanded) return answerHoldTimeout(c, deps.config, operation, transfer.id);
+    await transfer.cancel();
+    throw new BrokerError('WorkerLost', 'The worker was lost before it had the whole file; the target is as it was.');
+  } finally {
+    transfer.release();
+  }
+}
+
+/** No worker waited for the bytes: the task failed before, or its turn did not come. */
+async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTransfer): Promise<Response> {
+  const outcome = await transfer.outcome(0);
+  if (isTerminal(outcome.state)) return answerEnd(c, operation, outcome, {});
+  await transfer.cancel();
+  throw new BrokerError('HoldTimeout', 'The upload did not begin in time and was canceled.');
+}
+
+/** Whether the worker has said that it has every byte. Throws what reading the client's body threw. */
+async function pour(
+  { body, answer }: { body: ClientRequest; answer: Promise<IncomingMessage> },
+  bytes: AsyncGenerator<Buffer, void>,
+): Promise<boolean> {
+  try {
+    for await (const chunk of bytes) {
+      if (body.destroyed) break;
+      if (!body.write(chunk)) await untilRoom(body);
+    }
+  } catch (error) {
+    body.destroy();
+    throw error;
+  }
+  body.end();
+  const said = await answer.catch(() => null);
+  said?.resume();
+  return said?.statusCode === 204;
+}
+
+function untilRoom(body: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      body.off('drain', settle);
+      body.off('close', settle);
+      resolve();
+    };
+    body.once('drain', settle);
+    body.once('close', settle);
+  });
+}
+
+function tooLarge(bytesMax: number): BrokerError {
+  return new BrokerError('BodyTooLarge', `File to upload is too large. At most ${bytesMax} bytes are taken here.`);
+}

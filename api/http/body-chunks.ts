@@ -1,0 +1,69 @@
+/** The bytes of a request's body as they come, held back while nobody asks for them, and given up when none comes for long. */
+import type { IncomingMessage } from 'node:http';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+
+/** Bytes that wait here before the client is held back. */
+const waitingBytesMax = 256 * 1024;
+
+export interface BodyChunks extends AsyncIterable<Buffer> {
+  /** Lets go of the request: what has not been read is left to whoever reads next. */
+  release(): void;
+}
+
+/** `idleMs`: longest wait for a chunk that was asked for. The iteration throws RequestTimeout, or InvalidRequest for a body that was cut off. */
+export function readChunks(incoming: IncomingMessage, idleMs: number): BodyChunks {
+  const waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  let end: { error: Error | null } | undefined;
+  let wake: () => void = () => {};
+  const onData = (chunk: Buffer): void => {
+    waiting.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes >= waitingBytesMax) incoming.pause();
+    wake();
+  };
+  const finish = (error: Error | null) => (): void => {
+    end ??= { error };
+    wake();
+  };
+  const onEnd = finish(null);
+  const onCut = finish(new BrokerError('InvalidRequest', 'The request ended before its last byte.'));
+  incoming.on('data', onData);
+  incoming.once('end', onEnd);
+  incoming.once('error', onCut);
+  incoming.once('close', onCut);
+
+  const arrival = async (): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      timer = setTimeout(() => {
+        end ??= { error: new BrokerError('RequestTimeout', `No byte of the body came for ${idleMs / 1_000} s.`) };
+        resolve();
+      }, idleMs);
+    });
+    clearTimeout(timer);
+  };
+  async function* chunks(): AsyncGenerator<Buffer, void> {
+    for (;;) {
+      const chunk = waiting.shift();
+      if (chunk) {
+        waitingBytes -= chunk.length;
+        if (incoming.isPaused() && waitingBytes < waitingBytesMax) incoming.resume();
+        yield chunk;
+      } else if (end?.error) throw end.error;
+      else if (end) return;
+      else await arrival();
+    }
+  }
+  return {
+    [Symbol.asyncIterator]: chunks,
+    release() {
+      incoming.off('data', onData);
+      incoming.off('end', onEnd);
+      incoming.off('error', onCut);
+      incoming.off('close', onCut);
+      incoming.on('error', () => undefined); // nobody is there any more to be told
+    },
+  };
+}

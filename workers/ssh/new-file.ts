@@ -1,0 +1,84 @@
+/** One file that is being made, open for writing on one SFTP channel, with many requests under way. */
+import { beforeAbort } from './before-abort.ts';
+import { chunkBytes, closeUnwaited, type FreshLimits, requestsAhead } from './open-file.ts';
+import type { RemotePath } from './remote-files.ts';
+import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
+import * as sftp from './sftp-requests.ts';
+import { openFlag } from './sftp-wire.ts';
+
+/** Filled from its beginning, by one caller. */
+export interface NewFile {
+  /** Adds bytes at the end. What it returns is to be waited for: 2 MiB at most are under way. Throws once a write failed. */
+  append(bytes: Buffer): undefined | Promise<void>;
+  /** Resolves when the server has every byte and has closed the file. */
+  finish(): Promise<void>;
+}
+
+/** Creates the file, runs `act` with it, and closes it. */
+export async function withNewFile<T>(
+  channel: SftpChannel,
+  path: RemotePath,
+  mode: number | undefined,
+  fresh: FreshLimits,
+  act: (file: NewFile) => Promise<T>,
+): Promise<T> {
+  const flags = openFlag.write | openFlag.create | openFlag.exclusive;
+  const handle = await sftp.open(channel, path, flags, mode, fresh());
+  const file = createNewFile(channel, handle, fresh);
+  try {
+    return await act(file);
+  } finally {
+    if (!file.isFinished()) closeUnwaited(channel, handle, fresh());
+  }
+}
+
+function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits) {
+  const { signal } = fresh();
+  const unaborted = (): RequestLimits => ({ deadlineAt: fresh().deadlineAt });
+  const underWay = new Set<Promise<void>>();
+  let at = 0;
+  let failure: { error: unknown } | undefined;
+  let isFinished = false;
+
+  const send = (data: Buffer): void => {
+    const written = sftp.write(channel, handle, at, data, unaborted()).then(
+      () => void underWay.delete(written),
+      (error: unknown) => {
+        underWay.delete(written);
+        failure ??= { error };
+      },
+    );
+    underWay.add(written);
+    at += data.length;
+  };
+  const throwFailure = (): void => {
+    if (failure) throw failure.error;
+  };
+  const untilRoom = async (): Promise<void> => {
+    // Answers come in order, so the oldest of those that are too many is the one to wait for.
+    while (underWay.size > requestsAhead) {
+      const [oldest] = underWay;
+      await beforeAbort(oldest ?? Promise.resolve(), signal);
+      throwFailure();
+    }
+  };
+
+  return {
+    append(bytes: Buffer): undefined | Promise<void> {
+      throwFailure();
+      signal?.throwIfAborted();
+      for (let from = 0; from < bytes.length; from += chunkBytes) send(bytes.subarray(from, from + chunkBytes));
+      return underWay.size > requestsAhead ? untilRoom() : undefined;
+    },
+    async finish(): Promise<void> {
+      // Right behind the writes: the server answers in order, so this is one round trip for all of them.
+      isFinished = true;
+      const closed = sftp.close(channel, handle, unaborted());
+      closed.catch(() => undefined); // told below, behind the failure of a write
+      await beforeAbort(Promise.all(underWay), signal);
+      throwFailure();
+      await beforeAbort(closed, signal);
+    },
+    isFinished: () => isFinished,
+  };
+}
