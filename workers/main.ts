@@ -10,8 +10,12 @@ import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
+
 import { startProber } from './health/prober.ts';
 import { readKnownHealth } from './health/read-known-health.ts';
+
+import { textAnswerBytesMax } from './operations/filesystem/text-limit.ts';
+
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
@@ -67,7 +71,8 @@ const runner = createTaskRunner({
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,
-  heldResultBytesMax: config.tasks.heldResultBytesMax,
+  // A text within the system's own limit is never too large, whatever JSON makes of it.
+  heldResultBytesMax: Math.max(config.tasks.heldResultBytesMax, ...served.map(textAnswerBytesMax)),
   results: createResultPort(port),
   log,
 });

@@ -240,6 +240,14 @@ describe('a download', () => {
   });
 });
 
+it('a text of the limit is answered whole, also where each of its bytes is six of JSON', async () => {
+  put('nuls', Buffer.alloc(5 * 2 ** 20));
+  for (const query of ['', '&size=5242880']) {
+    const { status, body } = await client.get(`/filesystem/lab/ops/view?${pathQuery(at('nuls'))}${query}`);
+    expect([status, (body.output as string).length]).toEqual([200, 5 * 2 ** 20]);
+  }
+});
+
 describe('an upload', () => {
   it.each([0, 1, 32_768, 100_001, 5 * 2 ** 20])('of %i bytes is the file, and the answer is 204', async (size) => {
     const data = randomBytes(size);

@@ -20,6 +20,8 @@ import type { FaceDeps } from './serve-operation.ts';
 const besideFileBytesMax = 1024 * 1024;
 /** Longest time without a byte from the client. */
 const idleMs = 30_000;
+/** Time for a worker that broke an upload off to say why. */
+const endingMs = 3_000;
 const partName = 'file';
 
 /** `Prefer: respond-async` and `Idempotency-Key` are not applied: the body must be sent, and to send it again does no harm. */
@@ -100,12 +102,12 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
       await transfer.cancel();
       throw error;
     });
-    // A worker that did not take all of it has ended the task, or is lost; then nobody else must wait for these bytes.
-    const outcome = await transfer.outcome(holdMs);
+    // A worker that did not take all of it is ending the task, or is lost; then nobody else must wait for these bytes.
+    const outcome = await transfer.outcome(isHanded ? holdMs : endingMs);
     if (isTerminal(outcome.state)) return answerEnd(c, operation, outcome, {});
     if (isHanded) return answerHoldTimeout(c, deps.config, operation, transfer.id);
     await transfer.cancel();
-    throw new BrokerError('WorkerLost', 'The worker was lost before it had the whole file; the target is as it was.');
+    throw new BrokerError('WorkerLost', 'The worker was lost before it said that it had the whole file.');
   } finally {
     transfer.release();
   }

@@ -65,7 +65,7 @@ const tasks = section({
     .describe('Largest kept result.'),
   held_result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
     .prefault('16MiB')
-    .describe('Largest result of a request that is answered at once.'),
+    .describe('Largest result of a request that is answered at once; more where `max_ops_file_size` needs it.'),
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
   admitted_per_user_max: integer(1, 10_000).default(32).describe('Tasks of one user that stand in a queue at once.'),
