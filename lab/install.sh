@@ -50,6 +50,8 @@ slurmd slurmd
 slurmdbd slurmdbd
 /usr/lib/*/slurm-wlm/accounting_storage_mysql.so slurm-wlm-mysql-plugin
 mariadbd mariadb-server
+slurmrestd slurmrestd
+/usr/lib/*/slurm-wlm/auth_jwt.so slurm-wlm-jwt-plugin
 LIST
 }
 

@@ -1,5 +1,5 @@
 /**
- * A whole Slurm cluster: munge, MariaDB, slurmdbd, slurmctld and four slurmd, with accounts, users and accounting.
+ * A whole Slurm cluster: munge, MariaDB, slurmdbd, slurmctld, slurmrestd and four slurmd, with accounts, users and accounting.
  * Debian's slurmd takes `-N name`, so one machine is several nodes. Needs root, as slurmd starts jobs as their users.
  */
 import { randomBytes } from 'node:crypto';
@@ -26,6 +26,7 @@ import {
   startAccounting,
   startController,
   startNode,
+  startRest,
 } from '../slurm/daemons.ts';
 import { startMunge } from '../slurm/munge.ts';
 import type { LabUser } from '../users.ts';
@@ -40,6 +41,14 @@ export interface SlurmFacts {
   partitions: SlurmPartition[];
   nodes: string[];
   accounts: string[];
+  rest: SlurmRestFacts;
+}
+
+export interface SlurmRestFacts {
+  /** Base address of slurmrestd, without a trailing slash. */
+  url: string;
+  /** Binary file with the key that signs tokens, readable for Slurm's account and root. */
+  jwtKeyPath: string;
 }
 
 export interface SlurmOptions {
@@ -52,6 +61,8 @@ export interface SlurmPart extends SlurmFacts {
   /** slurmdbd: without it sacct fails, and the controller goes on and delivers later. */
   accounting: DaemonControl;
   nodeDaemons: Record<string, DaemonControl>;
+  /** slurmrestd: everything else goes on without it. */
+  rest: SlurmRestFacts & DaemonControl;
   /** SIGTERM to slurmctld: it saves its state. From then on every Slurm command takes 9 s to fail. */
   stopController(): Promise<void>;
   startController(): Promise<void>;
@@ -78,8 +89,9 @@ export async function startSlurm(
   const [mungeSocket, database] = await Promise.all([startMunge(labFolder, folder), startDatabase(labFolder, folder)]);
   // One name for all attempts: slurmctld refuses the state of a cluster of another name.
   const clusterName = `lab${randomBytes(4).toString('hex')}`;
-  return startOnFreePorts(2 + nodeNames.length, async (ports) => {
-    const layout = createLayout({ clusterName, folder, mungeSocket, ...database }, nodeNames, ports);
+  return startOnFreePorts(3 + nodeNames.length, async (ports) => {
+    const jwtKeyPath = join(folder, 'controller', 'jwt_hs256.key');
+    const layout = createLayout({ clusterName, folder, mungeSocket, jwtKeyPath, ...database }, nodeNames, ports);
     writeConfiguration(labFolder, layout);
     return startCluster(labFolder, layout, users);
   });
@@ -99,16 +111,18 @@ async function startCluster(labFolder: string, layout: SlurmLayout, users: reado
     ]);
     if (nodes.status === 'rejected') throw nodes.reason;
     if (central.status === 'rejected') throw central.reason;
-    const { accounting, controller } = central.value;
+    const { accounting, controller, rest } = central.value;
+    const facts = await factsOf(labFolder, layout);
     await waitUntil('the nodes to be idle', () => areIdle(admin, layout.nodes.length), {
       timeoutMs: 30_000,
       intervalMs: 100,
       logFile: controller.logFile,
     });
     return {
-      ...(await factsOf(labFolder, layout)),
+      ...facts,
       controller: controlOf(controller),
       accounting: controlOf(accounting),
+      rest: { ...facts.rest, ...controlOf(rest) },
       nodeDaemons: Object.fromEntries(nodes.value.map((daemon) => [daemon.name, controlOf(daemon)])),
       stopController: controller.stop,
       startController: controller.start,
@@ -128,7 +142,8 @@ async function startCentral(labFolder: string, layout: SlurmLayout, users: reado
   const associations = join(layout.folder, 'associations.txt');
   writeFileSync(associations, associationsText(layout.clusterName, accounts, users));
   await slurmAdmin(labFolder)('sacctmgr', ['--immediate', 'load', `file=${associations}`]);
-  return { accounting, controller: await begin(startController(labFolder)) };
+  const controller = await begin(startController(labFolder));
+  return { accounting, controller, rest: await begin(startRest(labFolder, layout.restPort)) };
 }
 
 async function factsOf(labFolder: string, layout: SlurmLayout): Promise<SlurmFacts> {
@@ -139,6 +154,7 @@ async function factsOf(labFolder: string, layout: SlurmLayout): Promise<SlurmFac
     partitions: layout.partitions,
     nodes: layout.nodes.map((node) => node.name),
     accounts,
+    rest: { url: `http://127.0.0.1:${layout.restPort}`, jwtKeyPath: layout.jwtKeyPath },
   };
 }
 
@@ -151,12 +167,13 @@ interface Peers extends Database {
   clusterName: string;
   folder: string;
   mungeSocket: string;
+  jwtKeyPath: string;
 }
 
 function createLayout(peers: Peers, nodeNames: readonly string[], ports: number[]): SlurmLayout {
   const nodes: SlurmNode[] = nodeNames.map((name, index) => ({
     name,
-    port: portAt(ports, index + 2),
+    port: portAt(ports, index + 3),
     cpus: nodeCpus,
     memoryMb: 8_000,
     feature: name.startsWith('g') ? 'gpu' : 'cpu',
@@ -170,8 +187,10 @@ function createLayout(peers: Peers, nodeNames: readonly string[], ports: number[
     clusterName: peers.clusterName,
     folder: peers.folder,
     mungeSocket: peers.mungeSocket,
+    jwtKeyPath: peers.jwtKeyPath,
     controllerPort: portAt(ports, 0),
     accountingPort: portAt(ports, 1),
+    restPort: portAt(ports, 2),
     databasePort: peers.port,
     databasePassword: peers.password,
     nodes,
@@ -189,4 +208,7 @@ function writeConfiguration(labFolder: string, layout: SlurmLayout): void {
   const { uid, gid } = daemonAccount('slurm');
   writeFileSync(accountingConf, slurmdbdConfText(layout), { mode: 0o600 });
   chownSync(accountingConf, uid, gid);
+  // Every daemon that is to trust the tokens reads this one key.
+  writeFileSync(layout.jwtKeyPath, randomBytes(32), { mode: 0o600 });
+  chownSync(layout.jwtKeyPath, uid, gid);
 }

@@ -23,8 +23,11 @@ export interface SlurmLayout {
   /** Folders: state and logs of Slurm, and the sockets of its peers. */
   folder: string;
   mungeSocket: string;
+  /** HS256 key of the tokens that slurmrestd hands on. */
+  jwtKeyPath: string;
   controllerPort: number;
   accountingPort: number;
+  restPort: number;
   databasePort: number;
   databasePassword: string;
   nodes: SlurmNode[];
@@ -41,6 +44,7 @@ export function slurmConfText(layout: SlurmLayout): string {
     SlurmdUser: 'root',
     AuthType: 'auth/munge',
     AuthInfo: `socket=${layout.mungeSocket}`,
+    ...tokenSettings(layout),
     CredType: 'cred/munge',
     StateSaveLocation: `${layout.folder}/controller`,
     SlurmdSpoolDir: `${layout.folder}/spool.%n`,
@@ -91,6 +95,7 @@ export function slurmdbdConfText(layout: SlurmLayout): string {
   const settings: Record<string, string | number> = {
     AuthType: 'auth/munge',
     AuthInfo: `socket=${layout.mungeSocket}`,
+    ...tokenSettings(layout),
     DbdAddr: '127.0.0.1',
     DbdHost: 'localhost',
     DbdPort: layout.accountingPort,
@@ -133,6 +138,11 @@ export function associationsText(clusterName: string, accounts: readonly string[
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Controller and accounting take tokens beside munge; what slurmrestd asks of them comes with one. */
+function tokenSettings({ jwtKeyPath }: SlurmLayout): Record<string, string> {
+  return { AuthAltTypes: 'auth/jwt', AuthAltParameters: `jwt_key=${jwtKeyPath}` };
 }
 
 function settingLines(settings: Record<string, string | number>): string[] {

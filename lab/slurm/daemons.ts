@@ -57,6 +57,26 @@ export async function startController(labFolder: string): Promise<Daemon> {
   });
 }
 
+/**
+ * slurmrestd on loopback, for tokens only, with every version of its API that it has. It refuses to run as root or as
+ * Slurm's own account, so it is nobody, who has no rights of its own in the cluster.
+ */
+export async function startRest(labFolder: string, port: number): Promise<Daemon> {
+  const { uid, gid } = daemonAccount('nobody');
+  return startDaemon({
+    name: 'slurmrestd',
+    folder: labFolder,
+    command: 'slurmrestd',
+    args: ['-a', 'rest_auth/jwt', `127.0.0.1:${port}`],
+    env: { ...slurmEnvironment(labFolder), SLURM_JWT: 'daemon' },
+    uid,
+    gid,
+    // Whatever it answers without a token, it serves.
+    isReady: async () => (await fetch(`http://127.0.0.1:${port}/openapi/v3`)).status > 0,
+    readyTimeoutMs: 15_000,
+  });
+}
+
 /** One slurmd; resolves when it listens. */
 export async function startNode(labFolder: string, name: string): Promise<Daemon> {
   return startDaemon({

@@ -13,9 +13,10 @@ describe('a FirecREST v2 file', () => {
       'goldcrest.issuers[0].issuer',
       'goldcrest.issuers[0].audiences',
       'goldcrest.systems.alpha-ssh.proxy_host_keys',
-      ...['alpha-ssh', 'alpha-rest', 'alpha-hybrid', 'beta-pbs', 'gamma-defaults'].map(
-        (name) => `goldcrest.systems.${name}.host_keys`,
-      ),
+      ...['alpha-ssh', 'alpha-rest', 'alpha-hybrid', 'beta-pbs', 'gamma-defaults'].flatMap((name) => [
+        `goldcrest.systems.${name}.host_keys`,
+        ...(['alpha-rest', 'alpha-hybrid'].includes(name) ? [`goldcrest.systems.${name}.slurmrestd.jwt_key_file`] : []),
+      ]),
     ]);
     for (const { key } of problems) expect(message).toContain(key);
     expect(message).toContain(snippet?.trimEnd());

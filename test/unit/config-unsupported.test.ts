@@ -70,20 +70,16 @@ describe('what this version cannot honour is refused', () => {
     }
   });
 
-  it('slurmrestd, for each system, all at once', () => {
-    const problems = refused(loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml'));
-    expect(problems).toEqual([
-      {
-        key: 'clusters[1].scheduler.connection_mode',
-        place: 'test/fixtures/config/firecrest-v2.yaml:92',
-        message: 'rest is not supported by this version: set connection_mode of the system alpha-rest to ssh',
-      },
-      {
-        key: 'clusters[2].scheduler.connection_mode',
-        place: 'test/fixtures/config/firecrest-v2.yaml:118',
-        message: 'hybrid is not supported by this version: set connection_mode of the system alpha-hybrid to ssh',
-      },
+  it('a version of slurmrestd that is not known, with those that are', () => {
+    const rest = 'scheduler: {type: slurm, connection_mode: rest, api_url: "http://slurmrestd", api_version: "0.0.36"';
+    const text = smallWith('scheduler: {type: slurm', rest).replace(
+      '  host_keys:',
+      '  systems: {one: {slurmrestd: {jwt_key_file: /etc/key}}}\n  host_keys:',
+    );
+    expect(refused(loadText(text))).toMatchObject([
+      { key: 'clusters[0].scheduler.api_version', place: 'site.yaml:10' },
     ]);
+    expect(refused(loadText(text.replace('0.0.36', 'v0.0.38')))).toEqual([]);
   });
 
   it.each(['api/main.ts', 'workers/main.ts'])(

@@ -1,15 +1,19 @@
 /** Which adapter a system's configuration names. */
+import { readFileSync } from 'node:fs';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { createPbs } from './pbs/pbs.ts';
 import { createProcessScheduler } from './process/process-scheduler.ts';
 import type { SchedulerAdapter, SchedulerSettings } from './scheduler.ts';
 import { createSlurmCli } from './slurm-cli/slurm-cli.ts';
+import { createRestClient } from './slurm-rest/rest-client.ts';
+import { createSlurmHybrid, createSlurmRest } from './slurm-rest/slurm-rest.ts';
+import { createMint } from './slurm-rest/user-token.ts';
 
 /** The adapter of a system. One whose scheduler has no adapter in this version answers NotSupported to everything. */
 export function createScheduler({ scheduler }: SchedulerSettings): SchedulerAdapter {
   switch (scheduler.type) {
     case 'slurm':
-      return createSlurmCli(scheduler);
+      return createSlurm(scheduler);
     case 'pbs':
       return createPbs(scheduler);
     case 'process':
@@ -17,6 +21,24 @@ export function createScheduler({ scheduler }: SchedulerSettings): SchedulerAdap
     default:
       return unsupported(scheduler.type);
   }
+}
+
+/** Reads the key and the certificates of slurmrestd, once. Throws where they cannot be read. */
+function createSlurm(scheduler: SchedulerSettings['scheduler']): SchedulerAdapter {
+  const { connectionMode = 'ssh', apiUrl, apiVersion, slurmrestd, timeoutMs } = scheduler;
+  const cli = createSlurmCli(scheduler);
+  if (connectionMode === 'ssh') return cli;
+  if (!apiUrl || !slurmrestd) throw new Error(`connection_mode ${connectionMode} needs an api_url and a jwt_key_file`);
+  const rest = createSlurmRest({
+    rest: createRestClient({
+      url: apiUrl,
+      ca: slurmrestd.caFile === null ? null : readFileSync(slurmrestd.caFile, 'utf8'),
+      timeoutMs,
+      mint: createMint(readFileSync(slurmrestd.jwtKeyFile), timeoutMs),
+    }),
+    apiVersion: apiVersion ?? null,
+  });
+  return connectionMode === 'rest' ? rest : createSlurmHybrid(rest, cli);
 }
 
 function unsupported(type: string): SchedulerAdapter {

@@ -171,5 +171,13 @@ export interface SchedulerAdapter {
 
 /** The part of a system's configuration that chooses and tunes its adapter. */
 export interface SchedulerSettings {
-  scheduler: { type: string; timeoutMs: number };
+  scheduler: {
+    type: string;
+    timeoutMs: number;
+    /** `ssh` when left out. */
+    connectionMode?: 'ssh' | 'rest' | 'hybrid';
+    apiUrl?: string | null;
+    apiVersion?: string | null;
+    slurmrestd?: { jwtKeyFile: string; caFile: string | null } | null;
+  };
 }

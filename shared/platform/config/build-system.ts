@@ -1,5 +1,12 @@
 /** One system from a cluster of FirecREST's list and what `goldcrest.systems` adds to it. */
-import type { DataOperationConfig, HostKeysConfig, ProbingConfig, SystemConfig, SystemSshConfig } from './config.ts';
+import type {
+  DataOperationConfig,
+  HostKeysConfig,
+  ProbingConfig,
+  SlurmrestdConfig,
+  SystemConfig,
+  SystemSshConfig,
+} from './config.ts';
 import { firecrestView, portRange } from './firecrest-view.ts';
 import type { Questions } from './questions.ts';
 import type { ClusterSettings } from './schema-file.ts';
@@ -31,6 +38,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       version: scheduler.version ?? '',
       apiUrl: scheduler.api_url?.replace(/\/+$/, '') ?? null,
       apiVersion: scheduler.api_version ?? null,
+      slurmrestd: buildSlurmrestd(parts, questions),
       timeoutMs: (scheduler.timeout ?? schedulerTimeoutSeconds) * 1_000,
     },
     serviceAccount:
@@ -49,6 +57,22 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       dataTransfer: buildTransfer(cluster),
     },
     firecrest: firecrestView(cluster),
+  };
+}
+
+function buildSlurmrestd({ cluster, section }: SystemParts, questions: Questions): SlurmrestdConfig | null {
+  const { connection_mode: mode } = cluster.scheduler;
+  if (mode === 'ssh') return null;
+  const question = {
+    key: `goldcrest.systems.${cluster.name}.slurmrestd.jwt_key_file`,
+    message: `is required when connection_mode is ${mode}: the key with which the cluster signs tokens`,
+    example: {
+      goldcrest: { systems: { [cluster.name]: { slurmrestd: { jwt_key_file: '/etc/goldcrest/jwt_hs256.key' } } } },
+    },
+  };
+  return {
+    jwtKeyFile: section.slurmrestd.jwt_key_file ?? questions.ask(question, ''),
+    caFile: section.slurmrestd.ca_file ?? null,
   };
 }
 

@@ -213,7 +213,16 @@ export interface SchedulerConfig {
   apiUrl: string | null;
   /** null: probed. */
   apiVersion: string | null;
+  /** Given where `connectionMode` is `rest` or `hybrid`. */
+  slurmrestd: SlurmrestdConfig | null;
   timeoutMs: number;
+}
+
+export interface SlurmrestdConfig {
+  /** Path of the file with the key that signs tokens, which is read as bytes. */
+  jwtKeyFile: string;
+  /** Path of PEM certificates; null: those of the system. */
+  caFile: string | null;
 }
 
 /** As whom probes log in: an OAuth client, a cluster user named outright, or both. */

@@ -49,9 +49,13 @@ const scheduler = section(
     connection_mode: z
       .enum(['ssh', 'rest', 'hybrid'])
       .default('ssh')
-      .describe('`rest` and `hybrid` only with Slurm; refused at start by this version.'),
+      .describe(
+        'Only with Slurm: `rest` by slurmrestd alone, `hybrid` by slurmrestd and, for what it lacks, by commands.',
+      ),
     api_url: webAddress().nullish().describe('Address of slurmrestd; required for `rest` and `hybrid`.'),
-    api_version: text().nullish().describe('Version of its API; found out if not given.'),
+    api_version: text()
+      .nullish()
+      .describe('Version of its API, such as `0.0.38`; the newest that it speaks if not given.'),
     timeout: integer(1, 3_600).nullable().default(10).describe('Seconds for one request to the batch system.'),
   },
   open,

@@ -143,6 +143,15 @@ const hostKeys = section({
   accept_any: flag().default(false).describe('For development only: do not look at host keys.'),
 });
 
+const slurmrestd = section({
+  jwt_key_file: text()
+    .optional()
+    .describe(
+      'The HS256 key of the cluster (`jwt_key` of its slurm.conf), to the byte; the worker signs with it a token of a minute or two for each request. Required with `connection_mode` `rest` and `hybrid`. Who has it can act as every user of the cluster.',
+    ),
+  ca_file: text().optional().describe('PEM certificates to trust for an https `api_url`; the usual ones if not given.'),
+});
+
 /** An entry of `goldcrest.systems`; an empty one gives the defaults. */
 export const systemSchema = section({
   host_keys: hostKeys.optional().describe('Keys of the login node; `goldcrest.host_keys` if not given.'),
@@ -154,6 +163,7 @@ export const systemSchema = section({
   slot_wait: duration({ minMs: 100, maxMs: 10 * minuteMs })
     .prefault('5s')
     .describe('Longest wait for a channel.'),
+  slurmrestd: slurmrestd.prefault({}).describe('Slurm by REST.'),
   service_account_username: text()
     .optional()
     .describe('Cluster user for probes; the user of the token that `service_account` gets if not given.'),

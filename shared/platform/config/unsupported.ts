@@ -4,6 +4,7 @@
  */
 import type { Config, SshCredentialsConfig, SystemConfig } from './config.ts';
 import { type ConfigProblem, keyOf } from './config-error.ts';
+import { slurmrestMinor, slurmrestMinors } from './slurmrest-versions.ts';
 
 type Path = readonly PropertyKey[];
 /** Where a key was written: `file:line` or `environment VARIABLE`; null where it was not. */
@@ -36,13 +37,11 @@ export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem
       ['ssh_credentials', 'type'],
     );
   }
-  config.systems.forEach(({ name, scheduler: { connectionMode } }, index) => {
-    const scheduler = ['clusters', index, 'scheduler'];
-    if (connectionMode !== 'ssh') {
-      refuse(`${connectionMode} is not supported by this version: set connection_mode of the system ${name} to ssh`, [
-        ...scheduler,
-        'connection_mode',
-      ]);
+  config.systems.forEach(({ name, scheduler: { apiVersion } }, index) => {
+    if (apiVersion !== null && slurmrestMinor(apiVersion) === undefined) {
+      const known = slurmrestMinors.map((minor) => `0.0.${minor}`).join(', ');
+      const message = `is not known to this version: leave it out for the system ${name}, or use one of ${known}`;
+      refuse(message, ['clusters', index, 'scheduler', 'api_version']);
     }
   });
   return problems;

@@ -4,19 +4,15 @@
  * line that is neither blank nor a comment and begin in the first column; quotes group, an unquoted `#` ends the
  * line, long options may be abbreviated, the last one counts.
  */
+import { directiveWords } from './directive-words.ts';
 
 /** `--com` is the shortest form that means `--comment` alone. */
 const commentOption = /^--com(?:m(?:e(?:nt?)?)?)?(?:=(?<value>.*))?$/s;
 
 /** The comment in the directives of a script or of its head; undefined when there is none. */
 export function directiveComment(script: string): string | undefined {
-  let comment: string | undefined;
-  for (const line of script.split('\n')) {
-    const trimmed = line.trim();
-    if (trimmed !== '' && !trimmed.startsWith('#')) break;
-    if (line.startsWith('#SBATCH')) comment = commentIn(words(line.slice('#SBATCH'.length))) ?? comment;
-  }
-  return comment;
+  // One list, as sbatch has it: the value may stand on the next line.
+  return commentIn(directiveWords(script).flatMap(({ words }) => words));
 }
 
 function commentIn(options: readonly string[]): string | undefined {
@@ -26,33 +22,4 @@ function commentIn(options: readonly string[]): string | undefined {
     if (match) comment = match.groups?.value ?? options[at + 1] ?? comment;
   }
   return comment;
-}
-
-/** Splits as sbatch does: white space, quotes, backslash, and `#` for the rest of the line. */
-function words(line: string): string[] {
-  const found: string[] = [];
-  let word: string | undefined;
-  let quote = '';
-  for (let at = 0; at < line.length; at += 1) {
-    const char = line.charAt(at);
-    if (quote !== '') {
-      if (char === quote) quote = '';
-      else word = (word ?? '') + char;
-    } else if (char === '"' || char === "'") {
-      quote = char;
-      word ??= '';
-    } else if (char === '\\') {
-      at += 1;
-      word = (word ?? '') + line.charAt(at);
-    } else if (char === '#') {
-      break;
-    } else if (/\s/.test(char)) {
-      if (word !== undefined) found.push(word);
-      word = undefined;
-    } else {
-      word = (word ?? '') + char;
-    }
-  }
-  if (word !== undefined) found.push(word);
-  return found;
 }

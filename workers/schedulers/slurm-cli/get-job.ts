@@ -13,9 +13,22 @@ import { buildSqueueJob, buildSqueueList, type QueuedJob, readSqueueJobs } from 
 /** See `SchedulerAdapter.get`. */
 export async function getJob(run: Run, host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> {
   const wanted = requireJobId(jobId);
-  const queued = await queuedJobs(run, host, wanted, signal);
+  const queued = () => queuedJobs(run, host, wanted, signal);
+  const accounted = () => accountedJobs(run, host, wanted, signal);
+  return findJob(wanted, { queued, accounted }, signal);
+}
+
+/** Each empty where it knows no such job, and SchedulerFailed where it does not answer. */
+export interface JobSources {
+  queued(): Promise<QueuedJob[]>;
+  accounted(): Promise<QueuedJob[]>;
+}
+
+/** Every part of the job, in order; the accounting is asked only where the queue does not say it all. JobNotFound, SchedulerFailed. */
+export async function findJob(wanted: SlurmJobId, sources: JobSources, signal: AbortSignal): Promise<Job[]> {
+  const queued = await sources.queued();
   if (isEnough(queued, wanted)) return inOrder(queued.map(({ job }) => job));
-  const accounted = await accountedJobs(run, host, wanted, signal).catch((error: unknown) => {
+  const accounted = await sources.accounted().catch((error: unknown) => {
     if (queued.length === 0 || signal.aborted) throw error;
     return []; // The queue's answer stands without the figures of the accounting.
   });

@@ -22,7 +22,16 @@ export async function listJobs(run: Run, host: SchedulerHost, request: ListReque
     queuedList(run, host, filter, signal),
     accountedList(run, host, filter, request).catch(nothingWhenFailed),
   ]);
-  const windowStart = Date.now() / 1_000 - request.windowSeconds;
+  return composeList(queued, accounted, request);
+}
+
+/** The list out of both; `accounted` is undefined where the accounting did not answer. */
+export function composeList(
+  queued: readonly QueuedJob[],
+  accounted: readonly QueuedJob[] | undefined,
+  { name, windowSeconds }: Pick<ListRequest, 'name' | 'windowSeconds'>,
+): JobList {
+  const windowStart = Date.now() / 1_000 - windowSeconds;
   const rows = mergeRows(queued, accounted ?? [])
     .filter(({ job }) => name === null || job.name === name)
     .filter(({ job }) => isActive(job.status.state) || (job.time.end ?? windowStart) >= windowStart)
@@ -60,7 +69,7 @@ async function accountedList(
 }
 
 /** The queue alone still answers what waits and runs; the list then says that it is not complete. */
-function nothingWhenFailed(error: unknown): undefined {
+export function nothingWhenFailed(error: unknown): undefined {
   if (!(error instanceof BrokerError) || error.code !== 'SchedulerFailed') throw error;
 }
 

@@ -43,8 +43,13 @@ function mergeJob(queued: QueuedJob, record: QueuedJob | undefined): Job {
   return {
     // Who and where, from the queue: a young record lacks its directory, and quotes in names are changed there.
     ...queued.job,
-    // The accounting drops the reason that the controller keeps (`JobLaunchFailure`, `TimeLimit`).
-    status: { ...status, stateReason: status.stateReason ?? queued.job.status.stateReason },
+    status: {
+      state: status.state,
+      // The accounting drops the reason that the controller keeps (`JobLaunchFailure`, `TimeLimit`).
+      stateReason: status.stateReason ?? queued.job.status.stateReason,
+      exitCode: status.exitCode ?? queued.job.status.exitCode,
+      interruptSignal: status.interruptSignal ?? queued.job.status.interruptSignal,
+    },
     time: { ...time, start: time.start ?? queued.job.time.start, limit: queued.job.time.limit },
     tasks,
     allocationNodes,

@@ -80,7 +80,8 @@ export function explainTestFailure({ exitCode, stderr }: FailedCommand): BrokerE
   return new BrokerError(code ?? 'SchedulerFailed', message, { detail: { exitCode, stderr: words } });
 }
 
-function refusalCode(exitCode: number, stderr: string): ErrorCode | undefined {
+/** The code of a refusal that is known as one; undefined where it stays open whether there is a job. */
+export function refusalCode(exitCode: number, stderr: string): ErrorCode | undefined {
   if (exitCode === truncatedScriptExitCode && stderr === '') return 'SchedulerFailed';
   if (exitCode === 127 && /sbatch.*(?:No such file|not found)/.test(stderr)) return 'SchedulerFailed';
   if (unanswered.test(stderr)) return undefined;

@@ -1,0 +1,509 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { JobDescription } from '../../shared/operations/compute/job.ts';
+import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
+import type { JobChanges, ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import {
+  type Candidate,
+  describeJob,
+  describeSchedulerConformance,
+  fullTraits,
+  jobEnd,
+  jobRunning,
+  newKey,
+  type Traits,
+} from './scheduler-conformance.ts';
+import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
+
+const noSignal = new AbortController().signal;
+const timeoutMs = 15_000;
+const noChanges: JobChanges = {
+  ...{ name: null, account: null, partition: null, qos: null, timeLimitSeconds: null, beginAt: null, priority: null },
+};
+const sleeper = '#!/bin/sh\nexec sleep 300\n';
+
+let lab: SchedulerLab;
+let host: SchedulerHost;
+let directory: string;
+let rest: SchedulerAdapter;
+let hybrid: SchedulerAdapter;
+
+interface More {
+  apiVersion?: string;
+  apiUrl?: string;
+  timeoutMs?: number;
+  jwtKeyFile?: string;
+}
+
+function adapterOf(connectionMode: 'rest' | 'hybrid', { jwtKeyFile, ...more }: More = {}): SchedulerAdapter {
+  const { url, jwtKeyPath } = lab.lab.slurm.rest;
+  const slurmrestd = { jwtKeyFile: jwtKeyFile ?? jwtKeyPath, caFile: null };
+  return createScheduler({ scheduler: { type: 'slurm', timeoutMs, connectionMode, apiUrl: url, slurmrestd, ...more } });
+}
+
+beforeAll(async () => {
+  lab = await startSchedulerLab(['sshd', 'slurm']);
+  host = lab.host('gcalice');
+  directory = await lab.directory('gcalice');
+  rest = adapterOf('rest');
+  hybrid = adapterOf('hybrid');
+}, 90_000);
+
+afterAll(async () => {
+  await lab?.stop();
+}, 60_000);
+
+const candidate = (adapter: SchedulerAdapter): Candidate => ({ adapter, host, directory });
+
+const traits: Traits = { ...fullTraits, lacks: ['rename', 'estimate', 'metadata'] };
+
+describeSchedulerConformance('slurm-rest', async () => candidate(rest), traits);
+describeSchedulerConformance('slurm-hybrid', async () => candidate(hybrid));
+
+function refusal(promise: Promise<unknown>): Promise<BrokerError> {
+  return promise.then(
+    () => expect.unreachable('should have been refused'),
+    (error: BrokerError) => error,
+  );
+}
+
+function restLog(): string {
+  return readFileSync(`${lab.lab.folder}/logs/slurmrestd.log`, 'utf8');
+}
+
+describe('Slurm by REST', { timeout: 60_000 }, () => {
+  const submitBy = (
+    adapter: SchedulerAdapter,
+    script: string,
+    more: Partial<JobDescription> = {},
+    key = newKey(),
+    as = host,
+  ): Promise<string> =>
+    adapter.submit(as, { job: describeJob(directory, script, more), key, signal: noSignal }).then(({ jobId }) => jobId);
+  const submit = (script: string, more: Partial<JobDescription> = {}, key = newKey()) =>
+    submitBy(rest, script, more, key);
+  const get = (jobId: string, adapter = rest) => adapter.get(host, { jobId, signal: noSignal });
+  const cancel = (jobId: string, as = host) => rest.cancel(as, { jobId, signal: noSignal });
+  const find = (key: string, adapter = rest) =>
+    adapter.findByKey(host, { key, submittedAfter: Date.now(), signal: noSignal });
+  const list = (more: Partial<ListRequest> = {}) =>
+    rest.list(host, {
+      ...{ isAllUsers: false, account: null, name: null, windowSeconds: 3_600, signal: noSignal },
+      ...more,
+    });
+
+  /** What `scontrol show job` says of a job, without what differs between two jobs of one kind. */
+  const shown = async (jobId: string): Promise<string[]> => {
+    const text = await lab.lab.slurm.admin('scontrol', ['show', 'job', '-o', jobId]);
+    const differing = /^(?:Submit|Eligible|Accrue|LastSched|Start|End|Priority|Deadline|Command|Comment|AllocNode)/;
+    const fields = text
+      .trim()
+      .replace(new RegExp(`(JobId=|slurm-|t-)${jobId}(?!\\d)`, 'g'), '$1ID')
+      .split(' ');
+    return fields.filter((field) => !differing.test(field));
+  };
+
+  it.each([
+    '--account=proj02 -p normal --qos=normal',
+    '--array=1-4:2%1',
+    '--begin=now+1hour --deadline=now+2days',
+    '-C cpu --prefer=cpu',
+    '-n4 --ntasks-per-node=2 -c 2 -N2-3',
+    '-N 2 -w n1,n2',
+    '--nodes=1 -x n[1]',
+    '--mem=1G',
+    '--mem-per-cpu=100',
+    '--time=0-12:30 -p normal',
+    '--time=10:30 --time-min=5',
+    '--exclusive',
+    '--exclusive=user',
+    '-s',
+    '--nice',
+    '--nice=77',
+    '--requeue',
+    '--no-requeue',
+    '--signal=USR1@60',
+    '--open-mode=append',
+    '--mail-type=END,FAIL --mail-user=somebody',
+    '--sockets-per-node=1 --cores-per-socket=1 --threads-per-core=1',
+    '--mincpus=2 --ntasks-per-core=1',
+    '--wckey=key --licenses=',
+    '--job-name="two words" -o "o u t-%j" -e err -i /dev/null',
+    '--kill-on-invalid-dep=yes',
+    '--spread-job',
+    '--use-min-nodes -N1-2',
+    '--delay-boot=5 --cpu-freq=high --acctg-freq=task=5',
+    '--parsable --quiet --export=NONE --verbose',
+  ])('gives #SBATCH %s the effect that sbatch gives it', async (options) => {
+    const script = `#!/bin/sh\n#SBATCH --hold ${options}\nexit 0\n`;
+    const byRest = await submit(script);
+    const bySbatch = await submitBy(createScheduler({ scheduler: { type: 'slurm', timeoutMs } }), script);
+    expect(await shown(byRest)).toEqual(await shown(bySbatch));
+    await cancel(byRest);
+    await cancel(bySbatch);
+  });
+
+  it('takes the request over the script, and keeps the comment of the script beside the key', async () => {
+    const key = newKey();
+    const script =
+      '#!/bin/sh\n#SBATCH -H -J other --comment=\'my project, "x"\'\n#SBATCH -o elsewhere -p gpu\nexit 0\n';
+    const jobId = await submit(script, { name: 'mine', partition: 'normal', standardOutput: 'here' }, key);
+    const { stdout } = await host.shell.run([
+      'squeue',
+      '-h',
+      '-j',
+      jobId,
+      '-O',
+      'Name:|,Partition:|,Comment:|,STDOUT:|',
+    ]);
+    expect(stdout.toString().trim()).toBe(`mine|normal|my project, "x" ${key}|here|`);
+    await cancel(jobId);
+  });
+
+  it('gives every resource of the request the effect of its option', async () => {
+    const more = {
+      ...{ nodes: 2, tasks: 4, tasksPerNode: 2, cpusPerTask: 2, memoryPerNodeBytes: 2 ** 29, timeLimitSeconds: 601 },
+      ...{ array: '1-3%2', beginAt: Math.floor(Date.now() / 1_000) + 7_200, qos: 'normal', exclusive: true },
+      ...{ comment: 'note', mailType: ['end' as const], mailUser: 'somebody' },
+    };
+    const jobId = await submit('#!/bin/sh\n#SBATCH --nodes=1 --time=5\nexit 0\n', more);
+    const fields = await shown(jobId);
+    for (const field of ['NumNodes=2-2', 'NumTasks=4', 'CPUs/Task=2', 'MinMemoryNode=512M', 'TimeLimit=00:11:00']) {
+      expect(fields).toContain(field);
+    }
+    expect(fields).toEqual(expect.arrayContaining(['ArrayTaskThrottle=2', 'OverSubscribe=NO', 'MailType=END']));
+    const [job] = await get(jobId);
+    expect(job).toMatchObject({
+      jobId: `${jobId}_[1-3%2]`,
+      time: { limit: 660 },
+    });
+    await cancel(jobId);
+  });
+
+  it('gives the job the environment of the login, and over it what was sent', async () => {
+    const script = '#!/bin/bash\necho "$HOME|$USER|$MINE|$PATH"\n';
+    const jobId = await submit(script, { env: { MINE: 'a b', PATH: '/mine:/usr/bin:/bin' }, standardOutput: 'login' });
+    await jobEnd(candidate(rest), jobId);
+    const output = await host.files.readFile(`${directory}/login`, { bytesMax: 1_000 });
+    const home = lab.lab.users.find(({ username }) => username === 'gcalice')?.home;
+    expect(output.toString()).toBe(`${home}|gcalice|a b|/mine:/usr/bin:/bin\n`);
+  });
+
+  it('answers arrays as a whole, by element and by range, and cancels one element alone', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --array=1-4%1 --hold\nexec sleep 300\n');
+    expect((await get(jobId)).map((job) => job.jobId)).toEqual([`${jobId}_[1-4%1]`]);
+    expect((await get(`${jobId}_2`)).map((job) => job.status.state)).toEqual(['PENDING']);
+    await cancel(`${jobId}_2`);
+    const waiting = (await get(jobId)).filter((job) => job.status.state === 'PENDING');
+    expect(waiting.map((job) => job.jobId)).toEqual([`${jobId}_[1,3-4%1]`]);
+    await cancel(jobId);
+    expect((await get(jobId)).every((job) => job.status.state === 'CANCELLED')).toBe(true);
+    expect((await refusal(get(`${jobId}_9`))).code).toBe('JobNotFound');
+  });
+
+  it.each<[string, Partial<JobDescription>, string]>([
+    ['partition', { partition: 'nope' }, 'Invalid partition name specified'],
+    ['account', { account: 'nope' }, 'Invalid account or account/partition combination specified'],
+    ['reservation', { reservation: 'nope' }, 'Requested reservation is invalid'],
+    ['constraint', { constraints: 'nope' }, 'Invalid feature specification'],
+    ['number of GPUs', { gpus: 1 }, 'Failure during parsing'],
+  ])("refuses an unknown %s in the scheduler's words", async (_what, more, words) => {
+    const error = await refusal(submit(sleeper, more));
+    expect([error.code, error.message]).toEqual(['InvalidJob', expect.stringContaining(words)]);
+    expect(error.message).toMatch(/^Unexpected Slurm API response\. status:[45]00 message:/);
+  });
+
+  it('answers SubmitLimit where an accounting limit is reached', async () => {
+    await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=0']);
+    const error = await refusal(submitBy(rest, sleeper, {}, newKey(), lab.host('gcbob')));
+    await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=-1']);
+    expect(error.code).toBe('SubmitLimit');
+  });
+
+  it.each([
+    ['--overcommit', '--overcommit cannot be told'],
+    ['--signal=B:USR1@60', '--signal=B:USR1@60 cannot be told'],
+    ['--no-such-option', '--no-such-option is not known'],
+    ['extra', '"extra": not an option'],
+    ['--comment="open', 'a quote is opened and not closed'],
+    ['--batch=cpu', '--batch=cpu cannot be told'],
+  ])('refuses #SBATCH %s, naming line and option', async (option, words) => {
+    const error = await refusal(submit(`#!/bin/sh\n# comment\n#SBATCH ${option}\nexit 0\n`));
+    expect(error.code).toBe('InvalidJob');
+    expect(error.message).toContain('Line 3 of the batch script: ');
+    expect(error.message).toContain(words);
+  });
+
+  it('hands a job that REST cannot be told to sbatch where it may, and finds it by its key', async () => {
+    const key = newKey();
+    const script = '#!/bin/sh\n#SBATCH -n1 --hold --overcommit\n#SBATCH hetjob\n#SBATCH -n1\nexit 0\n';
+    const jobId = await submitBy(hybrid, script, {}, key);
+    expect(await find(key, hybrid)).toEqual({ jobIds: [jobId], isCertain: true });
+    expect((await get(jobId, hybrid)).map((job) => job.jobId)).toEqual([`${jobId}+0`, `${jobId}+1`]);
+    await hybrid.cancel(host, { jobId, signal: noSignal });
+  });
+
+  it('submits a script of a path that is no text by sbatch where it may, and refuses it where not', async () => {
+    const scriptPath = `${directory}/latin1.sh`;
+    await host.files.writeFile(scriptPath, Buffer.from('#!/bin/sh\necho gr\xfcn\n', 'latin1'));
+    const more = { script: undefined, scriptPath, standardOutput: 'latin1' };
+    const error = await refusal(submit('', more));
+    expect([error.code, error.message]).toEqual(['NotSupported', expect.stringContaining('UTF-8')]);
+    await jobEnd(candidate(hybrid), await submitBy(hybrid, '', more));
+    const output = await host.files.readFile(`${directory}/latin1`, { bytesMax: 100 });
+    expect(output.toString('latin1')).toBe('gr\xfcn\n');
+  });
+
+  it("does not cancel, hold or change another user's job", async () => {
+    const jobId = await submit(sleeper);
+    const bob = lab.host('gcbob');
+    const changes = { ...noChanges, account: 'proj01' };
+    expect((await refusal(cancel(jobId, bob))).code).toBe('PermissionDenied');
+    const waiting = await submit('#!/bin/sh\n#SBATCH --begin=now+1hour\nexit 0\n');
+    for (const attempt of [
+      () => rest.hold(bob, { jobId: waiting, signal: noSignal }),
+      () => rest.modify(bob, { jobId: waiting, changes, signal: noSignal }),
+    ]) {
+      expect((await refusal(attempt())).code).toBe('PermissionDenied');
+    }
+    await cancel(waiting);
+    expect((await get(jobId))[0]).toMatchObject({ name: 'sbatch' });
+    await cancel(jobId);
+  });
+
+  it('holds, releases and changes a job that waits, and says what has started or ended', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --begin=now+1hour\nexit 0\n');
+    const request = { jobId, signal: noSignal };
+    await rest.hold(host, request);
+    expect((await get(jobId))[0]?.status.stateReason).toBe('JobHeldUser');
+    await rest.release(host, request);
+    expect((await get(jobId))[0]?.status.stateReason).not.toBe('JobHeldUser');
+    const beginAt = Math.floor(Date.now() / 1_000) + 9_000;
+    const changes = {
+      ...noChanges,
+      account: 'proj02',
+      partition: 'normal',
+      timeLimitSeconds: 120,
+      beginAt,
+    };
+    await rest.modify(host, { ...request, changes });
+    expect((await get(jobId))[0]).toMatchObject({
+      ...{ account: 'proj02', partition: 'normal' },
+      time: { limit: 120 },
+    });
+    await rest.modify(host, { ...request, changes: { ...noChanges, priority: 5 } });
+    expect((await get(jobId))[0]?.priority).toBe(5);
+    // slurmrestd 22.05.8 says that it changed a name, and has not.
+    const unchanged = await refusal(rest.modify(host, { ...request, changes: { ...noChanges, name: 'new' } }));
+    expect([unchanged.code, unchanged.message]).toEqual(['NotSupported', expect.stringContaining('name')]);
+    const refused = await refusal(rest.modify(host, { ...request, changes: { ...noChanges, partition: 'nope' } }));
+    expect([refused.code, refused.message]).toEqual(['InvalidJob', expect.stringContaining('Invalid partition name')]);
+    await cancel(jobId);
+    expect((await refusal(rest.hold(host, request))).code).toBe('JobEnded');
+    const unknown = { jobId: '4294967', signal: noSignal };
+    expect((await refusal(rest.hold(host, unknown))).code).toBe('JobNotFound');
+    const running = await submit(sleeper);
+    await jobRunning(candidate(rest), running);
+    expect((await refusal(rest.hold(host, { jobId: running, signal: noSignal }))).code).toBe('JobNotPending');
+    await cancel(running);
+  });
+
+  it('shows an ended job with its steps, its killer and its exit code', async () => {
+    const jobId = await submit(sleeper);
+    await jobRunning(candidate(rest), jobId);
+    await cancel(jobId);
+    const failed = await submit('#!/bin/sh\nexit 3\n');
+    const steps = async (id: string) =>
+      vi.waitFor(
+        async () => {
+          const [job] = await get(id);
+          expect(job?.tasks).toHaveLength(1);
+          return job;
+        },
+        { timeout: 20_000, interval: 250 },
+      );
+    expect(await steps(jobId)).toMatchObject({
+      ...{ status: { state: 'CANCELLED' }, killRequestUser: 'gcalice', allocationNodes: 1, cpus: 1, gpus: null },
+      tasks: [{ id: `${jobId}.batch`, name: 'batch', time: { limit: null } }],
+    });
+    // The accounting of slurmrestd 22.05.8 has 0 for every exit code: the controller's counts, and a wrong one is none.
+    expect(await steps(failed)).toMatchObject({
+      status: { state: 'FAILED', exitCode: 3, interruptSignal: 0 },
+      tasks: [{ status: { state: 'FAILED', exitCode: null } }],
+    });
+  });
+
+  it('shows a job as the commands do', async () => {
+    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
+    const held = await submit('#!/bin/sh\n#SBATCH --hold --time=10\nexit 0\n');
+    expect(await get(held)).toEqual(await get(held, cli));
+    const running = await submit(sleeper);
+    await jobRunning(candidate(rest), running);
+    const [byRest] = await get(running);
+    const [byCommands] = await get(running, cli);
+    expect(Math.abs((byRest?.time.elapsed ?? 0) - (byCommands?.time.elapsed ?? 0))).toBeLessThanOrEqual(2);
+    expect({ ...byRest, time: null }).toEqual({ ...byCommands, time: null });
+    await cancel(running);
+    await cancel(held);
+  });
+
+  it("lists other users' jobs only when asked to, and only of the account that was named", async () => {
+    const bob = lab.host('gcbob');
+    const jobId = await submitBy(
+      rest,
+      '#!/bin/sh\n#SBATCH --hold\nexit 0\n',
+      { workingDirectory: '/tmp' },
+      newKey(),
+      bob,
+    );
+    const ids = async (more: Partial<ListRequest>) => (await list(more)).jobs.map((each) => each.jobId);
+    expect(await ids({})).not.toContain(jobId);
+    expect(await ids({ isAllUsers: true })).toContain(jobId);
+    expect(await ids({ isAllUsers: true, account: 'proj02' })).toContain(jobId);
+    expect(await ids({ isAllUsers: true, account: 'proj01' })).not.toContain(jobId);
+    await cancel(jobId, bob);
+  });
+
+  it('shows nodes, partitions, reservations and accounts as the commands do', async () => {
+    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
+    const { admin } = lab.lab.slurm;
+    await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=YES']);
+    await admin('scontrol', ['update', 'NodeName=n3', 'State=DRAIN', 'Reason=test']);
+    await admin('scontrol', [
+      ...['create', 'reservation', 'ReservationName=two words', 'StartTime=now+1hour', 'Duration=30'],
+      ...['Users=gcalice', 'Nodes=n3'],
+    ]);
+    try {
+      for (const showsHidden of [true, false]) {
+        const request = { showsHidden, signal: noSignal };
+        expect(await rest.partitions(host, request)).toEqual(await cli.partitions(host, request));
+      }
+      const measured = { cpuLoad: null, freeMemory: null };
+      const nodes = async (adapter: SchedulerAdapter) =>
+        (await adapter.nodes(host, noSignal)).map((node) => ({ ...node, ...measured }));
+      expect(await nodes(rest)).toEqual(await nodes(cli));
+      expect(await rest.reservations(host, noSignal)).toEqual(await cli.reservations(host, noSignal));
+      for (const as of [host, lab.host('gccarol')]) {
+        expect(await rest.accounts(as, noSignal)).toEqual(await cli.accounts(as, noSignal));
+      }
+    } finally {
+      await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=NO']);
+      await admin('scontrol', ['update', 'NodeName=n3', 'State=RESUME']);
+      await admin('scontrol', ['delete', 'ReservationName=two words']);
+    }
+    expect(await rest.reservations(host, noSignal)).toEqual([]);
+  });
+
+  it('speaks an older version of the API when told to, and says which it does not find', async () => {
+    const older = adapterOf('rest', { apiVersion: 'v0.0.37' });
+    const jobId = await submitBy(older, '#!/bin/sh\n#SBATCH -N1 --time=10 --hold\nexit 0\n');
+    // Of a job's owner it tells the group by its number only.
+    expect(await get(jobId, older)).toEqual((await get(jobId)).map((job) => ({ ...job, group: null })));
+    await older.cancel(host, { jobId, signal: noSignal });
+    const newer = adapterOf('rest', { apiVersion: '0.0.43' });
+    expect((await refusal(newer.ping(host, noSignal))).code).toBe('SchedulerFailed');
+    expect((await refusal(submitBy(newer, sleeper))).code).toBe('SchedulerFailed');
+  });
+
+  it('shows no token in an error, and submits nothing with a key that the cluster does not know', async () => {
+    const jwtKeyFile = `${lab.lab.folder}/wrong.key`;
+    writeFileSync(jwtKeyFile, 'x'.repeat(32));
+    const stranger = adapterOf('rest', { jwtKeyFile });
+    const key = newKey();
+    const error = await refusal(submitBy(stranger, sleeper, {}, key));
+    expect(error.code).toBe('SchedulerFailed');
+    expect(inspect(error, { depth: 9 })).not.toMatch(/eyJ/);
+    expect(await find(key)).toEqual({ jobIds: [], isCertain: true });
+  });
+
+  it('leaves no doubt where nothing was sent, and says SchedulerFailed, while slurmrestd is away', async () => {
+    const jobId = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    await lab.lab.slurm.rest.stop();
+    try {
+      const error = await refusal(submit(sleeper));
+      expect([error.code, error.message]).toEqual(['SchedulerFailed', 'slurmrestd cannot be reached.']);
+      const attempts = [get(jobId), cancel(jobId), list(), rest.ping(host, noSignal)].map(refusal);
+      expect((await Promise.all(attempts)).map(({ code }) => code)).toEqual(attempts.map(() => 'SchedulerFailed'));
+      expect(await find(newKey())).toEqual({ jobIds: [], isCertain: false });
+    } finally {
+      await lab.lab.slurm.rest.start();
+    }
+    await cancel(jobId);
+  });
+
+  it('is in doubt when the answer to a submission is lost, and finds the job by its key', async () => {
+    const impatient = adapterOf('rest', { timeoutMs: 2_000 });
+    await impatient.ping(host, noSignal);
+    const key = newKey();
+    lab.lab.slurm.rest.pause();
+    const error = await refusal(submitBy(impatient, '#!/bin/sh\n#SBATCH --hold\nexit 0\n', {}, key));
+    lab.lab.slurm.rest.resume();
+    expect(error.code).toBe('SubmissionInDoubt');
+    const found = await vi.waitFor(
+      async () => {
+        const found = await find(key);
+        expect(found.jobIds).toHaveLength(1);
+        return found;
+      },
+      { timeout: 20_000, interval: 250 },
+    );
+    expect(found.isCertain).toBe(true);
+    await cancel(found.jobIds[0] ?? '');
+  });
+
+  it('is in doubt when a submission is stopped after it was sent', async () => {
+    const key = newKey();
+    const stop = new AbortController();
+    // slurmrestd writes down each request that it has read.
+    const submissions = () => restLog().split('/job/submit').length;
+    const before = submissions();
+    lab.lab.slurm.controller.pause();
+    const job = describeJob(directory, '#!/bin/sh\n#SBATCH --hold\nexit 0\n');
+    const submission = refusal(rest.submit(host, { job, key, signal: stop.signal }));
+    await vi.waitFor(() => expect(submissions()).toBeGreaterThan(before), { timeout: 10_000 });
+    stop.abort(new BrokerError('TaskCanceled'));
+    const { code } = await submission;
+    lab.lab.slurm.controller.resume();
+    expect(code).toBe('SubmissionInDoubt');
+  });
+
+  it('says SchedulerFailed, never "not found" or an empty list, while the controller does not answer', async () => {
+    const jobId = await submit('#!/bin/sh\nexit 0\n');
+    lab.lab.slurm.controller.pause();
+    const key = newKey();
+    const [found, doubt, ...failures] = await Promise.all([
+      find(newKey()),
+      refusal(submit(sleeper, {}, key)),
+      refusal(get(jobId)),
+      refusal(cancel(jobId)),
+      refusal(list()),
+      refusal(rest.ping(host, noSignal)),
+      refusal(rest.nodes(host, noSignal)),
+      refusal(rest.partitions(host, { showsHidden: true, signal: noSignal })),
+      refusal(rest.reservations(host, noSignal)),
+    ]).finally(() => lab.lab.slurm.controller.resume());
+    expect(found).toEqual({ jobIds: [], isCertain: false });
+    expect(doubt.code).toBe('SubmissionInDoubt');
+    expect(failures.map(({ code }) => code)).toEqual(failures.map(() => 'SchedulerFailed'));
+    await jobEnd(candidate(rest), jobId);
+  });
+
+  it('is not certain that there is no job while the accounting does not answer, and still shows queued jobs', async () => {
+    const key = newKey();
+    const jobId = await submit('#!/bin/sh\nexit 0\n', {}, key);
+    await jobEnd(candidate(rest), jobId);
+    await lab.lab.slurm.accounting.stop();
+    try {
+      expect(await find(key)).toEqual({ jobIds: [jobId], isCertain: false });
+      expect((await get(jobId))[0]?.status.state).toBe('COMPLETED');
+      expect((await refusal(get('4294967'))).code).toBe('SchedulerFailed');
+      const listed = await list();
+      expect([listed.isComplete, listed.jobs.map((job) => job.jobId).includes(jobId)]).toEqual([false, true]);
+      expect((await refusal(rest.accounts(host, noSignal))).code).toBe('SchedulerFailed');
+    } finally {
+      await lab.lab.slurm.accounting.start();
+    }
+  });
+});
