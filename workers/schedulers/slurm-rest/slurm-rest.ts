@@ -78,7 +78,7 @@ export function createSlurmHybrid(rest: SchedulerAdapter, cli: SchedulerAdapter)
       }),
     async get(host, request) {
       const jobs = await rest.get(host, request);
-      // REST may not know the exit code of a job that left the queue.
+      // REST may not know the exit code of a job that left the queue, or of a step.
       return jobs.some(lacksExitCode) ? cli.get(host, request) : jobs;
     },
     modify: (host, request) =>
@@ -95,8 +95,10 @@ export function createSlurmHybrid(rest: SchedulerAdapter, cli: SchedulerAdapter)
   };
 }
 
-function lacksExitCode({ status }: Job): boolean {
-  return status.state === 'FAILED' && status.exitCode === null;
+function lacksExitCode({ status, tasks }: Job): boolean {
+  return [status, ...(tasks ?? []).map((task) => task.status)].some(
+    ({ state, exitCode }) => state === 'FAILED' && exitCode === null,
+  );
 }
 
 async function findJobsByKey(
