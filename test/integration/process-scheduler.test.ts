@@ -6,7 +6,6 @@ import {
   type Candidate,
   describeJob,
   describeSchedulerConformance,
-  fullTraits,
   jobEnd,
   jobRunning,
   newKey,
@@ -30,7 +29,7 @@ afterAll(async () => {
   await lab?.stop();
 }, 30_000);
 
-describeSchedulerConformance('process', async () => candidate, { ...fullTraits, lacks: ['change'] });
+describeSchedulerConformance('process', async () => candidate);
 
 describe('the process scheduler', { timeout: 30_000 }, () => {
   const submit = (script: string, key = newKey()) =>
@@ -73,10 +72,17 @@ describe('the process scheduler', { timeout: 30_000 }, () => {
     );
   });
 
-  it.each(['gpus', 'qos', 'array', 'dependency', 'beginAt', 'licenses', 'mailUser', 'memoryPerNodeBytes'] as const)(
+  it.each(['gpus', 'qos', 'array', 'dependency', 'exclusive', 'licenses', 'mailUser', 'memoryPerNodeBytes'] as const)(
     'refuses %s by its name: it would have no effect',
     async (field) => {
-      const values = { qos: 'a', array: '1-2', dependency: 'afterok:1', licenses: 'a', mailUser: 'a@b' };
+      const values = {
+        qos: 'a',
+        array: '1-2',
+        dependency: 'afterok:1',
+        licenses: 'a',
+        mailUser: 'a@b',
+        exclusive: true,
+      };
       const job = describeJob(candidate.directory, '#!/bin/sh\n', { [field]: { ...values }[field as 'qos'] ?? 1 });
       const refused = adapter.submit(host, { job, key: newKey(), signal: noSignal });
       await expect(refused).rejects.toMatchObject({ code: 'NotSupported', message: expect.stringContaining(field) });

@@ -10,6 +10,7 @@ import type { Node } from '../../shared/operations/status/nodes.ts';
 import type { Partition } from '../../shared/operations/status/partitions.ts';
 import type { Reservation } from '../../shared/operations/status/reservations.ts';
 import type { Account } from '../../shared/operations/status/userinfo.ts';
+import type { ProcessJobsConfig } from '../../shared/platform/config/process-jobs.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 
@@ -179,5 +180,6 @@ export interface SchedulerSettings {
     apiUrl?: string | null;
     apiVersion?: string | null;
     slurmrestd?: { jwtKeyFile: string; caFile: string | null } | null;
+    processJobs?: ProcessJobsConfig;
   };
 }

@@ -7,7 +7,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { AppContext, SystemEntry } from '../../http/app-env.ts';
-import { type BodyChunks, readChunks } from '../../http/body-chunks.ts';
+import { readChunks } from '../../http/body-chunks.ts';
 import { invalidField } from '../../http/invalid-request.ts';
 import { boundaryOf, type Part, readParts } from '../../http/multipart.ts';
 import type { HeldTransfer } from '../../tasks/task-gate.ts';

@@ -8,6 +8,7 @@ import type {
   SystemSshConfig,
 } from './config.ts';
 import { firecrestView, portRange } from './firecrest-view.ts';
+import type { ProcessJobsConfig } from './process-jobs.ts';
 import type { Questions } from './questions.ts';
 import type { ClusterSettings } from './schema-file.ts';
 import type { HostKeysSection, SystemSection } from './schema-goldcrest.ts';
@@ -40,6 +41,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       apiVersion: scheduler.api_version ?? null,
       slurmrestd: buildSlurmrestd(parts, questions),
       timeoutMs: (scheduler.timeout ?? schedulerTimeoutSeconds) * 1_000,
+      processJobs: buildProcessJobs(section),
     },
     serviceAccount:
       account || username !== null
@@ -73,6 +75,17 @@ function buildSlurmrestd({ cluster, section }: SystemParts, questions: Questions
   return {
     jwtKeyFile: section.slurmrestd.jwt_key_file ?? questions.ask(question, ''),
     caFile: section.slurmrestd.ca_file ?? null,
+  };
+}
+
+function buildProcessJobs({ process_jobs: jobs }: SystemSection): ProcessJobsConfig {
+  return {
+    slots: jobs.slots ?? null,
+    slotsDirectory: jobs.slots_directory,
+    timeLimitSecondsMax: jobs.time_limit_max === undefined ? null : Math.ceil(jobs.time_limit_max / 1_000),
+    openPerUserMax: jobs.open_per_user_max,
+    keptPerUserMax: jobs.kept_per_user_max,
+    keepMs: jobs.keep,
   };
 }
 

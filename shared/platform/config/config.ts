@@ -6,6 +6,7 @@
 import type { ProbedService } from '../../health/system-health.ts';
 import type { Secret } from '../secret.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
+import type { ProcessJobsConfig } from './process-jobs.ts';
 
 /** The whole configuration of an API or worker process. */
 export interface Config {
@@ -216,6 +217,8 @@ export interface SchedulerConfig {
   /** Given where `connectionMode` is `rest` or `hybrid`. */
   slurmrestd: SlurmrestdConfig | null;
   timeoutMs: number;
+  /** Looked at where `type` is `process`. */
+  processJobs: ProcessJobsConfig;
 }
 
 export interface SlurmrestdConfig {

@@ -3,6 +3,7 @@
  * and sizes are written with their unit. `loadConfig` asks for what has no safe default.
  */
 import { z } from 'zod';
+import { defaultProcessJobs } from './process-jobs.ts';
 import { duration, flag, integer, port, secret, section, size, text, textList, webAddress } from './schema-fields.ts';
 import { signatureAlgorithms, sshCredentialsSchema } from './schema-firecrest.ts';
 
@@ -152,6 +153,28 @@ const slurmrestd = section({
   ca_file: text().optional().describe('PEM certificates to trust for an https `api_url`; the usual ones if not given.'),
 });
 
+const processJobs = section({
+  slots: integer(1, 100_000)
+    .optional()
+    .describe('CPUs for the jobs of all users at once; others wait their turn. No bound if not given.'),
+  slots_directory: text()
+    .regex(/^\//, 'must be an absolute path')
+    .default(defaultProcessJobs.slotsDirectory)
+    .describe('On the host, for the locks that share the slots among its users; best made by root, with mode 1777.'),
+  time_limit_max: duration({ minMs: 1_000, maxMs: 3_650 * dayMs })
+    .optional()
+    .describe('Longest run of a job, and that of a job which names none. No bound if not given.'),
+  open_per_user_max: integer(1, 100_000)
+    .default(defaultProcessJobs.openPerUserMax)
+    .describe('Jobs of one user that wait or run.'),
+  kept_per_user_max: integer(1, 100_000)
+    .default(defaultProcessJobs.keptPerUserMax)
+    .describe('Ended jobs of one user that are kept.'),
+  keep: duration({ minMs: 60 * minuteMs, maxMs: 3_650 * dayMs })
+    .prefault(`${defaultProcessJobs.keepMs / dayMs}d`)
+    .describe('An ended job is kept so long.'),
+});
+
 /** An entry of `goldcrest.systems`; an empty one gives the defaults. */
 export const systemSchema = section({
   host_keys: hostKeys.optional().describe('Keys of the login node; `goldcrest.host_keys` if not given.'),
@@ -164,6 +187,7 @@ export const systemSchema = section({
     .prefault('5s')
     .describe('Longest wait for a channel.'),
   slurmrestd: slurmrestd.prefault({}).describe('Slurm by REST.'),
+  process_jobs: processJobs.prefault({}).describe('Jobs of a system without a batch system (`process`).'),
   service_account_username: text()
     .optional()
     .describe('Cluster user for probes; the user of the token that `service_account` gets if not given.'),

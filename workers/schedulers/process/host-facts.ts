@@ -26,7 +26,7 @@ export function parseHost(output: string): Node {
     name,
     address: null,
     hostname: name,
-    // Nothing is ever allocated here, and every job starts at once.
+    // Whatever else the host does counts as much as jobs: nothing is allocated to anybody.
     state: ['IDLE'],
     sockets: sockets === 0 ? null : sockets,
     cores,

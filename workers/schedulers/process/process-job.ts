@@ -1,4 +1,4 @@
-/** What the get, list and metadata programs print, as jobs. */
+/** What the show and metadata programs print, as jobs. */
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
@@ -14,8 +14,8 @@ const meta = z.object({
   standardInput: z.string().nullable().default(null),
   standardOutput: z.string().nullable().default(null),
   standardError: z.string().nullable().default(null),
-  timeLimitSeconds: z.int().nullable().default(null),
   cpus: z.int().nullable().default(null),
+  comment: z.string().nullable().default(null),
 });
 
 /** Kept with the job, so that any worker can show it. */
@@ -28,26 +28,34 @@ export const noPartition = 'local';
 const signalBase = 128;
 const signalMax = 64;
 
-/** The job, or undefined for an id that is not known. SchedulerFailed for output that is neither. */
-export function parseProcessJob(output: string, jobId: string, username: string): Job | undefined {
-  if (output === 'absent\n') return undefined;
+/** The jobs that the show program prints, the latest first. SchedulerFailed for output of another form. */
+export function parseProcessJobs(output: string, username: string): Job[] {
+  const [common = '', ...blocks] = output.split(/^job (?=\d+$)/m);
+  const jobs = blocks.map((block) => {
+    const end = block.indexOf('\n');
+    return parseProcessJob(common + block.slice(end + 1), block.slice(0, end), username);
+  });
+  return jobs.sort((a, b) => Number(b.jobId) - Number(a.jobId));
+}
+
+function parseProcessJob(output: string, jobId: string, username: string): Job {
   const [, head = '', kept = ''] = /^(.*?)^meta (.*)$/ms.exec(output) ?? [];
   const facts = new Map(
     head.split('\n').map((line): [string, string[]] => [line.split(' ')[0] ?? '', line.split(' ').slice(1)]),
   );
-  const { name, workingDirectory, account, partition, timeLimitSeconds, cpus } = parseMeta(kept, output);
+  const { name, workingDirectory, account, partition, cpus } = parseProcessMeta(kept);
   const number = (fact: string, index: number): number | null => {
     const text = facts.get(fact)?.[index];
     return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
   };
-  const state = stateOf(facts);
+  const { state, stateReason } = stateOf(facts);
   const start = number('begun', 0);
   const end = number('ended', 0);
   const isPending = state === 'PENDING';
   return {
     jobId,
     name,
-    status: { state, stateReason: state === 'NODE_FAIL' ? 'SupervisorLost' : null, ...exitStatus(number('ended', 1)) },
+    status: { state, stateReason, ...exitStatus(number('ended', 1)) },
     tasks: null,
     time: {
       submit: number('submitted', 0),
@@ -55,7 +63,7 @@ export function parseProcessJob(output: string, jobId: string, username: string)
       start,
       end,
       suspended: null,
-      limit: timeLimitSeconds,
+      limit: number('limit', 0),
     },
     account,
     allocationNodes: isPending ? 0 : 1,
@@ -72,21 +80,11 @@ export function parseProcessJob(output: string, jobId: string, username: string)
   };
 }
 
-/** The jobs that the list program prints, the latest first. */
-export function parseProcessJobs(output: string, username: string): Job[] {
-  const [common = '', ...blocks] = output.split(/^job (?=\d+$)/m);
-  const jobs = blocks.flatMap((block) => {
-    const end = block.indexOf('\n');
-    return parseProcessJob(common + block.slice(end + 1), block.slice(0, end), username) ?? [];
-  });
-  return jobs.sort((a, b) => Number(b.jobId) - Number(a.jobId));
-}
-
 /** What the metadata program prints, or undefined for an id that is not known. Of `%j` and its like, jobs here know `%j` only. */
 export function parseProcessMetadata(output: string, jobId: string): JobMetadata | undefined {
   if (output === 'absent\n') return undefined;
   const [, kept = '', script = null] = /^meta ([^\n]*)\n(?:script\n([\s\S]*))?$/.exec(output) ?? [];
-  const { workingDirectory, standardInput, standardOutput, standardError } = parseMeta(kept, output);
+  const { workingDirectory, standardInput, standardOutput, standardError } = parseProcessMeta(kept);
   const path = (file: string | null) => file && posix.resolve(workingDirectory, file);
   const withId = (file: string | null) => path(file?.replaceAll('%j', jobId) ?? null);
   return {
@@ -98,27 +96,38 @@ export function parseProcessMetadata(output: string, jobId: string): JobMetadata
   };
 }
 
-function parseMeta(text: string, output: string): JobMeta {
+/** What was kept with the job. SchedulerFailed for what this version cannot read. */
+export function parseProcessMeta(text: string): JobMeta {
   try {
     return meta.parse(JSON.parse(text));
   } catch (cause) {
-    throw new BrokerError('SchedulerFailed', 'The state of the job could not be read.', { cause, detail: { output } });
+    throw new BrokerError('SchedulerFailed', 'The state of the job could not be read.', { cause, detail: { text } });
   }
 }
 
-/** The end that was written down decides; a job that nobody supervises any more and that wrote none was lost. */
-function stateOf(facts: ReadonlyMap<string, string[]>): string {
+/** Why a job waits, if not for slots. */
+const reasons: Readonly<Record<string, string>> = { held: 'JobHeldUser', begin: 'BeginTime' };
+
+/**
+ * The end that was written down decides. A job whose supervisor lives waits until it has begun; one that nobody supervises any
+ * more and that wrote no end was lost, with the host where that was started again since.
+ */
+function stateOf(facts: ReadonlyMap<string, string[]>): { state: string; stateReason: string | null } {
   const ended = facts.get('ended')?.[2];
-  if (ended !== undefined) return ended;
-  switch (facts.get('alive')?.[0]) {
+  if (ended !== undefined) return { state: ended, stateReason: null };
+  const [alive, why = ''] = facts.get('alive') ?? [];
+  switch (alive) {
     case 'pending':
-      return 'PENDING';
+      return { state: 'PENDING', stateReason: null };
     case 'yes':
-      return 'RUNNING';
+      if (facts.has('begun')) return { state: 'RUNNING', stateReason: null };
+      return { state: 'PENDING', stateReason: reasons[why] ?? 'Resources' };
     case 'canceled':
-      return 'CANCELLED';
+      return { state: 'CANCELLED', stateReason: null };
+    case 'rebooted':
+      return { state: 'NODE_FAIL', stateReason: 'HostRebooted' };
     default:
-      return 'NODE_FAIL';
+      return { state: 'NODE_FAIL', stateReason: 'SupervisorLost' };
   }
 }
 

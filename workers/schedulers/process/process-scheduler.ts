@@ -1,14 +1,14 @@
 /**
- * No batch system: a supervised process group on the host itself, for workstations, small labs and the demo. Jobs start
- * at once and have no limit but that of their time; account, partition, reservation and constraints choose nothing. Needs Linux with a
- * POSIX sh, `setsid` and /proc, and a host whose user processes outlive their login (no `KillUserProcesses`).
+ * No batch system: supervised process groups on the host itself, for workstations, small labs and the demo. Jobs start at
+ * once, or in the order of their submission where the system has a number of slots; account, partition, reservation and
+ * constraints choose nothing. Needs Linux with a POSIX sh, `setsid`, `flock` (for slots) and /proc, and a host whose user
+ * processes outlive their login (no `KillUserProcesses`).
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import { type Job, type JobDescription, scriptBytesMax } from '../../../shared/operations/compute/job.ts';
-import { type JobResource, jobResourceNames } from '../../../shared/operations/compute/job-resources.ts';
+import { type Job, scriptBytesMax } from '../../../shared/operations/compute/job.ts';
+import { defaultProcessJobs, type ProcessJobsConfig } from '../../../shared/platform/config/process-jobs.ts';
 import type { RunOptions, RunResult } from '../../ssh/remote-shell.ts';
 import { checkBatchScript } from '../batch-script.ts';
-import { lookUpOneByOne } from '../look-up-one-by-one.ts';
 import { notSupported } from '../not-supported.ts';
 import { refuseFields } from '../refuse-fields.ts';
 import {
@@ -20,36 +20,33 @@ import {
   type SubmitRequest,
 } from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
+import { cancelProgram, holdProgram, modifyProgram } from './change-programs.ts';
 import { parseHost } from './host-facts.ts';
-import { type JobMeta, noPartition, parseProcessJob, parseProcessJobs, parseProcessMetadata } from './process-job.ts';
+import { type JobMeta, noPartition, parseProcessJobs, parseProcessMeta, parseProcessMetadata } from './process-job.ts';
+import { findProgram, hostProgram, metadataProgram, pingProgram, showProgram, submitProgram } from './programs.ts';
 import {
-  cancelProgram,
-  findProgram,
-  getProgram,
-  hostProgram,
-  listProgram,
-  metadataProgram,
-  pingProgram,
-  submitProgram,
-  supervisorProgram,
-} from './programs.ts';
-
-/** Ended jobs that are kept for each user; up to 100 more between two sweeps. */
-const jobsKept = 1000;
+  admitResources,
+  hostFailed,
+  invalid,
+  isProcessJobId,
+  limitOf,
+  readSubmission,
+  submitArguments,
+} from './submit-process.ts';
 
 const outputBytesMax = 64 * 1024;
 
 /** About 700 bytes a job with the longest of usual names; 1,100 jobs at most. */
 const listBytesMax = 16 * 1024 * 1024;
 
-const defaultOutput = 'job-%j.out';
-
-/** Exit codes of the submit program after which nothing runs. */
-const refused = 65;
-const cannot: ReadonlySet<number | null> = new Set([69, 74]);
-
 /** `timeoutMs` bounds each command on the host; it has nothing to do with how long a job runs. */
-export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): SchedulerAdapter {
+export function createProcessScheduler({
+  timeoutMs,
+  processJobs: limits = defaultProcessJobs,
+}: {
+  timeoutMs: number;
+  processJobs?: ProcessJobsConfig;
+}): SchedulerAdapter {
   const run = (
     host: SchedulerHost,
     program: string,
@@ -72,28 +69,41 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     bytesMax = outputBytesMax,
   ): Promise<string> => {
     const result = await run(host, program, args, { signal, outputBytesMax: bytesMax });
-    if (result.exitCode !== 0) throw failed(result);
+    if (result.exitCode !== 0) throw hostFailed(result);
     return result.stdout.toString();
   };
 
-  const get = async (host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job[]> => {
-    const output = isJobId(jobId) ? await query(host, getProgram, [jobId], signal) : 'absent\n';
-    const job = parseProcessJob(output, jobId, host.username);
-    if (!job) throw new BrokerError('JobNotFound', 'Job not found.');
-    return [job];
+  const show = async (host: SchedulerHost, jobIds: readonly string[], signal: AbortSignal): Promise<Job[]> => {
+    const output = await query(host, showProgram, jobIds, signal, listBytesMax);
+    return parseProcessJobs(output, host.username);
+  };
+
+  const get = async (host: SchedulerHost, { jobId, signal }: JobRequest): Promise<Job> => {
+    const [job] = isProcessJobId(jobId) ? await show(host, [jobId], signal) : [];
+    if (!job) throw notFound();
+    return job;
+  };
+
+  const change = async (
+    host: SchedulerHost,
+    program: string,
+    [jobId, ...args]: readonly [string, ...string[]],
+    signal: AbortSignal,
+  ): Promise<string> => {
+    const word = isProcessJobId(jobId) ? (await query(host, program, [jobId, ...args], signal)).trim() : 'absent';
+    if (word === 'absent') throw notFound();
+    return word;
   };
 
   return {
     async submit(host, { job, key, signal, intended }: SubmitRequest) {
-      admitResources(job);
       const script = job.scriptPath === undefined ? (job.script ?? '') : undefined;
       if (script !== undefined) checkBatchScript(script);
+      const args = submitArguments(job, key, script, limits);
       await intended;
       signal.throwIfAborted();
       const options: RunOptions = script === undefined ? { signal } : { signal, stdin: script };
-      const result = await run(host, submitProgram, submitArguments(job, key, script), options).catch(
-        doubtUnlessUnsent,
-      );
+      const result = await run(host, submitProgram, args, options).catch(doubtUnlessUnsent);
       return { jobId: readSubmission(result) };
     },
     async findByKey(host, { key, signal }) {
@@ -105,19 +115,16 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
         return { jobIds: [], isCertain: false }; // the failed look is the uncertainty that is asked about
       }
     },
-    get,
-    async lookUp(host, request) {
-      const { jobIds, signal } = request;
-      if (jobIds.length === 1) return lookUpOneByOne(get, host, request);
-      const wanted = new Set(jobIds);
-      const jobs = parseProcessJobs(await query(host, listProgram, [], signal, listBytesMax), host.username);
-      return new Map(jobs.filter(({ jobId }) => wanted.has(jobId)).map((job) => [job.jobId, [job]]));
+    get: async (host, request) => [await get(host, request)],
+    async lookUp(host, { jobIds, signal }) {
+      const known = jobIds.filter(isProcessJobId);
+      const jobs = known.length === 0 ? [] : await show(host, known, signal);
+      return new Map(jobs.map((job) => [job.jobId, [job]]));
     },
     async list(host, request): Promise<JobList> {
       const { account, name, windowSeconds, signal } = request;
-      const output = await query(host, listProgram, [], signal, listBytesMax);
       const windowStart = Date.now() / 1_000 - windowSeconds;
-      const jobs = parseProcessJobs(output, host.username)
+      const jobs = (await show(host, [], signal))
         .filter((job) => (account ?? job.account) === job.account && (name ?? job.name) === job.name)
         .filter((job) => (job.time.end ?? windowStart) >= windowStart);
       return {
@@ -128,40 +135,50 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
     },
     async metadata(host, { jobId, signal }) {
       const args = [jobId, String(scriptBytesMax)];
-      const output = isJobId(jobId)
+      const output = isProcessJobId(jobId)
         ? await query(host, metadataProgram, args, signal, scriptBytesMax + outputBytesMax)
         : 'absent\n';
       const metadata = parseProcessMetadata(output, jobId);
-      if (!metadata) throw new BrokerError('JobNotFound', 'Job not found.');
+      if (!metadata) throw notFound();
       return [metadata];
     },
-    async attach() {
-      // A process that is started later would not be of the job: it would not end with it.
-      throw new BrokerError('NotSupported', 'Jobs of this system cannot be attached to; it has no batch system.');
-    },
+    // A process that is started later would not be of the job: it would not end with it.
+    attach: notSupported('Jobs of this system cannot be attached to; it has no batch system.'),
     async cancel(host, { jobId, signal }) {
-      const output = isJobId(jobId) ? await query(host, cancelProgram, [jobId], signal) : 'absent\n';
-      if (output === 'absent\n') throw new BrokerError('JobNotFound', 'Job not found');
+      await change(host, cancelProgram, [jobId], signal);
     },
-    hold: notYet,
-    release: notYet,
-    modify: notYet,
+    async hold(host, { jobId, signal }) {
+      requireDone(await change(host, holdProgram, [jobId, 'hold'], signal), jobId);
+    },
+    async release(host, { jobId, signal }) {
+      const word = await change(host, holdProgram, [jobId, 'release'], signal);
+      if (word !== 'running') requireDone(word, jobId); // one that runs has no hold
+    },
+    async modify(host, { jobId, changes, signal }) {
+      refuseFields(changes, ['qos', 'priority']);
+      if (changes.partition !== null) throw invalid('partition', 'cannot be changed: this system has one');
+      const limit = changes.timeLimitSeconds === null ? '' : String(limitOf(changes.timeLimitSeconds, limits));
+      const [, kept = ''] = /^meta (.*)$/m.exec(await change(host, showProgram, [jobId], signal)) ?? [];
+      if (kept === '') throw notFound();
+      const meta = parseProcessMeta(kept);
+      const next: JobMeta = { ...meta, name: changes.name ?? meta.name, account: changes.account ?? meta.account };
+      const begin = changes.beginAt === null ? '' : String(changes.beginAt);
+      const args: [string, ...string[]] = [jobId, JSON.stringify(next), limit, begin];
+      requireDone(await change(host, modifyProgram, args, signal), jobId);
+    },
     async estimate(host, { job, signal }) {
-      admitResources(job);
       if (job.scriptPath === undefined) checkBatchScript(job.script ?? '');
+      const { cpus } = admitResources(job, limits);
       const node = parseHost(await query(host, hostProgram, [], signal));
-      const cpus = cpusOf(job);
-      if (cpus > (node.cpus ?? cpus)) {
-        throw new BrokerError(
-          'InvalidJob',
-          `The job was refused: ${cpus} CPUs are more than the ${node.cpus} that the host has`,
-        );
-      }
-      const startAt = Math.floor(Date.now() / 1_000);
-      return { startAt, nodes: node.name, partition: noPartition, cpus, message: 'Jobs of this system start at once.' };
+      const most = limits.slots ?? node.cpus;
+      if (cpus > most) throw invalid('cpusPerTask', `asks for ${cpus} CPUs, and jobs have ${most} on this system`);
+      const isFree = limits.slots === null;
+      const startAt = isFree ? Math.max(Math.floor(Date.now() / 1_000), job.beginAt ?? 0) : null;
+      const message = isFree ? 'Jobs of this system start at once.' : 'The job starts when its slots are free.';
+      return { startAt, nodes: node.name, partition: noPartition, cpus, message };
     },
     async ping(host, signal) {
-      await query(host, pingProgram, [], signal);
+      await query(host, pingProgram, [String(limits.slots ?? 0)], signal);
     },
     nodes: async (host, signal) => [parseHost(await query(host, hostProgram, [], signal))],
     async partitions(host, { signal }) {
@@ -173,72 +190,12 @@ export function createProcessScheduler({ timeoutMs }: { timeoutMs: number }): Sc
   };
 }
 
-const notYet = notSupported('Jobs of this system start at once and cannot be changed; it has no batch system.');
-
-/** What means something on one host without queues; it is all that is taken. */
-const takenResources: readonly JobResource[] = [
-  ...(['nodes', 'tasks', 'tasksPerNode', 'cpusPerTask', 'timeLimitSeconds', 'comment'] as const),
-];
-
-/** NotSupported for a resource that means nothing here, InvalidJob for more than one node. */
-function admitResources(job: JobDescription): void {
-  // No other job is kept away, so `exclusive: false` is as it is.
-  const refused = jobResourceNames.filter((name) => !takenResources.includes(name));
-  refuseFields({ ...job, exclusive: job.exclusive || null }, refused);
-  if ((job.nodes ?? 1) > 1) throw new BrokerError('InvalidJob', 'The job was refused: the system has one node');
+function notFound(): BrokerError {
+  return new BrokerError('JobNotFound', 'Job not found.');
 }
 
-/** A job starts one process; what it makes of its tasks is its own affair. */
-function cpusOf({ tasks, tasksPerNode, cpusPerTask }: JobDescription): number {
-  return (tasks ?? tasksPerNode ?? 1) * (cpusPerTask ?? 1);
-}
-
-/** In the order that the submit program reads them. */
-function submitArguments(job: JobDescription, key: string, script: string | undefined): string[] {
-  const meta: JobMeta = {
-    name: job.name ?? 'job',
-    workingDirectory: job.workingDirectory,
-    account: job.account,
-    partition: job.partition ?? noPartition,
-    standardInput: job.standardInput ?? '/dev/null',
-    standardOutput: job.standardOutput ?? defaultOutput,
-    standardError: job.standardError,
-    timeLimitSeconds: job.timeLimitSeconds,
-    cpus: cpusOf(job),
-  };
-  return [
-    supervisorProgram,
-    key,
-    JSON.stringify(meta),
-    script === undefined ? '-' : String(Buffer.byteLength(script)),
-    job.scriptPath ?? '',
-    job.workingDirectory,
-    meta.standardInput ?? '/dev/null',
-    meta.standardOutput ?? defaultOutput,
-    meta.standardError ?? '',
-    String(jobsKept),
-    String(job.timeLimitSeconds ?? ''),
-    String(cpusOf(job)),
-    ...Object.entries(job.env).map(([name, value]) => `${name}=${value}`),
-  ];
-}
-
-function readSubmission(result: RunResult): string {
-  const stderr = result.stderr.toString().trim();
-  if (result.exitCode === refused) throw new BrokerError('InvalidJob', `The job was refused: ${stderr}`);
-  if (cannot.has(result.exitCode)) throw failed(result);
-  const jobId = result.stdout.toString().trim();
-  if (result.exitCode === 0 && isJobId(jobId)) return jobId;
-  throw new BrokerError('SubmissionInDoubt', undefined, { detail: { exitCode: result.exitCode, jobId, stderr } });
-}
-
-function isJobId(text: string): boolean {
-  return /^\d{1,15}$/.test(text);
-}
-
-function failed({ exitCode, stderr }: RunResult): BrokerError {
-  const words = stderr.toString().trim();
-  return new BrokerError('SchedulerFailed', `The host could not be asked about its jobs: ${words}`, {
-    detail: { exitCode, stderr: words },
-  });
+/** `word` is what the hold and modify programs print. */
+function requireDone(word: string, jobId: string): void {
+  if (word === 'ended') throw new BrokerError('JobEnded', `Job ${jobId} has ended.`);
+  if (word === 'running') throw new BrokerError('JobNotPending', `Job ${jobId} is not waiting; it runs.`);
 }
