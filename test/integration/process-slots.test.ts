@@ -27,9 +27,8 @@ let submitted: [SchedulerHost, string][];
 
 beforeAll(async () => {
   lab = await startSchedulerLab(['sshd']);
-  alice = lab.host('gcalice');
-  bob = lab.host('gcbob');
-  for (const { username } of [alice, bob]) directories.set(username, await lab.directory(username));
+  alice = await hostOf('gcalice');
+  bob = await hostOf('gcbob');
 }, 60_000);
 
 afterAll(async () => {
@@ -47,6 +46,18 @@ afterEach(async () => {
   for (const [host, jobId] of submitted) await jobEnd(candidate(host), jobId);
   rmSync(slotsDirectory, { recursive: true, force: true });
 }, 60_000);
+
+/** The user with a state of its own, which other test files do not fill. */
+async function hostOf(username: string): Promise<SchedulerHost> {
+  const host = lab.host(username);
+  const directory = await lab.directory(username);
+  directories.set(username, directory);
+  const env = { XDG_STATE_HOME: directory };
+  return {
+    ...host,
+    shell: { run: (argv, options = {}) => host.shell.run(argv, { ...options, env: { ...env, ...options.env } }) },
+  };
+}
 
 function withLimits(more: Partial<typeof defaultProcessJobs>): SchedulerAdapter {
   const processJobs = { ...defaultProcessJobs, slotsDirectory, ...more };
@@ -128,8 +139,9 @@ describe('jobs that share the slots of a host', { timeout: 60_000 }, () => {
     await jobRunning(candidate(alice), killed);
     const next = await submit(bob, '#!/bin/sh\n', { exclusive: true });
     expect(await statusOf(bob, next)).toMatchObject(waiting);
-    const state = `.local/state/goldcrest/jobs/${killed}`;
-    const program = 'cd; kill -KILL "$(readlink "$1/started" | cut -d. -f1)" "$(cut -d" " -f2 "$1/begun")"';
+    const state = `goldcrest/jobs/${killed}`;
+    const program =
+      'cd "$XDG_STATE_HOME"; kill -KILL "$(readlink "$1/started" | cut -d. -f1)" "$(cut -d" " -f2 "$1/begun")"';
     await alice.shell.run(['sh', '-c', program, 'sh', state]);
     expect((await jobEnd(candidate(bob), next)).status.state).toBe('COMPLETED');
     expect(await statusOf(alice, killed)).toMatchObject({ state: 'NODE_FAIL', stateReason: 'SupervisorLost' });
@@ -206,7 +218,7 @@ describe('jobs of a host with limits', { timeout: 60_000 }, () => {
     for (const [at, jobId] of jobIds.entries()) {
       const job = await jobEnd(candidate(alice), jobId);
       expect([job.status.state, job.status.interruptSignal, job.time.limit]).toEqual(['TIMEOUT', 15, at + 1]);
-      const child = `cd; kill -0 "$(cat ".local/state/goldcrest/jobs/$1/script.child")"`;
+      const child = `kill -0 "$(cat "$XDG_STATE_HOME/goldcrest/jobs/$1/script.child")"`;
       await vi.waitFor(
         async () => expect((await alice.shell.run(['sh', '-c', child, 'sh', jobId])).exitCode).not.toBe(0),
         { timeout: 10_000 },
@@ -217,8 +229,7 @@ describe('jobs of a host with limits', { timeout: 60_000 }, () => {
 
   it('are refused when too many of the user wait or run, and taken again when one has ended', async () => {
     adapter = withLimits({ openPerUserMax: 2 });
-    const carol = lab.host('gccarol');
-    directories.set('gccarol', await lab.directory('gccarol'));
+    const carol = await hostOf('gccarol');
     const [first] = [await submit(carol), await submit(carol)];
     const error = await failure(submit(carol));
     expect(error.code).toBe('SubmitLimit');
@@ -237,8 +248,8 @@ describe('jobs of a host with limits', { timeout: 60_000 }, () => {
     for (const jobId of [old, young]) await jobEnd(candidate(bob), jobId);
     submitted = submitted.filter(([, jobId]) => jobId !== old);
     // As if hours had passed since, and since the last sweep.
-    const age = 'cd .local/state/goldcrest && touch -d "2 hours ago" swept "jobs/$1" "jobs/$2"';
-    await bob.shell.run(['sh', '-c', `cd; ${age}`, 'sh', running, old]);
+    const age = 'cd "$XDG_STATE_HOME/goldcrest" && touch -d "2 hours ago" swept "jobs/$1" "jobs/$2"';
+    await bob.shell.run(['sh', '-c', age, 'sh', running, old]);
     await submit(bob, '#!/bin/sh\n');
     expect((await failure(adapter.get(bob, { jobId: old, signal }))).code).toBe('JobNotFound');
     expect((await statusOf(bob, running)).state).toBe('RUNNING');
@@ -248,12 +259,12 @@ describe('jobs of a host with limits', { timeout: 60_000 }, () => {
   it('that were lost with a reboot are shown as such, once the id of the boot is another one', async () => {
     const jobId = await submit(alice);
     await jobRunning(candidate(alice), jobId);
-    const link = `.local/state/goldcrest/jobs/${jobId}/started`;
+    const link = `${candidate(alice).directory}/goldcrest/jobs/${jobId}/started`;
     // The host cannot be started again here: the claim is made to be one of another boot.
-    const { stdout } = await alice.shell.run(['sh', '-c', 'cd; readlink "$1"', 'sh', link]);
+    const { stdout } = await alice.shell.run(['sh', '-c', 'readlink "$1"', 'sh', link]);
     const claim = stdout.toString().trim();
     const forged = `${claim.slice(0, claim.lastIndexOf('.'))}.${randomUUID()}`;
-    const claimAs = (text: string) => alice.shell.run(['sh', '-c', 'cd; ln -sfn "$2" "$1"', 'sh', link, text]);
+    const claimAs = (text: string) => alice.shell.run(['sh', '-c', 'ln -sfn "$2" "$1"', 'sh', link, text]);
     await claimAs(forged);
     expect(await statusOf(alice, jobId)).toMatchObject({ state: 'NODE_FAIL', stateReason: 'HostRebooted' });
     await claimAs(claim);

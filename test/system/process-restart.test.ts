@@ -13,7 +13,7 @@ let broker: Broker | undefined;
 
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 'oidc'], handlesSignals: false });
-  own = homeDirectory(userNamed(lab.users, 'alice'));
+  own = homeDirectory(userNamed(lab.users, 'bob'));
   own.giveAway();
 }, 60_000);
 
@@ -25,7 +25,7 @@ afterAll(async () => {
 
 it('a job outlives its broker, ends as it ends, and is found by a broker that started since', async () => {
   broker = await startBroker(lab, { scheduler: 'process' });
-  const before = await clientOf(lab.oidc, broker.url, 'alice');
+  const before = await clientOf(lab.oidc, broker.url, 'bob');
   const go = join(own.path, 'go');
   const script = `#!/bin/sh\necho started\nwhile [ ! -e '${go}' ]; do sleep 0.1; done\necho "$PLACE"; exit 5\n`;
   const job = { name: 'survivor', workingDirectory: own.path, script, env: { PLACE: 'here' }, standardOutput: 'o-%j' };
@@ -38,14 +38,14 @@ it('a job outlives its broker, ends as it ends, and is found by a broker that st
   await broker.stop();
 
   broker = await startBroker(lab, { scheduler: 'process' });
-  const after = await clientOf(lab.oidc, broker.url, 'alice');
+  const after = await clientOf(lab.oidc, broker.url, 'bob');
   expect((await stateOf(after))?.state).toBe('RUNNING');
   await broker.stop();
   // It ends while there is no broker at all.
   writeFileSync(go, '');
 
   broker = await startBroker(lab, { scheduler: 'process' });
-  const last = await clientOf(lab.oidc, broker.url, 'alice');
+  const last = await clientOf(lab.oidc, broker.url, 'bob');
   await vi.waitFor(async () => expect(await stateOf(last)).toMatchObject({ state: 'FAILED', exitCode: 5 }), {
     timeout: 10_000,
   });

@@ -14,7 +14,7 @@ import { prelude } from './prelude.ts';
 export const submitProgram = `
 ${prelude}
 supervisor=$1 key=$2 meta=$3 bytes=$4 path=$5 workdir=$6 in=$7 out=$8 err=$9
-shift 9; keep=$1 minutes=$2 open_max=$3 slots=$4 slots_dir=$5 cpus=$6 limit=$7 begin=$8; shift 8
+shift 9; kept=$1 minutes=$2 open_max=$3 slots=$4 slots_dir=$5 cpus=$6 limit=$7 begin=$8; shift 8
 setsid=$(command -v setsid) && sh=$(command -v sh) && env=$(command -v env) || { echo 'setsid was not found' >&2; exit 69; }
 most=$slots
 [ "$most" -gt 0 ] || most=$(getconf _NPROCESSORS_ONLN)
@@ -56,10 +56,9 @@ if [ -z "$id" ]; then
   else
     cat >"$dir/script" && [ "$(wc -c <"$dir/script")" -eq "$bytes" ] || { rm -r "$dir"; exit 74; }
   fi
-  for each in limit begin; do
-    eval "value=\\$$each"
-    [ -z "$value" ] || echo "$value" >"$dir/$each" || { rm -r "$dir"; exit 74; }
-  done
+  keep() { [ -z "$2" ] || echo "$2" >"$dir/$1" || { rm -r "$dir"; exit 74; }; }
+  keep limit "$limit"
+  keep begin "$begin"
   chmod 700 "$dir/script" && printf %s "$meta" >"$dir/meta" && echo "$key" >"$dir/key" && date +%s >"$dir/submitted" ||
     { rm -r "$dir"; exit 74; }
   if ! ln -s "$id" "$_gc_state/keys/$key" 2>/dev/null; then
@@ -88,7 +87,7 @@ forget() {
 }
 if [ $((id % 100)) -eq 0 ]; then
   for old in "$_gc_state"/jobs/*; do
-    [ "\${old##*/}" -gt $((id-keep)) ] || forget "$old"
+    [ "\${old##*/}" -gt $((id-kept)) ] || forget "$old"
   done
 fi
 if [ -z "$(find "$_gc_state/swept" -mmin -60 2>/dev/null)" ]; then

@@ -16,12 +16,16 @@ const tooMany = 66;
 const cannot: ReadonlySet<number | null> = new Set([69, 74]);
 
 const known: readonly JobResource[] = [
-  'nodes',
-  'tasks',
-  'tasksPerNode',
-  'cpusPerTask',
-  'exclusive',
-  'timeLimitSeconds',
+  ...([
+    'nodes',
+    'tasks',
+    'tasksPerNode',
+    'cpusPerTask',
+    'exclusive',
+    'timeLimitSeconds',
+    'beginAt',
+    'comment',
+  ] as const),
 ];
 const unknown = jobResourceNames.filter((name) => !known.includes(name));
 

@@ -51,6 +51,16 @@ _gc_await_slots() {
 `;
 
 /**
+ * Ends a job that runs too long, by its supervisor. A process group of its own, so that its end takes the sleep along; it
+ * stands within the quotes of another program and holds none. Arguments: seconds, supervisor's pid and start, directory.
+ */
+const limitProgram = `
+${prelude}
+sleep "$1" || exit
+_gc_is_alive "$2" "$3" && : >"$4/overdue" && kill -TERM "$2"
+`;
+
+/**
  * Arguments: directory, working directory, input, output, error (empty: as output), PATH for its own use, path of setsid,
  * slots of the host (0: no bound), their directory, slots of this job. Its environment is the job's; its own names begin with
  * `_gc_` and are not exported.
@@ -95,9 +105,7 @@ fi
 _gc_job=$!
 echo "$(date +%s) $_gc_job $(_gc_start_of "$_gc_job")" >"$_gc_dir/begun.new" && mv "$_gc_dir/begun.new" "$_gc_dir/begun"
 if { read -r _gc_limit <"$_gc_dir/limit"; } 2>/dev/null; then
-  ( trap 'kill "$_gc_sleep"; exit' TERM
-    sleep "$_gc_limit" & _gc_sleep=$!
-    wait "$_gc_sleep" && : >"$_gc_dir/overdue" && kill -TERM $$ ) 6<&- 8<&- &
+  "$_gc_setsid" sh -c '${limitProgram}' goldcrest-limit "$_gc_limit" $$ "$(_gc_start_of $$)" "$_gc_dir" 6<&- 8<&- &
   _gc_timer=$!
 fi
 [ -e "$_gc_dir/canceled" ] && _gc_stop
@@ -107,7 +115,8 @@ while :; do
   _gc_code=$?
   [ -n "$_gc_interrupted" ] || break
 done
-for _gc_helper in $_gc_timer $_gc_killer; do kill "$_gc_helper" 2>/dev/null; done
+[ -n "$_gc_killer" ] && kill "$_gc_killer" 2>/dev/null
+[ -n "$_gc_timer" ] && { kill -KILL "-$_gc_timer" || kill -KILL "$_gc_timer"; } 2>/dev/null
 kill -KILL "-$_gc_job" 2>/dev/null
 if [ -e "$_gc_dir/canceled" ]; then _gc_state_word=CANCELLED
 elif [ -n "$_gc_stopped" ] && [ -e "$_gc_dir/overdue" ]; then _gc_state_word=TIMEOUT
