@@ -211,7 +211,7 @@ describe('the PBS adapter on a scripted host', { timeout: 30_000 }, () => {
     const { stdout } = await host().shell.run(['qstat', '-x', '-f', '-F', 'json', jobId]);
     expect(stdout.toString()).toContain('"select":"2:ncpus=8:mpiprocs=4:mem=4194304kb:ngpus=1"');
     expect(stdout.toString()).toContain('"place":"scatter:excl"');
-    expect((await get(jobId))?.time.limit).toBe(5_400);
+    expect(await get(jobId)).toMatchObject({ time: { limit: 5_400 }, cpus: 16, gpus: 2 });
   });
 
   it('shows a job that ran out of time as TIMEOUT, with the signal', async () => {

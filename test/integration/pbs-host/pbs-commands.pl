@@ -138,6 +138,7 @@ sub qsub {
     my %resources = map { /^([^=]+)=(.*)$/ ? ($1, $2) : fail('qsub: illegal -l value', 2) } split /,/, $option{l};
     for (keys %resources) { fail("qsub: Unknown resource: $_", 41) unless /^(?:select|place|walltime|ncpus|mem|nodes|nodect)$/; }
     fail('qsub: Illegal attribute or resource value Resource_List.walltime', 15) if ($resources{walltime} // '1') !~ /^[\d:]+$/;
+    count_chunks(\%resources);
     if (defined(my $refusal = slurp("$state/refusal"))) { chomp $refusal; fail("qsub: $refusal", 32); }
     my $number = sequence();
     my ($first, $last) = defined $option{J} ? $option{J} =~ /^(\d+)-(\d+)$/ : ();
@@ -161,6 +162,20 @@ sub qsub {
     start_job(defined $first ? map { "${number}[$_]" } $first .. $last : $number);
     kill KILL => $$ if -e "$state/lost-answer";
     print "$id.$server\n";
+}
+
+# The server adds up what the chunks of a selection ask for.
+sub count_chunks {
+    my ($resources) = @_;
+    my %sum = (ncpus => 0, nodect => 0);
+    for (split /\+/, $resources->{select} // '1:ncpus=' . ($resources->{ncpus} // 1)) {
+        my ($count) = /^(\d+)/;
+        my %chunk = /:(\w+)=(\d+)(?=:|$)/g;
+        $sum{nodect} += $count;
+        $sum{ncpus} += $count * ($chunk{ncpus} // 1);
+        $sum{ngpus} += $count * $chunk{ngpus} if defined $chunk{ngpus};
+    }
+    @$resources{ keys %sum } = values %sum;
 }
 
 sub placed { my ($path, $here) = @_; return $path =~ m{^/} ? $path : "$here/$path"; }
