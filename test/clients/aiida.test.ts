@@ -1,13 +1,14 @@
 /** AiiDA's transport and scheduler for FirecREST from PyPI, unmodified. */
 import { afterAll, beforeAll, inject } from 'vitest';
-import { type Broker, startBroker } from '../system/broker-fixture.ts';
+import type { Broker } from '../system/broker-fixture.ts';
+import { startClientBroker } from './client-broker.ts';
 import { testScript } from './script-tests.ts';
 
 const lab = inject('lab');
 let broker: Broker;
 
 beforeAll(async () => {
-  broker = await startBroker(lab, { fileSystems: [{ path: '/home', data_type: 'users', default_work_dir: true }] });
+  broker = await startClientBroker();
 });
 
 afterAll(() => broker?.stop());

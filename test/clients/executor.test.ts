@@ -1,14 +1,13 @@
 /** firecrest-executor from PyPI, unmodified. */
-import { afterAll, beforeAll, inject } from 'vitest';
-import { type Broker, startBroker } from '../system/broker-fixture.ts';
+import { afterAll, beforeAll } from 'vitest';
+import type { Broker } from '../system/broker-fixture.ts';
+import { startClientBroker } from './client-broker.ts';
 import { testScript } from './script-tests.ts';
 
 let broker: Broker;
 
 beforeAll(async () => {
-  broker = await startBroker(inject('lab'), {
-    fileSystems: [{ path: '/home', data_type: 'users', default_work_dir: true }],
-  });
+  broker = await startClientBroker();
 });
 
 afterAll(() => broker?.stop());

@@ -1,7 +1,8 @@
 /** The calls of JupyterHub's spawner for FirecREST, made by unmodified pyfirecrest. */
 import { afterAll, beforeAll, inject } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
-import { type Broker, startBroker } from '../system/broker-fixture.ts';
+import type { Broker } from '../system/broker-fixture.ts';
+import { startClientBroker } from './client-broker.ts';
 import { testScript } from './script-tests.ts';
 
 const lab = inject('lab');
@@ -9,7 +10,7 @@ let broker: Broker;
 let token: string;
 
 beforeAll(async () => {
-  broker = await startBroker(lab, { fileSystems: [{ path: '/home', data_type: 'users', default_work_dir: true }] });
+  broker = await startClientBroker();
   token = await requestToken(lab.oidc, 'alice');
 });
 

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
-import { type Broker, startBroker } from '../system/broker-fixture.ts';
+import type { Broker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { startClientBroker } from './client-broker.ts';
 import { testScript } from './script-tests.ts';
 
 const lab = inject('lab');
@@ -12,7 +13,7 @@ let broker: Broker;
 let foreign: OwnDirectory;
 
 beforeAll(async () => {
-  broker = await startBroker(lab, { fileSystems: [{ path: '/home', data_type: 'users', default_work_dir: true }] });
+  broker = await startClientBroker();
   foreign = homeDirectory(userNamed(lab.users, 'bob'));
   writeFileSync(join(foreign.path, 'secret'), 'x', { mode: 0o600 });
   foreign.giveAway();

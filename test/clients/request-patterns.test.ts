@@ -6,8 +6,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
-import { type Answer, type Broker, type Client, clientOf, pathQuery, startBroker } from '../system/broker-fixture.ts';
+import { type Answer, type Broker, type Client, clientOf, pathQuery } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { startClientBroker } from './client-broker.ts';
 
 const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
@@ -21,7 +22,7 @@ let files: string;
 let compute: string;
 
 beforeAll(async () => {
-  broker = await startBroker(lab, { fileSystems: [{ path: '/home', data_type: 'scratch', default_work_dir: true }] });
+  broker = await startClientBroker();
   client = await clientOf(lab.oidc, broker.url, 'alice');
   own = homeDirectory(alice);
   writeFileSync(join(own.path, 'file'), 'line 1\nline 2\n');
