@@ -20,6 +20,13 @@ function compile(route: Route): CompiledRoute {
   return { ...route, pattern: new RegExp(`^${source}$`) };
 }
 
+/** A path of its own, `jobs/estimate`, is not one that a template, `jobs/{job_id}`, happens to cover too. */
+function allowOf(found: readonly Route[]): string {
+  const fewest = Math.min(...found.map(({ path }) => path.split('{').length));
+  const own = found.filter(({ path }) => path.split('{').length === fewest);
+  return [...new Set(own.map(({ method }) => method))].join(', ');
+}
+
 function toggleSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
 }
@@ -30,7 +37,7 @@ export function createRouteTable(routes: readonly Route[]): (path: string) => Mi
   const matching = (path: string) => compiled.filter((route) => route.pattern.test(path));
   return (path) => {
     const found = matching(path);
-    if (found.length > 0) return { kind: 'method', allow: [...new Set(found.map((route) => route.method))].join(', ') };
+    if (found.length > 0) return { kind: 'method', allow: allowOf(found) };
     const other = toggleSlash(path);
     if (other !== '' && matching(other).length > 0) return { kind: 'slash', path: other };
     return { kind: 'unknown' };

@@ -2,11 +2,12 @@
  * Schemathesis from PyPI makes requests from our OpenAPI document, good and bad, the same ones in each run. Whatever it
  * sends, the answer is one that the document describes, and never a fault of the broker.
  */
-import { mkdtempSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
-import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
 import { type Broker, createClient, startBroker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
@@ -15,6 +16,12 @@ import { pythonEnvironment, pythonProgram } from './python.ts';
 const lab = inject('lab');
 /** For each operation, beside those at the edges of its schema. */
 const examplesMax = 3;
+/** With the token from its environment. That nothing but 401 comes back is a failure. */
+const settings = [
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Schemathesis puts the variable in
+  'headers = { Authorization = "Bearer ${TOKEN}" }',
+  'warnings = { display = ["missing_auth"], fail-on = ["missing_auth"] }',
+].join('\n');
 
 let broker: Broker;
 let own: OwnDirectory;
@@ -30,24 +37,34 @@ afterAll(async () => {
   own?.remove();
 });
 
+/** What it printed, all of it, also where it found something. */
+async function runSchemathesis(args: string[], options: { cwd: string; env: Record<string, string> }) {
+  const bounds = { timeout: 280_000, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 ** 2 } as const;
+  try {
+    const { stdout } = await promisify(execFile)(pythonProgram('schemathesis'), args, { ...options, ...bounds });
+    return { stdout, failure: undefined };
+  } catch (error) {
+    const failure = error as Error & { stdout: string };
+    return { stdout: failure.stdout, failure };
+  }
+}
+
 it('every answer is one that the OpenAPI document describes, and no request makes the broker fail', async () => {
   const document = (await createClient(broker.url, '').get('/openapi.json', { token: null })).body;
   const items = Object.values(document.paths as Record<string, object>);
   const operationsCount = items.flatMap((item) => Object.keys(item)).length;
-  const { stdout } = await runCommand(
-    pythonProgram('schemathesis'),
+  const scratch = mkdtempSync(join(lab.folder, 'schemathesis-'));
+  writeFileSync(join(scratch, 'schemathesis.toml'), settings);
+  const { stdout, failure } = await runSchemathesis(
     [
-      'run',
-      `${broker.url}/openapi.json`,
-      '--no-color',
-      ...['--header', `Authorization: Bearer ${await requestToken(lab.oidc, 'alice')}`],
+      ...['run', `${broker.url}/openapi.json`, '--no-color', '--continue-on-failure'],
       ...['--phases', 'coverage,fuzzing', '--max-examples', String(examplesMax), '--generation-deterministic'],
-      ...['--continue-on-failure', '--warnings', 'off', '--output-truncate', 'false'],
       // What a schema cannot say, a path that must be absolute or a job that must exist, is refused with 4xx.
       ...['--exclude-checks', 'positive_data_acceptance'],
     ],
-    { env: pythonEnvironment(), cwd: mkdtempSync(join(lab.folder, 'schemathesis-')), timeoutMs: 280_000 },
+    { cwd: scratch, env: { ...pythonEnvironment(), TOKEN: await requestToken(lab.oidc, 'alice') } },
   );
+  if (failure !== undefined) expect.fail(`${failure.message}\n${stdout}`);
   expect(stdout).toContain(`Tested: ${operationsCount}\n`);
   expect(stdout).toMatch(/(\d{3,}) generated, \1 passed/);
 });

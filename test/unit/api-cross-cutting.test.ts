@@ -44,6 +44,7 @@ describe('unknown paths and methods', () => {
     ['OPTIONS', '/status/systems', 'GET'],
     ['PROPFIND', '/compute/alps/jobs/1', 'DELETE, GET, PATCH'],
     ['PUT', '/tasks', 'POST'],
+    ['PUT', '/compute/alps/jobs/estimate', 'POST'],
   ])('%s %s is 405 with Allow', async (method, path, allow) => {
     const response = await app.request(path, { method, headers: asAlice });
     expect([response.status, response.headers.get('allow')]).toEqual([405, allow]);

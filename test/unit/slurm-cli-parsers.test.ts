@@ -209,8 +209,13 @@ describe('single values', () => {
     expect(a && b && isPartOf(a, b)).toBe(isPart);
   });
 
-  it.each(['', 'abc', '1,2', '1.batch', '12345678901', '1 2', '-1', '1_'])('%j is no job id', (text) => {
+  it.each(['', 'abc', '1,2', '1.batch', '12345678901', '1 2', '-1', '1_', '0', '007'])('%j is no job id', (text) => {
     expect(parseJobId(text)).toBeUndefined();
+  });
+
+  it('a number that Slurm would take for the id of another job is none', () => {
+    expect(parseJobId('4294967293')?.base).toBe('4294967293');
+    for (const text of ['4294967294', '4294967297', '9999999999']) expect(parseJobId(text)).toBeUndefined();
   });
 });
 

@@ -15,12 +15,15 @@ interface IndexRange {
   last: number;
 }
 
-const pattern = /^(\d{1,10})(?:_(?:(\d+)|\[([\d,:%-]+)\])|\+(\d+))?$/;
+/** Ids have 32 bits, of which the last two values mean something else. Slurm's commands take a larger one modulo 2^32. */
+const idMax = 0xfffffffd;
+
+const pattern = /^([1-9]\d{0,9})(?:_(?:(\d+)|\[([\d,:%-]+)\])|\+(\d+))?$/;
 
 /** Parses an id, or undefined for a text that is none. */
 export function parseJobId(text: string): SlurmJobId | undefined {
   const match = pattern.exec(text);
-  if (!match?.[1]) return undefined;
+  if (!match?.[1] || Number(match[1]) > idMax) return undefined;
   const list = match[2] ?? match[3];
   return { base: match[1], indices: list === undefined ? null : indexRanges(list), component: match[4] ?? null };
 }
