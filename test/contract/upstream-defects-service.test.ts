@@ -1,6 +1,6 @@
 /** What FirecREST v2 gets wrong as a service: tokens, hosts, load, repeats, and the statuses of its answers. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { freePorts } from '../../lab/free-ports.ts';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { userNamed } from '../../lab/users.ts';
@@ -82,6 +82,33 @@ describe('a login node', () => {
     const answers = await Promise.all(paths.map((path) => client.get(path)));
     expect(answers.filter(({ status }) => status !== 200).map(({ text }) => text)).toEqual([]);
   });
+});
+
+it('a probe that has a second leaves the commands of users their own time', async () => {
+  const services = { ssh: { timeout: 1 }, scheduler: { timeout: 1 }, filesystem: { timeout: 1 } };
+  const probed = await startBroker(lab, {
+    cluster: { probing: { interval_check: 2, services } },
+  });
+  try {
+    const user = await clientOf(lab.oidc, probed.url, 'alice');
+    await vi.waitFor(async () => {
+      const [system] = (await user.get('/status/systems')).body.systems as { servicesHealth: unknown[] | null }[];
+      expect(system?.servicesHealth).not.toBeNull();
+    }, 30_000);
+    const job = { workingDirectory: alice.home, script: '#!/bin/sh\nexec sleep 60\n', standardOutput: '/dev/null' };
+    const { body } = await user.post(jobs, { job });
+    const isRunning = async () =>
+      expect((await user.get(`${jobs}/${body.jobId}`)).body.jobs[0]?.status.state).toBe('RUNNING');
+    await vi.waitFor(isRunning, { timeout: 45_000, interval: 250 });
+    const command = 'sleep 3; echo done';
+    const headers = { prefer: 'respond-async' };
+    const accepted = await user.send('PUT', `${jobs}/${body.jobId}/attach`, { body: { command }, headers });
+    const { result, error } = await taskEnd(user, locationOf(accepted));
+    expect({ error, result }).toMatchObject({ error: null, result: { exitCode: 0, stdout: 'done\n' } });
+    await user.delete(`${jobs}/${body.jobId}`);
+  } finally {
+    await probed.stop();
+  }
 });
 
 describe('a request', () => {
