@@ -147,6 +147,53 @@ describe('small files', () => {
   });
 });
 
+describe('bytes sent and fetched', () => {
+  const upload = (name: string, content: string, directory = own.path) => {
+    const disposition = `Content-Disposition: form-data; name="file"; filename="${name}"`;
+    const body = `--X123\r\n${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n${content}\r\n--X123--\r\n`;
+    const headers = { 'content-type': 'multipart/form-data; boundary=X123' };
+    return client.send('POST', `${ops}/upload?${pathQuery(directory)}`, { body, headers });
+  };
+
+  it.each([0, 1, (limitBytes / 4) * 3, limitBytes])('are the same, %i of them', async (length) => {
+    const content = 'z'.repeat(length);
+    expect((await upload('it"s two words', content)).status).toBeLessThan(400);
+    const [name = ''] = readdirSync(own.path);
+    expect(readFileSync(at(name), 'utf8')).toBe(content);
+    const { status, text } = await client.get(`${ops}/download?${pathQuery(at(name))}`);
+    expect([status, text === content]).toEqual([200, true]);
+  });
+
+  it('of one more than the limit are 413 in both directions, at once', async () => {
+    writeFileSync(at('large'), Buffer.alloc(limitBytes + 1));
+    own.giveAway();
+    expect((await client.get(`${ops}/download?${pathQuery(at('large'))}`)).status).toBe(413);
+    expect((await upload('other', 'z'.repeat(limitBytes + 1))).status).toBe(413);
+    expect(readdirSync(own.path)).toEqual(['large']);
+  });
+
+  it.each(['../escaped', '../../escaped', '/var/tmp/goldcrest-escaped'])(
+    'for a file named %s stay in the directory that was named',
+    async (name) => {
+      mkdirSync(at('dir'));
+      own.giveAway();
+      const { status } = await upload(name, 'x', at('dir'));
+      const escaped = [at('escaped'), join(alice.home, 'escaped'), '/var/tmp/goldcrest-escaped'];
+      expect([status < 500, escaped.filter((path) => existsSync(path))]).toEqual([true, []]);
+    },
+  );
+
+  it('do not go through a link that leads out of the file systems', async () => {
+    symlinkSync('/var/tmp', at('out'));
+    symlinkSync('/etc/hostname', at('link'));
+    own.giveAway();
+    expect((await upload('x', 'x', at('out'))).status).toBe(400);
+    expect((await upload('link', 'x')).status).toBe(400);
+    expect((await client.get(`${ops}/download?${pathQuery(at('link'))}`)).status).toBe(400);
+    expect(existsSync('/var/tmp/x')).toBe(false);
+  });
+});
+
 describe('an archive', () => {
   beforeEach(() => {
     for (const name of ['dir', 'dir/sub']) mkdirSync(at(name));
