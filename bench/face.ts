@@ -11,6 +11,14 @@ export interface Face {
   stat(caller: number): Promise<void>;
   list(caller: number): Promise<void>;
   submit(caller: number): Promise<void>;
+  /** A request of the file system's routes (`ops/…`), made once and sent by any caller. */
+  prepare(
+    method: string,
+    route: string,
+    status: number,
+    body?: string | Buffer,
+    contentType?: string,
+  ): (caller: number) => Promise<void>;
   /** Seconds of processor time so far, by process. */
   cpu(): CpuPerRequest;
   cpuPerRequest(before: CpuPerRequest, requests: number): CpuPerRequest;
@@ -49,6 +57,11 @@ export async function openFace(lab: Lab, broker: Broker): Promise<Face> {
     stat: (number) => caller(number).call(stat, 200),
     list: (number) => caller(number).call(list, 200),
     submit: (number) => caller(number).call(submit, 201),
+    prepare(method, route, status, body, contentType = 'application/json') {
+      const sent = body === undefined ? headers : { ...headers, 'content-type': contentType };
+      const bytes = requestBytes(method, url(`/filesystem/${broker.systemName}/${route}`), sent, body);
+      return (number) => caller(number).call(bytes, status);
+    },
     cpu,
     cpuPerRequest(before, requests) {
       const now = cpu();

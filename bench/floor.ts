@@ -5,10 +5,14 @@ import type { Lab } from '../lab/lab.ts';
 import type { LabUser } from '../lab/users.ts';
 import { createStaticKeys } from '../workers/ssh/credentials/static-keys.ts';
 import { createInProcessHandshakeLimiter } from '../workers/ssh/handshake-limiter.ts';
+import type { RemoteFiles } from '../workers/ssh/remote-files.ts';
+import type { RemoteShell } from '../workers/ssh/remote-shell.ts';
 import { createSsh } from '../workers/ssh/ssh.ts';
 import { benchScript, listedDirectory } from './subjects.ts';
 
 export interface Floor {
+  readonly files: RemoteFiles;
+  readonly shell: RemoteShell;
   exec(): Promise<void>;
   sftpStat(): Promise<void>;
   stat(): Promise<void>;
@@ -44,6 +48,8 @@ export async function openFloor(lab: Lab, user: LabUser): Promise<Floor> {
   const { directory, prepare } = listedDirectory(user.home);
   await shell.run(prepare);
   return {
+    files,
+    shell,
     async exec() {
       await shell.run(['true']);
     },

@@ -15,45 +15,53 @@ export function requestBytes(
   method: string,
   url: URL,
   headers: Readonly<Record<string, string>>,
-  body?: string,
+  body?: string | Buffer,
 ): Buffer {
   const lines = [`${method} ${url.pathname}${url.search} HTTP/1.1`, `host: ${url.host}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   if (body !== undefined) lines.push(`content-length: ${Buffer.byteLength(body)}`);
-  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`);
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), Buffer.from(body ?? '')]);
 }
 
-/** Where an answer ends in the bytes so far, or -1 while it is not complete. */
-function endOf(bytes: Buffer): number {
+/** Bytes of the answer that has begun, headers included; null while that is not known. Throws for one without a length. */
+function lengthOf(bytes: Buffer): number | null {
   const head = bytes.indexOf('\r\n\r\n');
-  if (head < 0) return -1;
+  if (head < 0) return null;
   const text = bytes.toString('latin1', 0, head).toLowerCase();
   const length = /\r\ncontent-length: *(\d+)/.exec(text)?.[1];
-  if (length !== undefined) return bytes.length >= head + 4 + Number(length) ? head + 4 + Number(length) : -1;
-  if (!/\r\ntransfer-encoding: *chunked/.test(text)) return head + 4;
-  const last = bytes.indexOf('\r\n0\r\n\r\n', head + 2);
-  return last < 0 ? -1 : last + 7;
+  if (length === undefined && /\r\ntransfer-encoding:/.test(text)) throw new Error('an answer without Content-Length');
+  return head + 4 + Number(length ?? 0);
 }
 
 export function createHttpCaller(host: string, port: number): HttpCaller {
   let socket: Socket | undefined;
-  let pending: { resolve: (answer: Buffer) => void; reject: (error: Error) => void } | undefined;
-  let received: Buffer = Buffer.alloc(0);
+  let pending: { resolve: (head: Buffer) => void; reject: (error: Error) => void } | undefined;
+  // The first chunks, until the length is known; what follows is counted and dropped.
+  let begin: Buffer = Buffer.alloc(0);
+  let expected: number | null = null;
+  let received = 0;
 
   const open = (): Socket => {
     const opened = connect({ host, port, noDelay: true });
     opened.on('data', (chunk: Buffer) => {
-      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-      const end = endOf(received);
-      if (end < 0) return;
-      const answer = received.subarray(0, end);
-      received = received.subarray(end);
+      received += chunk.length;
+      if (expected === null) {
+        begin = begin.length === 0 ? chunk : Buffer.concat([begin, chunk]);
+        expected = lengthOf(begin);
+      }
+      if (expected === null || received < expected) return;
+      const answer = begin;
+      begin = Buffer.alloc(0);
+      expected = null;
+      received = 0;
       pending?.resolve(answer);
       pending = undefined;
     });
     const fail = (error: Error): void => {
       socket = undefined;
-      received = Buffer.alloc(0);
+      begin = Buffer.alloc(0);
+      expected = null;
+      received = 0;
       pending?.reject(error);
       pending = undefined;
     };

@@ -10,9 +10,10 @@ import { startBroker } from '../lab/broker.ts';
 import { startLab } from '../lab/lab.ts';
 import { userNamed } from '../lab/users.ts';
 import { openFace } from './face.ts';
+import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
 import { type Load, type Measurement, measure, middleOf } from './measure.ts';
-import { judge, performancePage } from './page.ts';
+import { judge, judgeFiles, performancePage } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
 
@@ -20,6 +21,7 @@ const help = `Usage: npm run bench -- [options]
 
   --quick       shorter cells, one round, and docs/performance.md is left alone
   --no-submit   leave out job submission
+  --files       only the file operations; docs/performance.md is left alone
   --help        this text
 `;
 
@@ -51,14 +53,20 @@ function print(text: string): void {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean' }, 'no-submit': { type: 'boolean' }, help: { type: 'boolean' } },
+    options: {
+      quick: { type: 'boolean' },
+      'no-submit': { type: 'boolean' },
+      files: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help) return print(help);
   const settings = values.quick ? quick : full;
+  const isWithoutJobs = values['no-submit'] === true || values.files === true;
   const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
-  const lab = await startLab({ parts: values['no-submit'] ? parts.slice(0, 3) : parts });
+  const lab = await startLab({ parts: isWithoutJobs ? parts.slice(0, 3) : parts });
   try {
-    const broker = await startBroker(lab, { isCompiled: true, scheduler: values['no-submit'] ? 'process' : 'slurm' });
+    const broker = await startBroker(lab, { isCompiled: true, scheduler: isWithoutJobs ? 'process' : 'slurm' });
     const alice = userNamed(lab.users, 'alice');
     const floor = await openFloor(lab, alice);
     const face = await openFace(lab, broker);
@@ -79,8 +87,8 @@ async function main(): Promise<void> {
 
     // Warm up: V8 compiles what runs often, and a service is measured as it runs for days, not in its first seconds.
     await measure({ callers: 8, countMax: 8_000, durationMsMax: 15_000 }, face.stat);
-    if (!values['no-submit']) await measure({ callers: 4, countMax: 200, durationMsMax: 10_000 }, face.submit);
-    for (const callers of clientCounts) {
+    if (!isWithoutJobs) await measure({ callers: 4, countMax: 200, durationMsMax: 10_000 }, face.submit);
+    for (const callers of values.files ? [] : clientCounts) {
       const load = settings.cell(callers);
       if (callers <= 64) await run('floor: exec true', { ...load, countMax: Math.min(load.countMax, 600) }, floor.exec);
       await run('floor: SFTP stat', load, floor.sftpStat);
@@ -88,17 +96,27 @@ async function main(): Promise<void> {
       await run('floor: SFTP list of 100', load, floor.list);
       await run('HTTP GET ops/stat', load, face.stat);
       await run('HTTP GET ops/ls (100 entries)', load, face.list);
-      if (values['no-submit']) continue;
+      if (isWithoutJobs) continue;
       const submitLoad = settings.submitCell(callers);
       if (callers <= 8) await run('floor: sbatch', submitLoad, floor.submit);
       await run('HTTP POST compute jobs', submitLoad, face.submit);
       await lab.slurm.admin('scancel', ['--user', userNamed(lab.users, 'alice').username]);
     }
+    const cells = await prepareFileCells(face, floor, alice.home);
+    for (const cell of cells) {
+      for (const callers of cell.clients) {
+        // Twice, since the first to stream pays for the compiler.
+        await measure({ ...settings.cell(callers), durationMsMax: 500 }, cell.byHttp);
+        if (callers === 1) await run(cell.floorWhat, settings.cell(1), cell.floor);
+        await run(cell.what, settings.cell(callers), cell.byHttp);
+      }
+    }
+    const fileVerdicts = judgeFiles(rows, cells);
     const memory = await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
     print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
-    const verdicts = judge(rows, memory);
+    const verdicts = [...judge(rows, memory), ...fileVerdicts];
     for (const verdict of verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
-    if (!values.quick) {
+    if (!values.quick && !values.files) {
       const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
       const page = fileURLToPath(new URL('../docs/performance.md', import.meta.url));
       writeFileSync(page, performancePage({ machine, rows, verdicts, memory }));

@@ -1,4 +1,5 @@
 /** Holds the results against what the broker must reach, and writes docs/performance.md. */
+import type { FileCell } from './file-cells.ts';
 import { markdownTable, type Row } from './report.ts';
 
 export interface MemoryResult {
@@ -50,6 +51,37 @@ export function judge(rows: readonly Row[], memory: MemoryResult): Verdict[] {
     isMet: memory.afterMebibytes < 150 && grownMebibytes <= 10,
   });
   return verdicts;
+}
+
+/** Each file operation against its floor; with a target where it has one. */
+export function judgeFiles(rows: readonly Row[], cells: readonly FileCell[]): Verdict[] {
+  const at = (what: string, callers: number) =>
+    rows.find((row) => row.what === what && row.callers === callers)?.measurement;
+  return cells.flatMap((cell): Verdict[] => {
+    const [over, under] = [at(cell.what, 1), at(cell.floorWhat, 1)];
+    if (!over || !under) return [];
+    const times = over.p50 / under.p50;
+    const ratio = `${cell.what}, 1 client: ${times.toFixed(2)} times ${cell.floorWhat}, ${(100 / times).toFixed(0)} % of its rate`;
+    const { target } = cell;
+    if (target === undefined) return [{ text: ratio, isMet: over.errors === 0 }];
+    if ('sharePercentMin' in target) {
+      const isMet = 100 / times >= target.sharePercentMin && over.errors === 0;
+      return [{ text: `${ratio} (at least ${target.sharePercentMin} %)`, isMet }];
+    }
+    if ('timesMax' in target) {
+      return [
+        { text: `${ratio} (at most ${target.timesMax} times)`, isMet: times <= target.timesMax && over.errors === 0 },
+      ];
+    }
+    const clients = cell.clients.at(-1) ?? 1;
+    const rate = at(cell.what, clients);
+    const isMet = (rate?.ratePerSecond ?? 0) >= target.ratePerSecondMin && rate?.errors === 0;
+    const text = `${cell.what}, ${clients} clients: ${rate?.ratePerSecond.toFixed(0)} per second (at least ${target.ratePerSecondMin}), ${rate?.errors} errors (0)`;
+    return [
+      { text: ratio, isMet: over.errors === 0 },
+      { text, isMet },
+    ];
+  });
 }
 
 /** The whole page. */

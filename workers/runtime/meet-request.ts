@@ -109,6 +109,11 @@ async function breakingOff(response: ServerResponse, work: () => Promise<void>):
 
 function writeTo(response: ServerResponse, chunk: Buffer): undefined | Promise<void> {
   if (response.destroyed) throw wentAway(response.socket?.errored ?? undefined);
+  // What arrives within one turn goes out in one write.
+  if (response.writableCorked === 0) {
+    response.cork();
+    process.nextTick(() => response.uncork());
+  }
   if (response.write(chunk)) return undefined;
   return new Promise((resolve, reject) => {
     const settle = (): void => {

@@ -51,10 +51,10 @@ async function nextBatch(
     const entries: DirectoryEntry[] = [];
     for (let left = fields.uint32(); left > 0; left -= 1) {
       const nameBytes = Buffer.from(fields.string());
-      const longname = fields.string().toString();
+      fields.string(); // the server's `ls -l` line, which nobody can parse for sure
       const attributes = sftp.attributes(readAttributes(fields));
       const name = nameBytes.toString();
-      if (name !== '.' && name !== '..') entries.push({ name, nameBytes, longname, attributes });
+      if (name !== '.' && name !== '..') entries.push({ name, nameBytes, attributes });
     }
     return entries;
   } catch (error) {

@@ -32,8 +32,6 @@ export interface DirectoryEntry {
   readonly name: string;
   /** The name's bytes; join these, not `name`, to act on the file. */
   readonly nameBytes: Buffer;
-  /** The server's `ls -l` line; for user and group names of servers that know them. */
-  readonly longname: string;
   /** Of the entry itself, not of what a symbolic link points at. */
   readonly attributes: FileAttributes;
 }

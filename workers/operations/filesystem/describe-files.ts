@@ -19,21 +19,39 @@ export async function describeFiles(
   listing: ListingContext,
 ): Promise<FileEntry[]> {
   const localTime = await listing.localTime();
-  const uids = found.map(({ attributes }) => attributes.uid);
-  const gids = found.map(({ attributes }) => attributes.gid);
-  const [users, groups] = numericUid
-    ? [uids.map(String), gids.map(String)]
-    : await Promise.all([listing.users(uids), listing.groups(gids)]);
-  return found.map(({ name, attributes, linkTarget }, at) => ({
+  // A large directory holds few owners and few modes.
+  const [users, groups] = await Promise.all([
+    namesOf(found, 'uid', numericUid ? null : listing.users),
+    namesOf(found, 'gid', numericUid ? null : listing.groups),
+  ]);
+  const letters = new Map<number, string>();
+  const lettersOf = (mode: number): string => {
+    const known = letters.get(mode) ?? permissionLetters(mode);
+    letters.set(mode, known);
+    return known;
+  };
+  return found.map(({ name, attributes, linkTarget }) => ({
     name,
     type: typeLetter(attributes.mode),
     linkTarget,
-    user: users[at] ?? String(attributes.uid),
-    group: groups[at] ?? String(attributes.gid),
-    permissions: permissionLetters(attributes.mode),
+    user: users.get(attributes.uid) ?? String(attributes.uid),
+    group: groups.get(attributes.gid) ?? String(attributes.gid),
+    permissions: lettersOf(attributes.mode),
     lastModified: localTime(attributes.mtime),
     size: String(attributes.sizeBytes),
   }));
+}
+
+/** Number → name, of the numbers that occur; none where nobody is to be asked. */
+async function namesOf(
+  found: readonly Found[],
+  which: 'uid' | 'gid',
+  ask: ((ids: number[]) => Promise<string[]>) | null,
+): Promise<ReadonlyMap<number, string>> {
+  if (ask === null) return new Map();
+  const ids = [...new Set(found.map(({ attributes }) => attributes[which]))];
+  const names = await ask(ids);
+  return new Map(ids.map((id, at) => [id, names[at] ?? String(id)]));
 }
 
 /** One file as `ls -d` shows it: a link as itself, under the path given. Throws what RemoteFiles throws. */

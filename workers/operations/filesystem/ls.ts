@@ -83,15 +83,18 @@ async function listOne(directory: Buffer, input: Input, context: Context): Promi
   const { files, signal } = context;
   const entries = await files.readdir(directory, { signal, entriesMax });
   const shown = entries.filter((entry) => input.showHidden || !entry.name.startsWith('.'));
-  return mapInParallel(shown, async ({ name, nameBytes, attributes }) => {
-    if (!isSymbolicLink(attributes.mode)) return { name, nameBytes, attributes, linkTarget: null };
-    const path = under(directory, nameBytes);
-    if (input.dereference) {
-      const target = await statOfTarget(path, context);
-      if (target !== null) return { name, nameBytes, attributes: target, linkTarget: null };
-    }
-    return { name, nameBytes, attributes, linkTarget: (await files.readlink(path, { signal })).toString() };
+  const inside = shown.map(
+    ({ name, nameBytes, attributes }): Inside => ({ name, nameBytes, attributes, linkTarget: null }),
+  );
+  // Only links are asked about; for the others there is nothing to wait for.
+  const links = inside.filter(({ attributes }) => isSymbolicLink(attributes.mode));
+  await inParallel(links, async (entry) => {
+    const path = under(directory, entry.nameBytes);
+    const target = input.dereference ? await statOfTarget(path, context) : null;
+    if (target !== null) entry.attributes = target;
+    else entry.linkTarget = (await files.readlink(path, { signal })).toString();
   });
+  return inside;
 }
 
 const slash = Buffer.from('/');
@@ -130,12 +133,4 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
     }
   };
   await Promise.all(Array.from({ length: Math.min(parallelMax, items.length) }, lane));
-}
-
-async function mapInParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  await inParallel([...items.keys()], async (at) => {
-    results[at] = await work(items[at] as T);
-  });
-  return results;
 }
