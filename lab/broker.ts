@@ -41,14 +41,23 @@ export interface BrokerOptions {
   dataOperation?: Record<string, unknown>;
   /** Merged over the cluster. */
   cluster?: Record<string, unknown>;
-  /** More systems like the first one, on servers of their own; `cluster` is merged over theirs. */
-  otherSystems?: readonly { name: string; sshd: SshdFacts; cluster?: Record<string, unknown> }[];
+  /** More systems like the first one, perhaps on servers of their own. */
+  otherSystems?: readonly OtherSystem[];
   /** Name of the system; `lab` when left out. */
   systemName?: string;
   /** More processes than one broker of the same lab need names of their own; `broker` when left out. */
   name?: string;
   /** Run the compiled files of `npm run build`, as in production, not the sources. */
   isCompiled?: boolean;
+}
+
+export interface OtherSystem {
+  name: string;
+  sshd: SshdFacts;
+  /** Merged over its cluster. */
+  cluster?: Record<string, unknown>;
+  /** Merged over its entry of `goldcrest.systems`. */
+  section?: Record<string, unknown>;
 }
 
 export interface Broker {
@@ -132,6 +141,20 @@ interface Places {
   systemName: string;
 }
 
+/** The lab's Slurm by its slurmrestd, as one more system. */
+export function restSystem(
+  lab: { sshd: SshdFacts; slurm: Pick<SlurmFacts, 'version' | 'rest'> },
+  connectionMode: 'rest' | 'hybrid',
+): OtherSystem {
+  const { version, rest } = lab.slurm;
+  return {
+    name: connectionMode,
+    sshd: lab.sshd,
+    cluster: { scheduler: { type: 'slurm', version, connection_mode: connectionMode, api_url: rest.url } },
+    section: { slurmrestd: { jwt_key_file: rest.jwtKeyPath } },
+  };
+}
+
 /** A FirecREST v2 file with a `goldcrest` section; secrets stand in it, so it is for the lab's folder only. */
 function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPrefix, systemName }: Places): unknown {
   const { oidc, sshd, redis, users } = lab;
@@ -155,7 +178,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
     ...options.cluster,
     ...own,
   });
-  const systems = [{ name: systemName, sshd, cluster: {} }, ...(options.otherSystems ?? [])];
+  const systems: OtherSystem[] = [{ name: systemName, sshd }, ...(options.otherSystems ?? [])];
   return {
     auth: { authentication: { token_url: oidc.tokenEndpoint, public_certs: [oidc.jwksUri] } },
     clusters: systems.map((system) => cluster(system.name, system.sshd, system.cluster)),
@@ -165,7 +188,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
       issuers: [{ issuer: oidc.issuer, audiences: [oidc.audience] }],
       ssh_credentials: { type: 'UserCA', private_key: `secret_file:${sshd.userCa.privateKeyPath}` },
       systems: Object.fromEntries(
-        systems.map((system) => [system.name, { host_keys: { pinned: [system.sshd.hostKey] } }]),
+        systems.map(({ name, sshd: at, section }) => [name, { host_keys: { pinned: [at.hostKey] }, ...section }]),
       ),
       ...options.goldcrest,
     },

@@ -145,6 +145,23 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     await cancel(bySbatch);
   });
 
+  it('gives the job the variables of Slurm that sbatch gives it', async () => {
+    const options = '-J named -N2 -n4 -c2 --ntasks-per-node=2 --mem=100M --open-mode=append --time=5 --threads-per-core=1';
+    const script = `#!/bin/sh\n#SBATCH ${options}\nenv | grep ^SLURM | sort\n`;
+    const variables = async (adapter: SchedulerAdapter, standardOutput: string) => {
+      await jobEnd(candidate(adapter), await submitBy(adapter, script, { standardOutput, env: { A: '1' } }));
+      const output = await host.files.readFile(`${directory}/${standardOutput}`, { bytesMax: 100_000 });
+      // What is another for each job, and what only a login node has.
+      const differing = /^SLURM_(JOB_?ID|TASK_PID|SUBMIT_\w+|PRIO_PROCESS|UMASK|GET_USER_ENV|RLIMIT_\w+)=/;
+      return output
+        .toString()
+        .split('\n')
+        .filter((line) => !differing.test(line));
+    };
+    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
+    expect(await variables(rest, 'variables-rest')).toEqual(await variables(cli, 'variables-cli'));
+  });
+
   it('takes the request over the script, and keeps the comment of the script beside the key', async () => {
     const key = newKey();
     const script =

@@ -146,7 +146,7 @@ describe('a submission', () => {
         ...{ name: 'a b', tasks: '4', memory_per_node: '1G', time_limit: '1:30', no_requeue: true },
         ...{ node_list: 'n[1-2],g1', current_working_directory: '/home/alice', standard_input: '/dev/null' },
         comment: 'my own goldcrest:1',
-        environment: { SLURM_GET_USER_ENV: '1', A: '1' },
+        environment: { SLURM_GET_USER_ENV: '1', SLURM_SUBMIT_DIR: '/home/alice', A: '1' },
       },
       script,
     });
@@ -158,7 +158,7 @@ describe('a submission', () => {
       memory_per_node: { set: true, infinite: false, number: 1_024 },
       time_limit: { set: true, infinite: false, number: 1_440 },
       ...{ current_working_directory: '/home/alice', standard_input: '/dev/null', comment: 'my own goldcrest:1' },
-      environment: ['SLURM_GET_USER_ENV=1', 'A=1'],
+      environment: ['SLURM_GET_USER_ENV=1', 'SLURM_SUBMIT_DIR=/home/alice', 'A=1'],
     };
     expect(submission('0.0.40', script)).toEqual({ job: typed, script });
     expect(submission('0.0.43', script)).toEqual({ job: { ...typed, script } });

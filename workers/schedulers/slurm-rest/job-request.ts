@@ -4,6 +4,7 @@ import type { JobDescription } from '../../../shared/operations/compute/job.ts';
 import { resourceOptions } from '../slurm-cli/resource-options.ts';
 import type { Dialect } from './dialects.ts';
 import { type Directive, NotExpressible, readDirectives } from './directives.ts';
+import { jobEnvironment } from './job-environment.ts';
 import type { JobFields } from './job-fields.ts';
 
 /**
@@ -26,11 +27,11 @@ export function buildSubmission({ job, script, key }: SubmissionParts, dialect: 
   const written = readDirectives(script).filter(({ name }) => !ignored.has(name));
   const wanted = [...written, ...requestedOptions(job)];
   const comment = job.comment ?? wanted.findLast(({ name }) => name === 'comment')?.value ?? '';
-  const fields = fieldsOf([...defaults(job), ...wanted], dialect);
+  const counting = lastOf([...defaults(job), ...wanted]);
   const body = {
-    ...fields,
+    ...fieldsOf(counting, dialect),
     comment: comment === '' ? key : `${comment} ${key}`,
-    environment: environmentOf(job, dialect),
+    environment: jobEnvironment(job, counting, dialect),
   };
   return dialect.script === 'inside' ? { job: { ...body, script } } : { job: body, script };
 }
@@ -71,7 +72,8 @@ const exclusions: readonly (readonly string[])[] = [
   ['requeue', 'no-requeue'],
 ];
 
-function fieldsOf(options: readonly Directive[], dialect: Dialect): JobFields {
+/** The options that count: of each the last. */
+function lastOf(options: readonly Directive[]): Directive[] {
   const last = new Map<string, Directive>();
   for (const each of options) {
     for (const group of exclusions) {
@@ -79,8 +81,12 @@ function fieldsOf(options: readonly Directive[], dialect: Dialect): JobFields {
     }
     last.set(each.name, each);
   }
+  return [...last.values()];
+}
+
+function fieldsOf(options: readonly Directive[], dialect: Dialect): JobFields {
   const fields: JobFields = {};
-  for (const { name, value, line } of last.values()) {
+  for (const { name, value, line } of options) {
     const told = Object.hasOwn(dialect.fields, name) ? dialect.fields[name]?.(value ?? '') : undefined;
     if (!told) throw new NotExpressible(line, cannotBeTold(name, value));
     for (const [field, made] of Object.entries(told)) fields[field] = joined(fields[field], made);
@@ -97,14 +103,4 @@ function cannotBeTold(name: string, value: string | null): string {
 function joined(before: JobFields[string] | undefined, made: JobFields[string]): JobFields[string] {
   if (Array.isArray(before) && Array.isArray(made)) return [...before, ...made];
   return typeof before === 'string' && typeof made === 'string' ? `${before},${made}` : made;
-}
-
-/**
- * slurmrestd refuses a job without an environment. `SLURM_GET_USER_ENV` is what `sbatch --export=NONE` sets: the node loads
- * the environment of the user's login, and what is given here counts over it.
- */
-function environmentOf(job: JobDescription, { environment }: Dialect): unknown {
-  const variables = { SLURM_GET_USER_ENV: '1', ...job.env };
-  if (environment === 'map') return variables;
-  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }
