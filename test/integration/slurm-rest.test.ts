@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
+import { createServer } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { runCommand } from '../../lab/run-command.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
@@ -35,11 +39,12 @@ interface More {
   apiUrl?: string;
   timeoutMs?: number;
   jwtKeyFile?: string;
+  caFile?: string;
 }
 
-function adapterOf(connectionMode: 'rest' | 'hybrid', { jwtKeyFile, ...more }: More = {}): SchedulerAdapter {
+function adapterOf(connectionMode: 'rest' | 'hybrid', { jwtKeyFile, caFile, ...more }: More = {}): SchedulerAdapter {
   const { url, jwtKeyPath } = lab.lab.slurm.rest;
-  const slurmrestd = { jwtKeyFile: jwtKeyFile ?? jwtKeyPath, caFile: null };
+  const slurmrestd = { jwtKeyFile: jwtKeyFile ?? jwtKeyPath, caFile: caFile ?? null };
   return createScheduler({ scheduler: { type: 'slurm', timeoutMs, connectionMode, apiUrl: url, slurmrestd, ...more } });
 }
 
@@ -146,7 +151,8 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
   });
 
   it('gives the job the variables of Slurm that sbatch gives it', async () => {
-    const options = '-J named -N2 -n4 -c2 --ntasks-per-node=2 --mem=100M --open-mode=append --time=5 --threads-per-core=1';
+    const options =
+      '-J named -N2 -n4 -c2 --ntasks-per-node=2 --mem=100M --open-mode=append --time=5 --threads-per-core=1';
     const script = `#!/bin/sh\n#SBATCH ${options}\nenv | grep ^SLURM | sort\n`;
     const variables = async (adapter: SchedulerAdapter, standardOutput: string) => {
       await jobEnd(candidate(adapter), await submitBy(adapter, script, { standardOutput, env: { A: '1' } }));
@@ -433,6 +439,30 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     expect(error.code).toBe('SchedulerFailed');
     expect(inspect(error, { depth: 9 })).not.toMatch(/eyJ/);
     expect(await find(key)).toEqual({ jobIds: [], isCertain: true });
+  });
+
+  it('speaks TLS with a slurmrestd whose certificate it was told to trust, and with no other', async () => {
+    const [keyFile, caFile] = [`${lab.lab.folder}/tls.key`, `${lab.lab.folder}/tls.pem`];
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-keyout', keyFile, '-out', caFile];
+    await runCommand('openssl', ['req', '-x509', '-nodes', '-days', '1', ...made, ...subject]);
+    const inner = Number(new URL(lab.lab.slurm.rest.url).port);
+    // What sites put in front of slurmrestd, which speaks no TLS itself.
+    const front = createServer({ key: readFileSync(keyFile), cert: readFileSync(caFile) }, (outside) => {
+      const inside = connect(inner, '127.0.0.1');
+      outside.on('error', () => inside.destroy());
+      inside.on('error', () => outside.destroy());
+      outside.pipe(inside).pipe(outside);
+    });
+    await once(front.listen(0, '127.0.0.1'), 'listening');
+    const apiUrl = `https://127.0.0.1:${(front.address() as AddressInfo).port}`;
+    try {
+      await adapterOf('rest', { apiUrl, caFile }).ping(host, noSignal);
+      const error = await refusal(submitBy(adapterOf('rest', { apiUrl }), sleeper));
+      expect([error.code, error.message]).toEqual(['SchedulerFailed', 'slurmrestd cannot be reached.']);
+    } finally {
+      front.close();
+    }
   });
 
   it('leaves no doubt where nothing was sent, and says SchedulerFailed, while slurmrestd is away', async () => {

@@ -82,11 +82,12 @@ interface Exchange {
 async function exchange(request: ClientRequest, { call, payload, timeoutMs }: Exchange): Promise<RestAnswer> {
   let isConnected = false;
   request.once('socket', (socket) => {
-    if (!socket.connecting) isConnected = true;
-    else
-      socket.once('connect', () => {
-        isConnected = true;
-      });
+    // A kept one is connected. With TLS nothing is sent before both sides have agreed.
+    isConnected = !socket.connecting;
+    if (isConnected) return;
+    socket.once(request.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      isConnected = true;
+    });
   });
   let timedOut = false;
   const timer = setTimeout(() => {
