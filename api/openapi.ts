@@ -26,17 +26,24 @@ const upstreamFunctions: { [name in OperationName]?: string } = {
   'status.reservations': 'get_system_reservations',
 };
 
-/** Errors that any authenticated operation can answer with. */
-const commonErrors: readonly ErrorCode[] = [
-  'InvalidRequest',
+/** Errors of every route that asks who is there. */
+const accessErrors: readonly ErrorCode[] = [
+  'UsernameClaimMissing',
   'Unauthenticated',
   'Forbidden',
+  'IssuerUnavailable',
+  'StoreUnavailable',
+];
+
+/** Errors that any authenticated operation can answer with. */
+const commonErrors: readonly ErrorCode[] = [
+  ...accessErrors,
+  'InvalidRequest',
   'HoldTimeout',
   'TaskCanceled',
   'UserQueueFull',
   'SshUnavailable',
   'Internal',
-  'StoreUnavailable',
   'StoreFull',
 ];
 
@@ -239,7 +246,7 @@ function pathItem(operation: Operation): Json {
 function taskPaths(): Json {
   const id = parameter('id', 'path', true, { type: 'string', format: 'uuid' });
   const task = { description: 'The task', ...jsonContent(taskRef) };
-  const errors = errorResponses(['Unauthenticated', 'TaskNotFound', 'TaskExpired', 'StoreUnavailable']);
+  const errors = errorResponses([...accessErrors, 'TaskNotFound', 'TaskExpired']);
   return {
     '/tasks': {
       post: {
@@ -276,7 +283,6 @@ function taskPaths(): Json {
 function healthPaths(): Json {
   const name = parameter('system_name', 'path', true, { type: 'string' });
   const history = parameter('history', 'query', false, requestSchema(historyQuery));
-  const errors: readonly ErrorCode[] = ['Unauthenticated', 'StoreUnavailable'];
   return {
     '/health/systems': {
       get: {
@@ -285,7 +291,7 @@ function healthPaths(): Json {
         tags: ['health'],
         responses: {
           200: { description: 'The systems', ...jsonContent(resultSchema(systemsHealthView)) },
-          ...errorResponses(errors),
+          ...errorResponses(accessErrors),
         },
       },
     },
@@ -297,7 +303,7 @@ function healthPaths(): Json {
         parameters: [name, history],
         responses: {
           200: { description: 'The system', ...jsonContent(resultSchema(systemHealthView)) },
-          ...errorResponses([...errors, 'InvalidRequest', 'Forbidden', 'SystemNotFound']),
+          ...errorResponses([...accessErrors, 'InvalidRequest', 'SystemNotFound']),
         },
       },
     },
