@@ -219,7 +219,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     acceptAndWait: (request, signal) =>
       counted(request, async () => {
         const id = uuidv7();
-        const { ended, abandon } = waiters.wait(id, request.holdMs);
+        const { ended, abandon } = waiters.wait(id, request.holdMs, { takesEarly: true });
         let accepted: Accepted;
         try {
           accepted = await accept(request, id);

@@ -77,8 +77,8 @@ export interface StoredEnd {
 
 export interface TaskStore {
   accept(task: NewTask): Promise<Accepted>;
-  /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's. */
-  claim(ticket: TaskTicket, claimant: Claimant): Promise<Claim>;
+  /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's; writes its journal where one is given. */
+  claim(ticket: TaskTicket, claimant: Claimant, journal?: Record<string, unknown>): Promise<Claim>;
   /** Claims and ends a task in one step: for a read that was done before anybody had to know that it runs. */
   claimAndSettle(ticket: TaskTicket, claimant: Claimant, end: TaskEnd): Promise<Settlement>;
   /** Ends a task. `fence` null: whoever holds it. */
@@ -89,6 +89,8 @@ export interface TaskStore {
   writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
   announce(task: Pick<Task, 'id' | 'replyTo'>, url: string): Promise<number>;
+  /** Tells the request that is held for a task its result, before the task is settled. */
+  tellEarly(task: Pick<Task, 'id' | 'replyTo'>, resultJson: string): Promise<void>;
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
@@ -132,6 +134,9 @@ export function replyChannel(keyPrefix: string, instance: string): string {
 
 /** Stands in the place of the state where the message is the address of a worker that waits for the request. */
 export const offerWord = 'offer';
+
+/** Stands for the state in a message that brings a result before it is kept; the record follows. */
+export const earlyWord = 'early';
 
 /** A store over a connection, which stays the caller's to close. */
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
@@ -187,10 +192,10 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 
   return {
     accept: (task) => accept(scripted, settings, task),
-    async claim(ticket, { entryId, worker, startedAt, claimId }) {
+    async claim(ticket, { entryId, worker, startedAt, claimId }, journal) {
       const [outcome, from, ...flat] = await move(ticket.id, {
         ...{ to: 'active', ticket, entryId, startedAt, claimId },
-        fields: ['worker', worker],
+        fields: ['worker', worker, ...(journal ? ['journal', JSON.stringify(journal)] : [])],
       });
       if (outcome !== 'ok') return { outcome: outcome as Refusal };
       return { outcome: 'claimed', task: parseTask(fieldsOf(flat)), from: from as TaskState };
@@ -214,6 +219,11 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       withStore(async () => {
         if (replyTo === null) return 0;
         return await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${offerWord} ${url}`);
+      }),
+    tellEarly: ({ id, replyTo }, resultJson) =>
+      withStore(async () => {
+        if (replyTo === null) return;
+        await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${earlyWord} ${resultJson}`);
       }),
     requestCancel: (id) =>
       withStore(async () => {

@@ -9,6 +9,8 @@ import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shar
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
   claim(): Promise<Claim>;
+  /** Writes the journal, claiming the task with it where that was not done before. False: another claim came first. */
+  journal(entry: Record<string, unknown>): Promise<boolean>;
   /** Ends the task, claiming it with the end where that was not done before. */
   settle(end: TaskEnd): Promise<Settlement>;
 }
@@ -16,15 +18,20 @@ export interface Grip {
 export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string, worker: string): Grip {
   const by: Claimant = { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
   let claiming: Promise<Claim> | undefined;
-  const claim = (): Promise<Claim> => {
-    claiming ??= store.claim(ticket, by).catch((error: unknown) => {
+  const claim = (entry?: Record<string, unknown>): Promise<Claim> => {
+    claiming ??= store.claim(ticket, by, entry).catch((error: unknown) => {
       claiming = undefined; // nobody knows yet whether it holds; the same claim may be made again
       throw error;
     });
     return claiming;
   };
   return {
-    claim,
+    claim: () => claim(),
+    async journal(entry) {
+      if (claiming === undefined) return (await claim(entry)).outcome === 'claimed';
+      const claimed = await claiming;
+      return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry);
+    },
     async settle(end) {
       if (claiming === undefined) return store.claimAndSettle(ticket, by, end);
       const claimed = await claiming;

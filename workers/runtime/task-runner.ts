@@ -15,6 +15,7 @@ import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import type { Cancellations } from './cancellations.ts';
+import { tellEarly } from './early-result.ts';
 import { createGrip, type Grip } from './grip.ts';
 import type { ResultPort } from './result-port.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
@@ -178,7 +179,7 @@ async function attempt(
   let outcome: TaskEnd | BrokerError;
   try {
     const input = parseStored(operation, task.input);
-    const journal = createJournal(deps.store, grip, task);
+    const journal = createJournal(grip, task);
     const raw = await settledSoonAfterAbort(
       deps.perform(operation, { task, input, signal: controller.signal, journal, log }),
       operation,
@@ -191,6 +192,7 @@ async function attempt(
     clearTimeout(claimTimer);
     clearTimeout(timer);
   }
+  if (!(outcome instanceof BrokerError)) await tellEarly(deps.store, operation, task, outcome);
   // Outside of the try: a store that refuses the outcome does not make it another one.
   if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else await finish(deps, grip, task, outcome, log);
@@ -277,13 +279,11 @@ function successOf(deps: TaskRunnerDependencies, operation: Operation, task: Tas
   );
 }
 
-function createJournal(store: TaskStore, grip: Grip, task: Task): Journal {
+function createJournal(grip: Grip, task: Task): Journal {
   return {
     entry: task.journal,
     async write(entry) {
-      const claim = await grip.claim();
-      const isMine = claim.outcome === 'claimed' && (await store.writeJournal(task.id, claim.task.fence, entry));
-      if (!isMine) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+      if (!(await grip.journal(entry))) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
     },
   };
 }
