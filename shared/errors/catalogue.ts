@@ -272,6 +272,20 @@ export const errorCatalogue = {
     'It is not yet known whether the scheduler took the job',
     'Follow the task; the broker looks the job up before it submits again.',
   ),
+  StagingFailed: entry(
+    500,
+    'cluster',
+    false,
+    'The staging store refused the request',
+    'Ask the administrators; the store of the system is not set up as it must be.',
+  ),
+  TransferFailed: entry(
+    500,
+    'cluster',
+    false,
+    'The transfer failed',
+    'Read the message; nothing was left at the target, and the transfer may be started again.',
+  ),
   OutcomeUnknown: entry(
     500,
     'broker',
@@ -303,6 +317,12 @@ export const errorCatalogue = {
     true,
     'The task store is nearly full',
     'Try again as Retry-After says; the operator can raise the memory of Redis or keep ended tasks for a shorter time.',
+  StagingUnavailable: entry(
+    503,
+    'cluster',
+    true,
+    'The staging store does not answer',
+    'Try again as Retry-After says.',
   ),
   IssuerUnavailable: entry(503, 'broker', true, 'The token issuer does not answer', 'Try again as Retry-After says.'),
   ServiceUnhealthy: entry(

@@ -10,6 +10,7 @@ const transient: ReadonlySet<ErrorCode> = new Set([
   'WorkerLost',
   'SchedulerFailed',
   'StoreUnavailable',
+  'StagingUnavailable',
 ]);
 
 const firstDelayMs = 250;
