@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { createHealthStore } from '../shared/platform/health-store.ts';
+import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis, withStore } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
 import { version } from '../shared/platform/version.ts';
+import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createApp } from './app.ts';
 import { allowEverySystem } from './auth/access-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
@@ -34,7 +36,9 @@ const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
 const queues = createQueueAdder(redis, keyPrefix);
 const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
 const room = watchStoreRoom(redis, log);
-const gate = createTaskGate({ store, queues, waiters, room, instance, settings: config.tasks });
+const jobNumbers = createJobNumbers(redis, keyPrefix);
+const gate = createTaskGate({ store, queues, waiters, room, instance, jobNumbers, settings: config.tasks });
+const stagings = await openStagings(config.systems);
 const probed = config.systems.filter(({ probing }) => Object.keys(probing.services ?? {}).length > 0);
 const health = createHealthStore(redis, keyPrefix);
 const healthView = createHealthView({
@@ -48,6 +52,8 @@ let isStopping = false;
 const app = createApp({
   config: { ...config, version },
   gate,
+  jobNumbers,
+  stagings,
   verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
   checkAccess: allowEverySystem,
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),

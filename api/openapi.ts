@@ -21,6 +21,13 @@ const upstreamFunctions: { [name in OperationName]?: string } = {
   'compute.list-jobs': 'get_jobs',
   'compute.job-metadata': 'get_job_metadata',
   'compute.attach': 'attach',
+  'transfer.cp': 'post_cp',
+  'transfer.compress': 'compress',
+  'transfer.download': 'post_download',
+  'transfer.extract': 'extract',
+  'transfer.mv': 'move_mv',
+  'transfer.rm': 'delete_rm',
+  'transfer.upload': 'post_upload',
   'status.nodes': 'get_system_nodes',
   'status.partitions': 'get_system_partitions',
   'status.reservations': 'get_system_reservations',
@@ -122,6 +129,8 @@ function resultSchema(schema: z.core.$ZodType): Json {
  * end up. A body that is made in another way is described as any JSON.
  */
 function answerSchema(operation: Operation): Json {
+  const { job } = operation.firecrest;
+  if (job !== undefined) return resultSchema(job.body);
   const marked: Record<string, unknown> = {};
   const schemas = new Map<unknown, z.core.$ZodType>([[marked, operation.result]]);
   if (operation.result instanceof z.ZodObject) {

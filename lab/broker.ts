@@ -11,6 +11,7 @@ import { type Daemon, startDaemon } from './daemon.ts';
 import { portAt, startOnFreePorts } from './free-ports.ts';
 import type { OidcFacts } from './oidc/token-client.ts';
 import type { RedisFacts } from './parts/redis.ts';
+import type { S3Facts } from './parts/s3.ts';
 import type { SlurmFacts } from './parts/slurm.ts';
 import type { SshdFacts } from './parts/sshd.ts';
 import type { LabUser } from './users.ts';
@@ -37,6 +38,10 @@ export interface BrokerOptions {
   goldcrest?: Record<string, unknown>;
   /** Merged over the cluster's `ssh` section. */
   ssh?: Record<string, unknown>;
+  /** The store in which transfers are staged; without one there are none. */
+  s3?: S3Facts;
+  /** Merged over the store's section. */
+  staging?: Record<string, unknown>;
   /** Merged over the cluster's `data_operation` section. */
   dataOperation?: Record<string, unknown>;
   /** Merged over the cluster. */
@@ -135,6 +140,15 @@ function hasLine(file: string, text: string): boolean {
   return existsSync(file) && readFileSync(file, 'utf8').includes(text);
 }
 
+function stagingSection(facts: S3Facts, { staging }: BrokerOptions): Record<string, unknown> {
+  const { endpoint, region, accessKeyId, secretAccessKey } = facts;
+  return {
+    ...{ service_type: 's3', name: 'lab-s3', private_url: endpoint, public_url: endpoint, region, ttl: 3_600 },
+    ...{ access_key_id: accessKeyId, secret_access_key: secretAccessKey },
+    ...staging,
+  };
+}
+
 interface Places {
   port: number;
   keyPrefix: string;
@@ -174,7 +188,10 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
     service_account: { client_id: 'service', secret: 'not-used' },
     probing: {},
     file_systems: fileSystems,
-    data_operation: { ...options.dataOperation },
+    data_operation: {
+      ...(options.s3 === undefined ? {} : { data_transfer: stagingSection(options.s3, options) }),
+      ...options.dataOperation,
+    },
     ...options.cluster,
     ...own,
   });

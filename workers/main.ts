@@ -10,12 +10,10 @@ import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
-
+import { openStagings } from '../shared/staging/open-stagings.ts';
 import { startProber } from './health/prober.ts';
 import { readKnownHealth } from './health/read-known-health.ts';
-
 import { textAnswerBytesMax } from './operations/filesystem/text-limit.ts';
-
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
@@ -54,6 +52,7 @@ const port = await openInternalPort({
   log,
 });
 const health = createHealthStore(redis, keyPrefix);
+const stagings = await openStagings(served);
 const cancellations = createCancellations(subscriber, keyPrefix, log);
 const runner = createTaskRunner({
   store,
@@ -62,6 +61,7 @@ const runner = createTaskRunner({
   perform: createPerform({
     systems: config.systems,
     ssh,
+    stagings,
     schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
     readHealth: () => readKnownHealth(health, config.systems),
     port,
@@ -116,6 +116,12 @@ onShutdown(
       },
     },
     { name: 'ssh', run: () => ssh.close() },
+    {
+      name: 'staging',
+      run: async () => {
+        for (const staging of stagings.values()) staging.close();
+      },
+    },
     { name: 'internal port', run: () => port.close() },
     { name: 'queues', run: () => queues.close() },
     { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit()]) },

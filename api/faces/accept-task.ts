@@ -28,9 +28,11 @@ export function admitInput(
   const parsed = operation.input.safeParse(input);
   if (!parsed.success) throw invalidRequest(problemsOf(parsed.error.issues, input, locate));
   const value = parsed.data as Record<string, unknown>;
-  if (system === null || operation.paths.length === 0) return value;
+  if (system === null) return value;
   const roots = system.fileSystems.map((fileSystem) => fileSystem.path);
-  return admitPaths(operation, value, { systemName: system.name, roots });
+  const admitted = admitPaths(operation, value, { systemName: system.name, roots });
+  operation.admit?.(admitted, system);
+  return admitted;
 }
 
 export interface TaskWish {
@@ -39,6 +41,7 @@ export interface TaskWish {
   input: Record<string, unknown>;
   isHeld: boolean;
   holdMs: number;
+  heldFor?: 'end' | 'prepared';
   deadlineAt?: number;
 }
 
@@ -56,6 +59,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     input,
     isHeld: wish.isHeld,
     holdMs: wish.holdMs,
+    ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(key === undefined ? {} : { idempotencyKey: key, fingerprint: fingerprintOf(operation.name, system, input) }),

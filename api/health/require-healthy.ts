@@ -8,7 +8,7 @@ import type { SystemEntry } from '../http/app-env.ts';
 /** Throws ServiceUnhealthy. `input` has its paths admitted; `system` is null for an operation that runs on none. */
 export type RequireHealthy = (
   operation: Pick<Operation, 'requires' | 'paths'>,
-  system: SystemEntry | null,
+  system: Pick<SystemEntry, 'name' | 'fileSystems'> | null,
   input: Readonly<Record<string, unknown>>,
 ) => void;
 

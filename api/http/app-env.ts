@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
+import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
+import type { Staging } from '../../shared/staging/staging.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { AccessChecker } from '../auth/access-checker.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
@@ -38,7 +40,7 @@ export interface AppEnv {
 export type AppContext = Context<AppEnv>;
 
 /** The part of a system's configuration the HTTP side uses. */
-export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation'>;
+export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;
 
 /** The part of the configuration the HTTP side uses. */
 export interface AppConfig {
@@ -52,6 +54,9 @@ export interface AppConfig {
 export interface AppDeps {
   config: AppConfig;
   gate: TaskGate;
+  jobNumbers: Pick<JobNumbers, 'taskOf'>;
+  /** Staging store by system name, for systems that have one. */
+  stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>>;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
   requireHealthy: RequireHealthy;

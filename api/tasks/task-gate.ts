@@ -3,12 +3,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { BrokerError, type StoredError, toStoredError } from '../../shared/errors/broker-error.ts';
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
+import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import type { StoreRoom } from './store-room.ts';
-import type { Waiters } from './waiters.ts';
+import type { WaitedFor, Waiters } from './waiters.ts';
 
 export interface AcceptRequest {
   operation: OperationName;
@@ -21,6 +22,8 @@ export interface AcceptRequest {
   isHeld: boolean;
   /** How long it is held. */
   holdMs: number;
+  /** What it is held for; its end, when left out. */
+  heldFor?: WaitedFor;
   /** Milliseconds since the epoch; default: a day after now, for a held read the end of the hold. */
   deadlineAt?: number;
   idempotencyKey?: string;
@@ -77,7 +80,8 @@ export interface TaskGateDependencies {
   room: Pick<StoreRoom, 'check'>;
   /** The reply channel's name for this process. */
   instance: string;
-  settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number };
+  jobNumbers: JobNumbers;
+  settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number; movesPerUserMax: number };
 }
 
 /** Longest life of a task that names no deadline. */
@@ -103,9 +107,14 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);
+    const deadlineAt = request.deadlineAt ?? now + (isHeldRead ? request.holdMs : defaultLifeMs);
+    const jobId =
+      operation.firecrest.job === undefined
+        ? undefined
+        : await deps.jobNumbers.assign(id, deadlineAt - now + deps.settings.keepMs);
+    const admittedMax = operation.lane === 'move' ? deps.settings.movesPerUserMax : deps.settings.admittedPerUserMax;
     // Only who waits is counted here; of the others there may be any number.
-    const isLikelyAdmitted =
-      request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= deps.settings.admittedPerUserMax;
+    const isLikelyAdmitted = request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= admittedMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
     // worker that takes it.
     const ticket: TaskTicket = { id, fence: 0, ...(beginsWithClaim(operation) ? { isMutation: true } : {}) };
@@ -120,7 +129,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       principal: JSON.stringify(request.principal),
       input: JSON.stringify(request.input),
       createdAt: now,
-      deadlineAt: request.deadlineAt ?? now + (isHeldRead ? request.holdMs : defaultLifeMs),
+      deadlineAt,
+      admittedMax,
+      ...(jobId === undefined ? {} : { jobId }),
       replyTo: deps.instance,
       isHeld: request.isHeld,
       isIndexed: !isHeldRead,
@@ -173,6 +184,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const stop = async (id: string): Promise<void> => {
     await store.requestCancel(id);
     const task = await store.read(id);
+    if (task?.notBeforeAt != null) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
     // A journal means that something may exist on the cluster: the worker looks, and ends the task by what is true.
     if (task?.state !== 'pending' || task.journal !== null) return;
     const settled = await store.settle(id, task.fence, { state: 'canceled', errorJson: canceledByCaller });
@@ -196,11 +208,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   };
 
   /** A repeat with the same key waits for the task that the first one made. */
-  const joinEarlier = async (id: string, holdMs: number, signal: AbortSignal): Promise<Outcome> => {
-    const { ended, abandon } = waiters.wait(id, holdMs);
+  const joinEarlier = async (id: string, request: AcceptRequest, signal: AbortSignal): Promise<Outcome> => {
+    const { ended, abandon } = waiters.wait(id, request.holdMs, { until: request.heldFor });
     try {
       const earlier = await store.readEnd(id);
-      if (earlier !== null && !isTerminal(earlier.state)) await untilAborted(ended, abandon, signal);
+      const isHeldForMore = request.heldFor !== 'prepared' || earlier?.isPrepared === false;
+      if (earlier !== null && !isTerminal(earlier.state) && isHeldForMore) await untilAborted(ended, abandon, signal);
       return await outcome(id, true);
     } finally {
       abandon();
@@ -219,7 +232,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     acceptAndWait: (request, signal) =>
       counted(request, async () => {
         const id = uuidv7();
-        const { ended, abandon } = waiters.wait(id, request.holdMs, { takesEarly: true });
+        const { ended, abandon } = waiters.wait(id, request.holdMs, { until: request.heldFor, takesEarly: true });
         let accepted: Accepted;
         try {
           accepted = await accept(request, id);
@@ -229,7 +242,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         }
         if (!accepted.isNew) {
           abandon();
-          return joinEarlier(accepted.id, request.holdMs, signal);
+          return joinEarlier(accepted.id, request, signal);
         }
         const ending = await untilAborted(ended, abandon, signal);
         if (ending?.state === 'completed' && ending.resultJson !== undefined) {
@@ -293,6 +306,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       return owned(id, principal);
     },
   };
+}
+
+/** A task that is laid by is looked at now. */
+function wakeTicket({ id, fence, state }: Task): TaskTicket {
+  const claimed = state === 'active' ? { fence: fence - 1, isTakeOver: true } : { fence };
+  return { id, ...claimed, via: 'cancel', isMutation: true };
 }
 
 /** Gives up waiting when `signal` aborts. */

@@ -12,11 +12,14 @@ export interface Waiters {
    * Begins to wait. Do so before the task is accepted: a fast task ends before the accept has answered. With `takesEarly`
    * a result counts as the end before it is kept: for the request that made the task, which reads no record.
    */
-  wait(id: string, waitMs: number, options?: { takesEarly: boolean }): Wait;
+  wait(id: string, waitMs: number, options?: { until?: WaitedFor | undefined; takesEarly?: boolean }): Wait;
   /** How many wait now. */
   size(): number;
   close(): void;
 }
+
+/** `prepared`: also satisfied when the task was laid by for the first time, which says that it was found good. */
+export type WaitedFor = 'end' | 'prepared';
 
 /** What was heard of an end: only that, or also what the message said. */
 export interface Ending {
@@ -39,6 +42,7 @@ interface Waiter {
   resolve: (ending: Ending | null) => void;
   offer: (url: string) => void;
   since: number;
+  until: WaitedFor;
   takesEarly: boolean;
 }
 
@@ -56,8 +60,13 @@ export function createWaiters(
     for (const waiter of waiting.get(id) ?? []) waiter.resolve(ending);
   };
 
+  const prepared = (id: string): void => {
+    for (const waiter of waiting.get(id) ?? []) if (waiter.until === 'prepared') waiter.resolve({});
+  };
+
   subscriber.on('message', (_channel: string, message: string) => {
     const [id = '', state, ...rest] = message.split(' ');
+    if (state === 'prepared') return prepared(id);
     const resultJson = rest.join(' ');
     if (state === offerWord) {
       for (const waiter of waiting.get(id) ?? []) waiter.offer(resultJson);
@@ -84,6 +93,7 @@ export function createWaiters(
       late.map(async ([id]) => {
         const record = await store.readEnd(id);
         if (record === null || isTerminal(record.state)) end(id, {});
+        else if (record.isPrepared) prepared(id);
       }),
     );
   };
@@ -99,7 +109,7 @@ export function createWaiters(
   timer.unref();
 
   return {
-    wait(id, waitMs, { takesEarly } = { takesEarly: false }) {
+    wait(id, waitMs, { until = 'end', takesEarly = false } = {}) {
       const set = waiting.get(id) ?? new Set<Waiter>();
       waiting.set(id, set);
       let finish: (ending: Ending | null) => void = () => {};
@@ -120,7 +130,7 @@ export function createWaiters(
           offers.end();
           resolve(ending);
         };
-        const waiter: Waiter = { resolve: finish, offer: offers.add, since: Date.now(), takesEarly };
+        const waiter: Waiter = { resolve: finish, offer: offers.add, since: Date.now(), until, takesEarly };
         set.add(waiter);
       });
       return { ended, nextOffer: offers.next, extend: (longerMs) => extend(longerMs), abandon: () => finish(null) };

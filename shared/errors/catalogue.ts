@@ -317,6 +317,7 @@ export const errorCatalogue = {
     true,
     'The task store is nearly full',
     'Try again as Retry-After says; the operator can raise the memory of Redis or keep ended tasks for a shorter time.',
+  ),
   StagingUnavailable: entry(
     503,
     'cluster',

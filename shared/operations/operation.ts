@@ -4,12 +4,14 @@
  */
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors/catalogue.ts';
+import type { SystemConfig } from '../platform/config/config.ts';
 
 /**
  * A class of queue. `interactive`: file operations a client waits for; `batch`: scheduler commands; `transfer`: bytes of
- * files, which take as long as the client does.
+ * files, which take as long as the client does; `move`: work on files that goes on on the cluster for long, of which a
+ * user has few at a time.
  */
-export type Lane = 'interactive' | 'batch' | 'transfer';
+export type Lane = 'interactive' | 'batch' | 'transfer' | 'move';
 
 /** What the caller must be allowed to do on the system. */
 export type Relation = 'view_status' | 'read_files' | 'write_files' | 'submit' | 'cancel' | 'transfer' | 'administer';
@@ -38,6 +40,10 @@ export interface FirecrestRoute<Result> {
   answer: (result: Result) => unknown;
   /** A route of our own in FirecREST v2's manner, which upstream does not have. */
   isAddition?: true;
+  /**
+   * Of an operation that clients know as a job: it is answered before its end, and `answer` is not asked.
+   */
+  job?: JobFace<Result>;
 }
 
 /**
@@ -52,6 +58,21 @@ export type PathField = string | { readonly field: string; readonly isLinkUnless
  * trip; what the handler answers is withheld till then. Only for a read that gives away nothing but its result.
  */
 export type Admission = 'before' | 'with-files' | 'with-stats';
+
+/** How work that goes on for long looks to FirecREST's clients. */
+export interface JobFace<Result> {
+  /** The job's name. */
+  name: string;
+  /** `accepted`: answered as soon as the task is kept; `prepared`: when a worker has found the request good. */
+  answersWhen: 'accepted' | 'prepared';
+  /** Schema of the answer's body. */
+  body: z.ZodType;
+  /** What the job's output log says at a good end; clients look for the words. */
+  successLine: (result: Result) => string;
+}
+
+/** What an operation may look at of the system's configuration before its task is accepted. */
+export type AdmittingSystem = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;
 
 /** `system`: runs on one configured system. `none`: about the broker itself, runs on no system. */
 export type Scope = 'system' | 'none';
@@ -86,6 +107,8 @@ export interface Operation<
   paths: readonly PathField[];
   /** `before` when left out. */
   admission?: Admission;
+  /** Refuses input that the system's configuration rules out, by a BrokerError. */
+  admit?: (input: z.infer<Input>, system: AdmittingSystem) => void;
   /** Longest run of one attempt, milliseconds, where the system's configuration says nothing shorter. */
   timeoutMs: number;
   /** Codes a caller may meet beyond those every operation has. */

@@ -31,6 +31,13 @@ import { partitions } from './status/partitions.ts';
 import { reservations } from './status/reservations.ts';
 import { systems } from './status/systems.ts';
 import { userinfo } from './status/userinfo.ts';
+import { compressFiles } from './transfer/compress.ts';
+import { copy } from './transfer/cp.ts';
+import { stagedDownload } from './transfer/download.ts';
+import { extractFiles } from './transfer/extract.ts';
+import { move } from './transfer/mv.ts';
+import { remove } from './transfer/rm.ts';
+import { stagedUpload } from './transfer/upload.ts';
 
 export const operations = {
   'compute.attach': attach,
@@ -64,6 +71,13 @@ export const operations = {
   'status.reservations': reservations,
   'status.systems': systems,
   'status.userinfo': userinfo,
+  'transfer.compress': compressFiles,
+  'transfer.cp': copy,
+  'transfer.download': stagedDownload,
+  'transfer.extract': extractFiles,
+  'transfer.mv': move,
+  'transfer.rm': remove,
+  'transfer.upload': stagedUpload,
 } as const;
 
 export type OperationName = keyof typeof operations;

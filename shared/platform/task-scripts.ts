@@ -15,9 +15,24 @@ function luaTransitions(): string {
   return `{${rows.join(',')}}`;
 }
 
+/** Lets the owner's next tasks through while there is room, and adds id and fence of each to `answer`. */
+const promoteNext = `
+while redis.call('SCARD', admittedKey) < admittedMax do
+  local next = redis.call('ZPOPMIN', waitingKey)
+  if not next[1] then break end
+  local nextFence = redis.call('HGET', prefix .. ':task:' .. next[1], 'fence')
+  if nextFence then
+    redis.call('SADD', admittedKey, next[1])
+    redis.call('HSET', prefix .. ':task:' .. next[1], 'entryId', next[1] .. '.' .. nextFence .. '.p')
+    answer[#answer + 1] = next[1]
+    answer[#answer + 1] = nextFence
+  end
+end
+`;
+
 /**
- * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key.
- * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
+ * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key,
+ * aside. ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
  * (empty: no key), index horizon (older index rows are dropped), then field, value …
  * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'}.
  */
@@ -34,7 +49,7 @@ if ARGV[7] ~= '' then
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
 local admitted = redis.call('SCARD', KEYS[5])
-if admitted + redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then return {'user-full'} end
+if admitted + redis.call('ZCARD', KEYS[4]) + redis.call('SCARD', KEYS[7]) >= tonumber(ARGV[4]) then return {'user-full'} end
 redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 9))
 redis.call('ZADD', KEYS[3], now, id)
 if ARGV[6] == '1' then
@@ -56,6 +71,7 @@ return {0, id}
  * expected fence (empty: any), ticket's fence for a claim (empty: no claim), now, admitted bound, the queue entry that
  * claims, whether it may take over whatever entry claimed before (1|0), when the work began, the claim's own id, then
  * field, value … (at least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
+ * The claim of a parked task goes on with the attempt that parked it and adds no step to its timeline.
  * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task
  * is kept for the `keepMs` in its record. Returns {'gone'} | {'stale', state} | {'illegal', state} |
  * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim, and id, fence
@@ -65,8 +81,10 @@ export const transitionScript = `
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel')
 local state = task[1]
+local admittedMax = tonumber(task[12] or ARGV[7])
+local isParked = task[13] and task[13] ~= ''
 if not state then return {'gone'} end
 if fence ~= '' and fence ~= task[2] then return {'stale', state} end
 -- The connection was lost before the answer to this very claim came, and the claim was sent again.
@@ -80,7 +98,9 @@ if entryFence ~= '' then
   local known, mine = tonumber(task[2]), tonumber(entryFence)
   local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
   if not isMine then return {'superseded', state} end
-  local isAdmitted = redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 1
+  local place = task[4] .. ':' .. task[5]
+  local isAdmitted = redis.call('SISMEMBER', prefix .. ':admitted:' .. place, id) == 1
+    or redis.call('SISMEMBER', prefix .. ':aside:' .. place, id) == 1 or (isParked and task[14])
   if not isAdmitted and to ~= 'failed' and to ~= 'canceled' then return {'waiting', state} end
 end
 local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
@@ -98,11 +118,13 @@ if to == '' then
 end
 if not legal[state][to] then return {'illegal', state} end
 local attempt = tonumber(task[3])
-if to == 'active' then attempt = attempt + 1 end
-timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt
+local isContinued = to == 'active' and isParked
+if to == 'active' and not isContinued then attempt = attempt + 1 end
+if isContinued then timeline = task[8]
+else timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt end
 redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 12))
 if to == 'active' then
-  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11])
+  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '')
   redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])
   local claimed = redis.call('HGETALL', KEYS[1])
   table.insert(claimed, 1, state)
@@ -117,25 +139,54 @@ redis.call('HSET', KEYS[1], 'finishedAt', now, 'expiresAt', now + keep)
 redis.call('PEXPIRE', KEYS[1], keep)
 redis.call('ZREM', prefix .. ':open:' .. queue, id)
 redis.call('SREM', admittedKey, id)
+redis.call('SREM', prefix .. ':aside:' .. queue .. ':' .. owner, id)
 redis.call('ZREM', waitingKey, id)
 if task[7] then redis.call('PEXPIRE', task[7], keep) end
 local answer = {'ok', state}
-while redis.call('SCARD', admittedKey) < tonumber(ARGV[7]) do
-  local next = redis.call('ZPOPMIN', waitingKey)
-  if not next[1] then break end
-  local nextFence = redis.call('HGET', prefix .. ':task:' .. next[1], 'fence')
-  if nextFence then
-    redis.call('SADD', admittedKey, next[1])
-    redis.call('HSET', prefix .. ':task:' .. next[1], 'entryId', next[1] .. '.' .. nextFence .. '.p')
-    answer[#answer + 1] = next[1]
-    answer[#answer + 1] = nextFence
-  end
-end
-if task[6] and task[6] ~= '' then
+${promoteNext}if task[6] and task[6] ~= '' then
   local message = id .. ' ' .. to
   local result = redis.call('HGET', KEYS[1], 'result')
   if result and #result <= ${repliedBytesMax} then message = message .. ' ' .. result end
   redis.call('PUBLISH', prefix .. ':reply:' .. task[6], message)
+end
+return answer
+`;
+
+/**
+ * Lays an active task by until a time, without a worker. KEYS: task. ARGV: key prefix, id, fence, now, not before, the
+ * place (`aside`: it waits for somebody else and takes no place of its owner's; `turn`: it takes one, or waits for one;
+ * `kept`: it has one and keeps it), state (pending | active), admitted bound, id of the entry that will carry it, then
+ * field, value … The first park of a task tells who waits for it that it is prepared. Returns {'gone'} |
+ * {'stale', state} | {'illegal', state} | {'ok', has its turn 1|0, id and fence of each promoted task …}.
+ */
+export const parkScript = `
+local prefix, id, now, place, to = ARGV[1], ARGV[2], ARGV[4], ARGV[6], ARGV[7]
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt')
+if not task[1] then return {'gone'} end
+if task[2] ~= ARGV[3] then return {'stale', task[1]} end
+if task[1] ~= 'active' then return {'illegal', task[1]} end
+local admittedMax = tonumber(task[8] or ARGV[8])
+local at = ':' .. task[3] .. ':' .. task[4]
+local admittedKey, waitingKey, asideKey = prefix .. ':admitted' .. at, prefix .. ':waiting' .. at, prefix .. ':aside' .. at
+local timeline = task[5]
+if string.match(timeline, '(%a+)@%d+@%d+$') ~= to then timeline = timeline .. ';' .. to .. '@' .. now .. '@' .. task[6] end
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, 'notBeforeAt', ARGV[5], 'entryId', ARGV[9], unpack(ARGV, 10))
+local answer = {'ok', 1}
+if place == 'aside' then
+  redis.call('SREM', admittedKey, id)
+  redis.call('SADD', asideKey, id)
+elseif place == 'turn' and redis.call('SISMEMBER', admittedKey, id) == 0 then
+  redis.call('SREM', asideKey, id)
+  if redis.call('SCARD', admittedKey) < admittedMax then
+    redis.call('SADD', admittedKey, id)
+  else
+    redis.call('ZADD', waitingKey, task[9], id)
+    answer[2] = 0
+  end
+end
+${promoteNext}
+if redis.call('HSETNX', KEYS[1], 'preparedAt', now) == 1 and task[7] and task[7] ~= '' then
+  redis.call('PUBLISH', prefix .. ':reply:' .. task[7], id .. ' prepared')
 end
 return answer
 `;
@@ -148,6 +199,8 @@ export const peekScript = `
 local fields = redis.call('HGETALL', KEYS[1])
 if #fields == 0 then return fields end
 local place = redis.call('HMGET', KEYS[1], 'queue', 'owner')
-table.insert(fields, 1, redis.call('SISMEMBER', ARGV[1] .. ':admitted:' .. place[1] .. ':' .. place[2], ARGV[2]))
+local owner = place[1] .. ':' .. place[2]
+local isAside = redis.call('SISMEMBER', ARGV[1] .. ':aside:' .. owner, ARGV[2])
+table.insert(fields, 1, math.max(isAside, redis.call('SISMEMBER', ARGV[1] .. ':admitted:' .. owner, ARGV[2])))
 return fields
 `;

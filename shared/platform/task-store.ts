@@ -4,10 +4,10 @@
  */
 import { BrokerError } from '../errors/broker-error.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { parseTask, type Task } from '../tasks/task.ts';
-import type { TaskTicket } from './queues.ts';
+import { type Progress, parseTask, type Task } from '../tasks/task.ts';
+import { entryName, type TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
-import { acceptScript, peekScript, transitionScript } from './task-scripts.ts';
+import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
 
 export interface TaskStoreSettings {
   keyPrefix: string;
@@ -39,6 +39,10 @@ export interface NewTask {
   requestId: string;
   /** The queue entry that will carry it, when it is added along; empty otherwise. */
   entryId: string;
+  /** The job that FirecREST's clients know it as; none where they know of no job. */
+  jobId?: string;
+  /** Of the owner's tasks in this queue, so many may stand in it at once; the store's own bound when left out. */
+  admittedMax?: number;
   idempotency?: { key: string; fingerprint: string };
 }
 
@@ -56,7 +60,17 @@ export interface Accepted {
  */
 export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
+export type Parking = { outcome: 'parked'; ticket: TaskTicket | null; promoted: TaskTicket[] } | { outcome: Refusal };
 export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
+
+/** How a task is laid by; see `Parked` for the places. */
+export interface ParkOptions {
+  place: 'aside' | 'kept' | 'turn';
+  /** Milliseconds since the epoch. */
+  notBeforeAt: number;
+  journal?: Record<string, unknown>;
+  progress?: Progress;
+}
 
 /** Who claims: for which queue entry, since when, and an id that no other claim has. */
 export interface Claimant {
@@ -73,6 +87,8 @@ export interface StoredEnd {
   /** Where a result waits that is too large for the record. */
   resultUrl: string | null;
   error: string | null;
+  /** Whether it was parked: what was asked for at its beginning is known. */
+  isPrepared: boolean;
 }
 
 export interface TaskStore {
@@ -85,6 +101,11 @@ export interface TaskStore {
   settle(id: string, fence: number | null, end: TaskEnd): Promise<Settlement>;
   /** `active → pending`. Hand-backs are counted apart: they use up no attempt. */
   release(id: string, fence: number, options: { isHandBack: boolean; handBacks: number }): Promise<Settlement>;
+  /**
+   * Lays an active task by, without a worker: `active` while it keeps its place, else `pending`. The ticket is to be
+   * added with the delay; null: the end of another task of its owner will add it.
+   */
+  park(id: string, fence: number, options: ParkOptions): Promise<Parking>;
   /** Writes what the next attempt must find. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
@@ -119,6 +140,7 @@ export type TaskEnd =
 interface ScriptedRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
   gcTransition(...args: (string | number)[]): Promise<string[]>;
+  gcPark(...args: (string | number)[]): Promise<(string | number)[]>;
   gcPeek(...args: string[]): Promise<(string | number)[]>;
 }
 
@@ -142,7 +164,8 @@ export const earlyWord = 'early';
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
   const { keyPrefix } = settings;
   const scripted = redis as unknown as ScriptedRedis;
-  redis.defineCommand('gcAccept', { numberOfKeys: 6, lua: acceptScript });
+  redis.defineCommand('gcAccept', { numberOfKeys: 7, lua: acceptScript });
+  redis.defineCommand('gcPark', { numberOfKeys: 1, lua: parkScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
   redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
   const taskKey = (id: string) => `${keyPrefix}:task:${id}`;
@@ -183,11 +206,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     );
   const settlement = ([outcome, state, ...rest]: string[]): Settlement => {
     if (outcome !== 'ok') return { outcome: outcome as Refusal, ...(state ? { state: state as TaskState } : {}) };
-    const promoted: TaskTicket[] = [];
-    for (const [promotedId, fence] of Object.entries(fieldsOf(rest))) {
-      promoted.push({ id: promotedId, fence: Number(fence), via: 'promotion' });
-    }
-    return { outcome: 'settled', promoted };
+    return { outcome: 'settled', promoted: promotedOf(rest) };
   };
 
   return {
@@ -211,6 +230,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       const fields = ['entryId', `${id}.${fence}`, ...(isHandBack ? ['handBacks', handBacks + 1] : [])];
       return settlement(await move(id, { to: 'pending', fence, fields }));
     },
+    park: (id, fence, options) => withStore(() => park(scripted, settings, { id, fence, ...options })),
     async writeJournal(id, fence, entry) {
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry)] });
       return outcome === 'ok';
@@ -253,12 +273,13 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       }),
     readEnd: (id) =>
       withStore(async () => {
-        const [state, result, resultUrl, error] = await redis.hmget(
+        const [state, result, resultUrl, error, preparedAt] = await redis.hmget(
           taskKey(id),
           'state',
           'result',
           'resultUrl',
           'error',
+          'preparedAt',
         );
         if (!state) return null;
         return {
@@ -266,11 +287,16 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
           result: result ?? null,
           resultUrl: resultUrl ?? null,
           error: error ?? null,
+          isPrepared: preparedAt !== null,
         };
       }),
     remembers: (owner, id) => withStore(async () => (await redis.zscore(indexKey(owner), id)) !== null),
     isAdmitted: ({ id, queue, owner }) =>
-      withStore(async () => (await redis.sismember(`${keyPrefix}:admitted:${queue}:${owner}`, id)) === 1),
+      withStore(async () => {
+        const sets = ['admitted', 'aside'].map((set) => `${keyPrefix}:${set}:${queue}:${owner}`);
+        const found = await Promise.all(sets.map((set) => redis.sismember(set, id)));
+        return found.includes(1);
+      }),
     listOpen: (queue, acceptedBefore, offset, count) =>
       withStore(() => redis.zrangebyscore(openKey(queue), '-inf', acceptedBefore, 'LIMIT', offset, count)),
     forgetOpen: (queue, id) =>
@@ -285,6 +311,36 @@ function fieldsOf(flat: readonly string[]): Record<string, string> {
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
   return fields;
+}
+
+/** Tickets of tasks that were let through, from their ids and fences. */
+function promotedOf(flat: readonly string[]): TaskTicket[] {
+  return Object.entries(fieldsOf(flat)).map(([id, fence]) => ({ id, fence: Number(fence), via: 'promotion' }));
+}
+
+async function park(
+  redis: ScriptedRedis,
+  { keyPrefix, admittedPerUserMax }: TaskStoreSettings,
+  { id, fence, place, notBeforeAt, journal, progress }: ParkOptions & { id: string; fence: number },
+): Promise<Parking> {
+  // With its place it stays active, and what comes for it takes it over; else it is pending and claimed anew.
+  const state = place === 'kept' ? 'active' : 'pending';
+  const ticket: TaskTicket = {
+    id,
+    ...(state === 'active' ? { fence: fence - 1, isTakeOver: true } : { fence }),
+    ...{ via: 'park', isMutation: true },
+  };
+  const fields = [
+    ...(journal === undefined ? [] : ['journal', JSON.stringify(journal)]),
+    ...(progress === undefined ? [] : ['progress', JSON.stringify(progress)]),
+  ];
+  const now = Date.now();
+  const [outcome, hasTurn, ...flat] = await redis.gcPark(
+    ...[`${keyPrefix}:task:${id}`, keyPrefix, id, fence, now, notBeforeAt, place, state, admittedPerUserMax],
+    ...[entryName(ticket), ...fields, 'updatedAt', now],
+  );
+  if (outcome !== 'ok') return { outcome: outcome as Refusal };
+  return { outcome: 'parked', ticket: Number(hasTurn) === 1 ? ticket : null, promoted: promotedOf(flat.map(String)) };
 }
 
 function endFields(end: TaskEnd): string[] {
@@ -313,6 +369,8 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
     isHeld: task.isHeld ? '1' : '0',
     timeline: `pending@${task.createdAt}@0`,
     ...(task.idempotency ? { idem: idemKey } : {}),
+    ...(task.jobId === undefined ? {} : { jobId: task.jobId }),
+    ...(task.admittedMax === undefined ? {} : { admittedMax: task.admittedMax }),
   };
   const fields: (string | number)[] = Object.entries(record).flat();
   const [outcome, id] = await withStore(() =>
@@ -323,11 +381,12 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
       `${keyPrefix}:waiting:${task.queue}:${task.owner}`,
       `${keyPrefix}:admitted:${task.queue}:${task.owner}`,
       idemKey,
+      `${keyPrefix}:aside:${task.queue}:${task.owner}`,
       task.id,
       task.createdAt,
       settings.openPerQueueMax,
       settings.openPerUserMax,
-      settings.admittedPerUserMax,
+      task.admittedMax ?? settings.admittedPerUserMax,
       task.isIndexed ? '1' : '0',
       task.idempotency?.fingerprint ?? '',
       task.createdAt - 2 * settings.keepMs,

@@ -23,6 +23,17 @@ export interface TimelineStep {
   attempt: number;
 }
 
+/** How far a task has come. */
+export const progressView = z.object({
+  done: z.number(),
+  /** Null: not known. */
+  total: z.number().nullable(),
+  unit: z.enum(['bytes']),
+  message: z.string(),
+});
+
+export type Progress = z.infer<typeof progressView>;
+
 /** Times are milliseconds since the epoch. */
 export interface Task {
   id: string;
@@ -58,6 +69,11 @@ export interface Task {
   replyTo: string | null;
   /** The queue entry that carries it, where that is known. */
   entryId: string | null;
+  /** Of a task that was laid by: when a worker looks at it again. */
+  notBeforeAt: number | null;
+  progress: Progress | null;
+  /** The job that FirecREST's clients know it as; null where they know of no job. */
+  jobId: string | null;
 }
 
 const storedHash = z.object({
@@ -86,6 +102,9 @@ const storedHash = z.object({
   handBacks: z.coerce.number().default(0),
   isHeld: z.string().default('0'),
   replyTo: z.string().default(''),
+  notBeforeAt: z.string().default(''),
+  progress: z.string().optional(),
+  jobId: z.string().optional(),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -117,6 +136,9 @@ export function parseTask(fields: Record<string, string>): Task {
     isHeld: hash.isHeld === '1',
     replyTo: hash.replyTo === '' ? null : hash.replyTo,
     entryId: hash.entryId === '' ? null : hash.entryId,
+    notBeforeAt: hash.notBeforeAt === '' ? null : Number(hash.notBeforeAt),
+    progress: hash.progress === undefined ? null : (JSON.parse(hash.progress) as Progress),
+    jobId: hash.jobId ?? null,
   };
 }
 
@@ -144,6 +166,8 @@ export const taskView = z.object({
   deadlineAt: z.iso.datetime(),
   expiresAt: z.iso.datetime().nullable(),
   cancelRequested: z.boolean(),
+  progress: progressView.nullable(),
+  jobId: z.string().nullable().describe('The job that FirecREST’s routes know a transfer as'),
   timeline: z.array(z.object({ state: z.enum(taskStates), at: z.iso.datetime(), attempt: z.int() })),
   input: z.unknown(),
   result: z.unknown(),
@@ -178,6 +202,8 @@ export function viewTask(task: Task): TaskView {
     deadlineAt: isoTime(task.deadlineAt),
     expiresAt: task.expiresAt === null ? null : isoTime(task.expiresAt),
     cancelRequested: task.isCancelRequested,
+    progress: task.progress,
+    jobId: task.jobId,
     timeline: task.timeline.map((step) => ({ ...step, at: isoTime(step.at) })),
     input: task.input,
     result: task.result,

@@ -76,6 +76,7 @@ beforeEach(() => {
     readHealth: async () => new Map(),
     port,
     tell: async () => 0,
+    stagings: new Map(),
     log: silent,
   });
   run = async (name, input) => {
@@ -83,6 +84,7 @@ beforeEach(() => {
     const attempt = {
       task: { id: 'test', attempt: 1, system: 'lab', principal: { username: alice.username } },
       ...{ input: operation.input.parse(input), signal: new AbortController().signal, log: silent },
+      journal: { entry: null },
     };
     return await perform(operation, attempt as unknown as Attempt);
   };

@@ -5,6 +5,7 @@ import { watchStoreRoom } from '../../api/tasks/store-room.ts';
 import { createTaskGate, type TaskGate } from '../../api/tasks/task-gate.ts';
 import { createWaiters } from '../../api/tasks/waiters.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
+import { createJobNumbers } from '../../shared/platform/job-numbers.ts';
 import { createQueueAdder, type QueueAdder } from '../../shared/platform/queues.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import {
@@ -79,13 +80,15 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const instance = randomUUID();
   const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
   const room = watchStoreRoom(redis, silent);
+  const gateSettings = { ...settings, heldReadKeepMs: 60_000, movesPerUserMax: 2 };
   const gate = createTaskGate({
     store,
     queues,
     waiters,
     room,
     instance,
-    settings: { ...settings, heldReadKeepMs: 60_000 },
+    jobNumbers: createJobNumbers(redis, keyPrefix),
+    settings: gateSettings,
   });
   const cancellations = createCancellations(cancels, keyPrefix, silent);
   const port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });

@@ -37,6 +37,13 @@ export const goodInputs = {
   'status.reservations': {},
   'status.systems': {},
   'status.userinfo': {},
+  'transfer.compress': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none.tgz' },
+  'transfer.cp': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none-2' },
+  'transfer.download': { path: '/tmp/goldcrest-none', transferDirectives: { transferMethod: 's3' } },
+  'transfer.extract': { path: '/tmp/goldcrest-none.tgz', targetPath: '/tmp/goldcrest-none' },
+  'transfer.mv': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none-2' },
+  'transfer.rm': { path: '/tmp/goldcrest-none' },
+  'transfer.upload': { path: '/tmp/goldcrest-none', transferDirectives: { transferMethod: 's3', fileSize: 1 } },
 } as const satisfies { [Name in OperationName]: Input };
 
 export interface HttpRequest {

@@ -102,6 +102,7 @@ export function createTestApp(
 ) {
   const fileSystems = [{ path: '/home', dataType: 'users' as const, defaultWorkDir: true }];
   const dataOperation = { maxOpsFileSizeBytes: 1_000, jobDirectives: [], dataTransfer: null };
+  const system = { fileSystems, dataOperation, transfers: { mover: 'command' as const, bucketPrefix: '' } };
   return createApp({
     config: {
       api: { publicUrl: null, rootPath: '', bodyBytesMax: 64 * 1024, holdMs: 1_000, docServers: null, ...api },
@@ -109,12 +110,14 @@ export function createTestApp(
         issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'] }],
       },
       systems: [
-        { name: 'alps', fileSystems, dataOperation },
-        { name: 'daint', fileSystems, dataOperation },
+        { name: 'alps', ...system },
+        { name: 'daint', ...system },
       ],
       version: '0.1.0',
     },
     gate,
+    jobNumbers: { taskOf: async () => null },
+    stagings: new Map(),
     verifyToken: async (token) => {
       const principal = [alice, bob].find(({ username }) => username === token);
       if (principal === undefined) throw new BrokerError('TokenInvalid', 'Access token is invalid.');

@@ -18,6 +18,7 @@ describe('the retry policy', () => {
       'SubmissionInDoubt',
       'WorkerLost',
       'StoreUnavailable',
+      'StagingUnavailable',
     ]);
   });
 

@@ -28,11 +28,19 @@ import { handleTail } from './filesystem/tail.ts';
 import { handleUpload } from './filesystem/upload.ts';
 import { handleView } from './filesystem/view.ts';
 import type { BrokerContext, OperationContext } from './operation-context.ts';
+import type { Parked } from './parked.ts';
 import { handleNodes } from './status/nodes.ts';
 import { handlePartitions } from './status/partitions.ts';
 import { handleReservations } from './status/reservations.ts';
 import { handleSystems } from './status/systems.ts';
 import { handleUserinfo } from './status/userinfo.ts';
+import { handleTransferCompress } from './transfer/compress.ts';
+import { handleTransferCopy } from './transfer/cp.ts';
+import { handleTransferDownload } from './transfer/download.ts';
+import { handleTransferExtract } from './transfer/extract.ts';
+import { handleTransferMove } from './transfer/mv.ts';
+import { handleTransferRemove } from './transfer/rm.ts';
+import { handleTransferUpload } from './transfer/upload.ts';
 
 type ContextOf<Name extends OperationName> = (typeof operations)[Name]['scope'] extends 'none'
   ? BrokerContext
@@ -42,7 +50,7 @@ type ContextOf<Name extends OperationName> = (typeof operations)[Name]['scope'] 
 export type Handler<Name extends OperationName> = (
   input: InputOf<(typeof operations)[Name]>,
   context: ContextOf<Name>,
-) => Promise<ResultOf<(typeof operations)[Name]>>;
+) => Promise<ResultOf<(typeof operations)[Name]> | Parked>;
 
 export const handlers = {
   'compute.attach': handleAttach,
@@ -76,4 +84,11 @@ export const handlers = {
   'status.reservations': handleReservations,
   'status.systems': handleSystems,
   'status.userinfo': handleUserinfo,
+  'transfer.compress': handleTransferCompress,
+  'transfer.cp': handleTransferCopy,
+  'transfer.download': handleTransferDownload,
+  'transfer.extract': handleTransferExtract,
+  'transfer.mv': handleTransferMove,
+  'transfer.rm': handleTransferRemove,
+  'transfer.upload': handleTransferUpload,
 } satisfies { [Name in OperationName]: Handler<Name> };

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { SystemHealth } from '../../shared/health/system-health.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { Staging } from '../../shared/staging/staging.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
@@ -52,4 +53,6 @@ export interface OperationContext extends BrokerContext {
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */
   readonly exchange: ByteExchange;
+  /** Null where the system has no staging store. */
+  readonly staging: Staging | null;
 }

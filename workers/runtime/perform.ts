@@ -6,6 +6,7 @@ import type { Operation } from '../../shared/operations/operation.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
+import type { Staging } from '../../shared/staging/staging.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
@@ -29,6 +30,8 @@ export interface PerformDependencies {
   /** Where the request comes that is held for a task of bytes, and how it is told so. */
   port: InternalPort;
   tell: TaskStore['announce'];
+  /** Store per system name, for systems that have one. */
+  stagings: ReadonlyMap<string, Staging>;
   log: Logger;
 }
 
@@ -83,6 +86,7 @@ export function createPerform(deps: PerformDependencies) {
       host: { username, shell, files },
       journal: attempt.journal,
       exchange,
+      staging: deps.stagings.get(name) ?? null,
     };
   };
 
@@ -121,7 +125,8 @@ async function runAdmitted(
   handler: AnyHandler<OperationContext>,
 ): Promise<unknown> {
   const { paths, admission = 'before' } = operation;
-  if (paths.length === 0) return handler(input, context);
+  // What goes on with what an earlier look began was admitted then.
+  if (paths.length === 0 || context.journal.entry !== null) return handler(input, context);
   if (admission === 'before') {
     await context.pathGate.admit(operation, input, context.signal);
     return handler(input, context);

@@ -14,6 +14,7 @@ import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-
 import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
+import { Parked } from '../operations/parked.ts';
 import type { Cancellations } from './cancellations.ts';
 import { tellEarly } from './early-result.ts';
 import { createGrip, type Grip } from './grip.ts';
@@ -176,7 +177,7 @@ async function attempt(
     Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
   );
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
-  let outcome: TaskEnd | BrokerError;
+  let outcome: TaskEnd | BrokerError | Parked;
   try {
     const input = parseStored(operation, task.input);
     const journal = createJournal(grip, task);
@@ -185,17 +186,20 @@ async function attempt(
       operation,
       controller.signal,
     );
-    outcome = successOf(deps, operation, task, raw);
+    outcome = raw instanceof Parked ? raw : successOf(deps, operation, task, raw);
   } catch (thrown) {
     outcome = whatFailed(thrown, operation, task, controller.signal);
   } finally {
     clearTimeout(claimTimer);
     clearTimeout(timer);
   }
-  if (!(outcome instanceof BrokerError)) await tellEarly(deps.store, operation, task, outcome);
   // Outside of the try: a store that refuses the outcome does not make it another one.
-  if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
-  else await finish(deps, grip, task, outcome, log);
+  if (outcome instanceof Parked) await park(deps, task, outcome, controller.signal, log);
+  else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
+  else {
+    await tellEarly(deps.store, operation, task, outcome);
+    await finish(deps, grip, task, outcome, log);
+  }
 }
 
 /** The work, or an error where it does not end although it was told to: a task must not hang on its handler. */
@@ -371,6 +375,22 @@ async function release(
     return;
   }
   await deps.queues.add(queue, { id, fence }, delayMs).done;
+}
+
+/** Lays the task by. One that is to be canceled or whose worker stops is looked at again at once. */
+async function park(deps: TaskRunnerDependencies, task: Task, parked: Parked, signal: AbortSignal, log: Logger) {
+  const { waitMs, ...options } = parked.options;
+  const delayMs = signal.aborted ? 0 : waitMs;
+  const result = await deps.store.park(task.id, task.fence, { ...options, notBeforeAt: Date.now() + delayMs });
+  if (result.outcome !== 'parked') {
+    log.warn({ outcome: result.outcome }, 'the task had moved on');
+    return;
+  }
+  const { ticket, promoted } = result;
+  await Promise.all([
+    ...(ticket === null ? [] : [deps.queues.add(task.queue, ticket, delayMs).done]),
+    ...promoted.map((next) => deps.queues.add(task.queue, next).done),
+  ]);
 }
 
 /** Adds the entries of the tasks that the end of this one let through. A lost add is made up for by the sweeper. */

@@ -5,16 +5,22 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
-import type { AppContext, AppDeps } from '../../http/app-env.ts';
+import type { AppContext, AppDeps, SystemEntry } from '../../http/app-env.ts';
+import { jsonResponse } from '../../http/json-response.ts';
 import { type Preferences, readPreferences } from '../../http/prefer.ts';
 import { relayAnswer } from '../../http/relay.ts';
 import type { AcceptRequest } from '../../tasks/task-gate.ts';
 import { acceptRequestOf, admitInput, findSystem, replayHeaders, type SystemsByName } from '../accept-task.ts';
 import { acceptedResponse } from '../task-accepted.ts';
-import { answerEnd, answerHoldTimeout, isHoldOver } from './answer-outcome.ts';
+import { answerEnd, answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';
+import { readOwn } from './serve-transfer-job.ts';
+import { startedAnswer } from './transfer-job.ts';
 
-export type FaceDeps = Pick<AppDeps, 'config' | 'gate' | 'checkAccess' | 'requireHealthy' | 'workers'> & {
+export type FaceDeps = Pick<
+  AppDeps,
+  'config' | 'gate' | 'checkAccess' | 'requireHealthy' | 'workers' | 'jobNumbers' | 'stagings'
+> & {
   systems: SystemsByName;
   now: () => number;
 };
@@ -57,6 +63,31 @@ async function serveHeld(
   return answerEnd(c, operation, outcome, headers);
 }
 
+/** An operation that clients know as a job is answered when that job can be told of; how it ends, they ask later. */
+async function serveJob(
+  c: AppContext,
+  deps: FaceDeps,
+  operation: Operation,
+  request: AcceptRequest,
+  system: SystemEntry,
+): Promise<Response> {
+  const isPrepared = operation.firecrest.job?.answersWhen === 'prepared';
+  const outcome = isPrepared
+    ? await deps.gate.acceptAndWait({ ...request, heldFor: 'prepared' }, c.req.raw.signal)
+    : await deps.gate.accept(request);
+  c.set('taskId', outcome.id);
+  c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
+  const headers = { ...c.get('replyHeaders'), vary: 'Prefer' };
+  const task = await deps.gate.get(outcome.id, request.principal);
+  if (isPrepared && task.journal === null) {
+    if (!isTerminal(task.state)) return answerHoldTimeout(c, deps.config, operation, task.id);
+    const { id, state, error } = task;
+    throwFailure({ id, isReplay: false, state, ...(error === null ? {} : { error }) });
+  }
+  const body = await startedAnswer(task, system, deps.stagings.get(system.name));
+  return jsonResponse(c, operation.firecrest.status, body, headers);
+}
+
 /** RFC 7240, section 4.1: with `wait` too, the answer is direct when the task ends in that time. */
 async function serveAsync(
   c: AppContext,
@@ -90,6 +121,8 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
     const system = operation.scope === 'system' ? findSystem(deps.systems, c.req.param('system_name') ?? '') : null;
     await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null);
     const input = admitInput(operation, await reader.read(c), system, reader.locate);
+    const own = await readOwn(c, deps, operation, input, system);
+    if (own !== undefined) return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(own));
     deps.requireHealthy(operation, system, input);
     const preferences = readPreferences(c.req.header('prefer'));
     const holdMs =
@@ -98,6 +131,7 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
         : Math.max(1, Math.min(config.api.holdMs, preferences.waitSeconds * 1000));
     const isHeld = !preferences.isAsync;
     const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs });
+    if (isHeld && system !== null && operation.firecrest.job) return serveJob(c, deps, operation, request, system);
     return isHeld ? serveHeld(c, deps, operation, request) : serveAsync(c, deps, operation, request, preferences);
   };
 }

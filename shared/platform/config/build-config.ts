@@ -118,6 +118,7 @@ function buildTasks(settings: FileSettings): TasksConfig {
     openPerUserMax: tasks.open_per_user_max,
     openPerQueueMax: tasks.open_per_queue_max,
     admittedPerUserMax: tasks.admitted_per_user_max,
+    movesPerUserMax: tasks.moves_per_user_max,
     attemptsMax: tasks.attempts_max,
   };
 }

@@ -58,6 +58,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
       dataTransfer: buildTransfer(cluster),
     },
+    transfers: { mover: section.transfers.mover, bucketPrefix: section.transfers.bucket_prefix },
     firecrest: firecrestView(cluster),
   };
 }

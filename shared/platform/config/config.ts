@@ -80,6 +80,8 @@ export interface TasksConfig {
   openPerQueueMax: number;
   /** Entries of one user that stand in one BullMQ queue at once. */
   admittedPerUserMax: number;
+  /** Of them in a queue of transfers. */
+  movesPerUserMax: number;
   /** Runs of one task, the first included. */
   attemptsMax: number;
 }
@@ -175,6 +177,7 @@ export interface SystemConfig {
   probing: ProbingConfig;
   fileSystems: FileSystemConfig[];
   dataOperation: DataOperationConfig;
+  transfers: TransfersConfig;
   /** What `GET /status/systems` says about the system, besides its health. Holds no secret. */
   firecrest: FirecrestSystemView;
 }
@@ -248,6 +251,13 @@ export interface FileSystemConfig {
   path: string;
   dataType: 'users' | 'store' | 'archive' | 'apps' | 'scratch' | 'project';
   defaultWorkDir: boolean;
+}
+
+export interface TransfersConfig {
+  /** `command`: on the login node; `job`: as a batch job. */
+  mover: 'command' | 'job';
+  /** Begins the name of every staging bucket. */
+  bucketPrefix: string;
 }
 
 export interface DataOperationConfig {

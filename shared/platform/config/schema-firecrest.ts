@@ -127,8 +127,8 @@ const s3 = section(
         use_split: flag().default(false).describe('Kept for compatibility; parts are never split on disk.'),
         max_part_size: integer(1, partBytesMax)
           .default(2 * 2 ** 30)
-          .describe('Bytes of a part at most.'),
-        parallel_runs: integer(1, 64).default(3).describe('Parts moved at the same time.'),
+          .describe('Bytes of a part; at least 5 MiB are used, and more where there would be over 1,000 parts.'),
+        parallel_runs: integer(1, 64).default(8).describe('Parts moved at the same time.'),
         tmp_folder: text().default('tmp').describe('Kept for compatibility; no temporary copies are made.'),
       },
       open,
@@ -188,7 +188,7 @@ const dataOperation = section(
     data_transfer: z
       .discriminatedUnion('service_type', [s3, streamer, wormhole], { error: oneOf('s3, streamer, wormhole') })
       .nullish()
-      .describe('How large files move; not served by this version, with a warning.'),
+      .describe('How large files move. s3 is served; the others are not by this version, with a warning.'),
   },
   open,
 );

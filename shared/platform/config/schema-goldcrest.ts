@@ -70,6 +70,9 @@ const tasks = section({
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
   admitted_per_user_max: integer(1, 10_000).default(32).describe('Tasks of one user that stand in a queue at once.'),
+  moves_per_user_max: integer(1, 1_000)
+    .default(4)
+    .describe('Transfers of one user that run at once on a system; uploads that wait for the client do not count.'),
   attempts_max: integer(1, 20).default(3).describe('Runs of one task, the first included.'),
 });
 
@@ -191,6 +194,19 @@ export const systemSchema = section({
   service_account_username: text()
     .optional()
     .describe('Cluster user for probes; the user of the token that `service_account` gets if not given.'),
+  transfers: section({
+    mover: z
+      .enum(['command', 'job'])
+      .default('command')
+      .describe('What moves bytes: a command on the login node, or a batch job with `datatransfer_jobs_directives`.'),
+    bucket_prefix: z
+      .string()
+      .regex(/^[a-z0-9-]{0,20}$/, 'must be a-z, 0-9, hyphens; 20 at most')
+      .default('')
+      .describe('Begins the name of every staging bucket; the rest is the username where S3 allows it.'),
+  })
+    .prefault({})
+    .describe('How long work on files is done: copies, archives, transfers through the staging store.'),
 });
 
 const log = section({

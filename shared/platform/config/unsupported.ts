@@ -37,7 +37,12 @@ export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem
       ['ssh_credentials', 'type'],
     );
   }
-  config.systems.forEach(({ name, scheduler: { apiVersion } }, index) => {
+  config.systems.forEach(({ name, transfers, scheduler: { apiVersion } }, index) => {
+    if (transfers.mover === 'job') {
+      refuse(`job is not supported by this version: set the mover of the system ${name} to command`, [
+        ...['goldcrest', 'systems', name, 'transfers', 'mover'],
+      ]);
+    }
     if (apiVersion !== null && slurmrestMinor(apiVersion) === undefined) {
       const known = slurmrestMinors.map((minor) => `0.0.${minor}`).join(', ');
       const message = `is not known to this version: leave it out for the system ${name}, or use one of ${known}`;
@@ -57,9 +62,10 @@ export function findWithoutEffect(config: Config, placeOf: PlaceOf): ConfigProbl
     for (const { service, message } of findUnprobed(system, hasTokenUrl)) {
       warn(message, ['clusters', index, 'probing', 'services', service]);
     }
-    if (dataOperation.dataTransfer !== null) {
+    const transfer = dataOperation.dataTransfer;
+    if (transfer !== null && transfer.type !== 's3') {
       const path = ['clusters', index, 'data_operation', 'data_transfer'];
-      warn('has no effect: this version does not serve transfers', path);
+      warn(`has no effect: this version does not serve transfers by ${transfer.type}`, path);
     }
   });
   const noTracing = 'has no effect: this version writes no tracing log';

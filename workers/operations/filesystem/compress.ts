@@ -2,112 +2,31 @@
  * Packs an archive with GNU tar on the cluster. It is written beside its target and takes the target's name when it is
  * whole, so that nobody meets half of it and an old one stays until then.
  */
-import { posix } from 'node:path';
-import type { Word } from '../../../shared/commands/command-line.ts';
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { compress } from '../../../shared/operations/filesystem/compress.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
-import type { RunResult } from '../../ssh/remote-shell.ts';
 import type { OperationContext } from '../operation-context.ts';
-import { remoteFailure, type Saying } from '../remote-failure.ts';
-import { type ArchiveSource, findSource, findTree, nameInside, realPathOfName } from './archive-source.ts';
-import { isDirectory, isRegularFile, isSymbolicLink } from './mode-letters.ts';
-import { partialPath } from './partial-path.ts';
-import { tarOptions } from './tar.ts';
+import { remoteFailure } from '../remote-failure.ts';
+import { packSayings, preparePacking } from './packing.ts';
 import { unlessMissing } from './unless-missing.ts';
 
-type Input = InputOf<typeof compress>;
 type Context = Pick<OperationContext, 'files' | 'shell' | 'signal' | 'task' | 'log'>;
 
 /** A later attempt packs everything once more. Throws FileNotFound, PermissionDenied, InvalidRequest, CommandTimeout … */
-export async function handleCompress(input: Input, context: Context): Promise<ResultOf<typeof compress>> {
-  const { files, signal, task } = context;
-  const { path, targetPath, matchPattern, dereference } = input;
-  const source = await (matchPattern === null ? findSource(path, dereference, context) : findTree(path, context));
-  await checkTarget(targetPath, context);
-  const part = partialPath(targetPath, task.id);
-  const [realTarget, realPart] = await Promise.all([targetPath, part].map((name) => realPathOfName(name, context)));
-  if (realTarget?.equals(source.real)) {
-    throw new BrokerError('InvalidRequest', `tar: '${path}' cannot be packed into itself`);
-  }
-  const inside = [realTarget, realPart].flatMap((real) => (real && nameInside(source, real)) ?? []);
-  // What is left of an earlier attempt may still be written to: not by its name any more.
-  if (task.attempt > 1) await unlessMissing(files.unlink(part, { signal }));
+export async function handleCompress(
+  input: InputOf<typeof compress>,
+  context: Context,
+): Promise<ResultOf<typeof compress>> {
+  const { files, shell, signal } = context;
+  const { argv, cwd, part } = await preparePacking(input, context);
   try {
-    // Within the source it is made before tar looks there: a directory that changes while it is packed is an error.
-    if (inside.length > 0) await files.writeFile(part, Buffer.alloc(0), { signal });
-    const result = await pack(input, source, { part, inside }, context);
+    const result = await shell.run(argv, { signal, cwd });
     if (result.exitCode !== 0) throw remoteFailure('tar', result, packSayings);
-    await files.rename(part, targetPath, { signal });
+    await files.rename(part, input.targetPath, { signal });
   } catch (error) {
     await discard(part, context);
     throw error;
   }
-  return { path: targetPath };
-}
-
-/** A new name in a directory that is there, or a file or link that may be replaced. */
-async function checkTarget(targetPath: string, { files, signal }: Context): Promise<void> {
-  const isDirectoryName = targetPath.endsWith('/');
-  const found = isDirectoryName ? null : await unlessMissing(files.lstat(targetPath, { signal }));
-  if (isDirectoryName || (found !== null && isDirectory(found.mode))) {
-    throw new BrokerError('InvalidRequest', `tar: ${targetPath}: Cannot open: Is a directory`);
-  }
-  if (found === null) await files.stat(posix.dirname(targetPath), { signal });
-  else if (!isRegularFile(found.mode) && !isSymbolicLink(found.mode)) {
-    throw new BrokerError('InvalidRequest', `tar: '${targetPath}' exists and is not a regular file`);
-  }
-}
-
-/**
- * find hands the names to tar, and either one's failure is that of both: a POSIX pipeline knows only the last one's. The
- * arguments are the pattern, how links are treated, and tar's own from there on.
- */
-const packMatches = `
-pattern=$1 links=$2
-shift 2
-codes=$(
-  {
-    { find "$links" . -regextype findutils-default -type f -regex "$pattern" -print0; echo $? >&3; } |
-    { tar "$@" --null --files-from=- >/dev/null; echo $? >&3; }
-  } 3>&1
-)
-set -- $codes
-[ $# -eq 2 ] || exit 1
-for code; do
-  [ "$code" -eq 0 ] || exit "$code"
-done
-`;
-
-/** findutils 4.9; dash, which gives no reason where it may not enter a directory. */
-const packSayings: readonly Saying[] = [
-  [/^find: (?:.*regular expression|Unmatched |Invalid )/m, 'InvalidRequest'],
-  [/ cd: can't cd to /, 'PermissionDenied'],
-];
-
-/** `inside`: the archive, old and new, by the names they would have in it. */
-interface Destination {
-  part: string;
-  inside: readonly Buffer[];
-}
-
-function pack(
-  { matchPattern, compression, dereference }: Input,
-  source: ArchiveSource,
-  { part, inside }: Destination,
-  { shell, signal }: Context,
-): Promise<RunResult> {
-  const options: Word[] = [
-    ...['--create', ...tarOptions(part, compression)],
-    ...(dereference ? ['--dereference'] : []),
-    // tar knows its own archive only where it writes it itself, and not through a compressor.
-    ...['--anchored', '--no-wildcards', ...inside.flatMap((name) => ['--exclude', name])],
-  ];
-  const argv: Word[] =
-    matchPattern === null
-      ? ['tar', ...options, '--', source.name]
-      : ['sh', '-c', packMatches, 'sh', matchPattern, dereference ? '-L' : '-P', ...options];
-  return shell.run(argv, { signal, cwd: source.directory });
+  return { path: input.targetPath };
 }
 
 /** Whatever ended the attempt, also its signal. A part that cannot be removed now is named in the log. */

@@ -7,16 +7,25 @@ import { remoteFailure } from '../remote-failure.ts';
 import { isDirectory, isRegularFile } from './mode-letters.ts';
 import { archiveSayings, tarOptions } from './tar.ts';
 
+type Context = Pick<OperationContext, 'files' | 'shell' | 'signal'>;
+
 /** Unpacking again replaces what is there, so a later attempt ends where the first would have. */
 export async function handleExtract(
-  { path, targetPath, compression }: InputOf<typeof extract>,
-  { files, shell, signal }: Pick<OperationContext, 'files' | 'shell' | 'signal'>,
+  input: InputOf<typeof extract>,
+  context: Context,
 ): Promise<ResultOf<typeof extract>> {
+  const result = await context.shell.run(await extractCommand(input, context), { signal: context.signal });
+  if (result.exitCode !== 0) throw remoteFailure('tar', result, archiveSayings);
+  return { path: input.targetPath };
+}
+
+/** The command, when archive and target are what they should be. Throws FileNotFound, PermissionDenied, InvalidRequest. */
+export async function extractCommand(
+  { path, targetPath, compression }: InputOf<typeof extract>,
+  { files, signal }: Pick<Context, 'files' | 'signal'>,
+): Promise<string[]> {
   const [archive, target] = await Promise.all([files.stat(path, { signal }), files.stat(targetPath, { signal })]);
   if (!isRegularFile(archive.mode)) throw new BrokerError('InvalidRequest', `tar: '${path}' is not a regular file`);
   if (!isDirectory(target.mode)) throw new BrokerError('InvalidRequest', `tar: '${targetPath}' is not a directory`);
-  const argv = ['tar', '--extract', ...tarOptions(path, compression), `--directory=${targetPath}`];
-  const result = await shell.run(argv, { signal });
-  if (result.exitCode !== 0) throw remoteFailure('tar', result, archiveSayings);
-  return { path: targetPath };
+  return ['tar', '--extract', ...tarOptions(path, compression), `--directory=${targetPath}`];
 }

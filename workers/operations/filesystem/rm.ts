@@ -5,6 +5,7 @@ import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts'
 import type { OperationContext } from '../operation-context.ts';
 import { remoteFailure } from '../remote-failure.ts';
 import { isDirectory } from './mode-letters.ts';
+import { refuseRoots } from './refuse-roots.ts';
 
 type Context = Pick<OperationContext, 'files' | 'pathGate' | 'shell' | 'signal' | 'task'>;
 
@@ -18,14 +19,6 @@ export async function handleRm({ path }: InputOf<typeof rm>, context: Context): 
     if (!isDone) throw error;
   }
   return { path };
-}
-
-/** The root of the host, a configured file system, and what one of them lies in: too much for one request. */
-async function refuseRoots(path: string, { pathGate, signal }: Context): Promise<void> {
-  const root = await pathGate.rootWithin(path, signal);
-  if (root === null) return;
-  const reason = path === '/' ? 'the root of the host' : `the file system ${root}`;
-  throw new BrokerError('InvalidRequest', `rm: refusing to remove '${path}': ${reason} is not removed by a request.`);
 }
 
 async function remove(path: string, { files, shell, signal }: Context): Promise<void> {

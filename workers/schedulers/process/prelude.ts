@@ -8,17 +8,12 @@
  *   jobs/<id>/begun, ended, canceled, overdue  "<epoch> <pid> <start>", "<epoch> <code> <state>", two marks
  *   jobs/<id>/limit, begin                seconds, and the epoch not to start before; absent: none
  */
+import { processClaims } from '../../ssh/process-claims.ts';
 
 /** Where things are, and, by the text of its claim, whether a process is still the one that was noted: pids are used again, start times are not. */
 export const prelude = `
 case \${XDG_STATE_HOME:-} in /*) _gc_state=$XDG_STATE_HOME/goldcrest;; *) _gc_state=$HOME/.local/state/goldcrest;; esac
-read -r _gc_boot </proc/sys/kernel/random/boot_id || exit 69
-_gc_start_of() {
-  { read -r _gc_line <"/proc/$1/stat"; } 2>/dev/null || return 1
-  set -- \${_gc_line##*) }
-  [ "$1" != Z ] && echo "\${20}"
-}
-_gc_is_alive() { [ -n "$2" ] && [ "$(_gc_start_of "$1")" = "$2" ]; }
+${processClaims}
 _gc_supervisor() {
   _gc_claim=$2
   case $_gc_claim in *."$_gc_boot") ;; *) return 1;; esac

@@ -1,0 +1,37 @@
+/** Removes a file or a directory. FirecREST v2: DELETE /filesystem/{system_name}/transfer/rm. */
+import { z } from 'zod';
+import { remotePath } from '../fields.ts';
+import { defineOperation } from '../operation.ts';
+import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+
+export const remove = defineOperation({
+  name: 'transfer.rm',
+  summary: 'Remove a file, or a directory with all that is in it',
+  input: z.object({
+    path: remotePath.describe('What to remove'),
+    account,
+  }),
+  result: z.object({ path: z.string(), seconds: tookSeconds }),
+  firecrest: {
+    method: 'DELETE',
+    path: '/filesystem/{system_name}/transfer/rm',
+    status: 200,
+    answer: () => undefined,
+    job: {
+      name: 'DeleteFiles',
+      answersWhen: 'accepted',
+      body: transferJobBody,
+      successLine: () => 'Files were successfully deleted.',
+    },
+  },
+  relation: 'write_files',
+  requires: ['ssh', 'filesystem'],
+  lane: 'move',
+  scope: 'system',
+  mutates: true,
+  recover: 'verify',
+  paths: [{ field: 'path', isLinkUnless: [] }],
+  admit: admitAccount,
+  timeoutMs: 120_000,
+  errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
+});

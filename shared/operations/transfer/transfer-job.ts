@@ -1,0 +1,100 @@
+/**
+ * What FirecREST v2 answers when work on files goes on as a job, and where that job's logs seem to be. There is a task
+ * behind each such job, and no file behind its logs: they are told from the task.
+ */
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { BrokerError } from '../../errors/broker-error.ts';
+import type { FileSystemConfig } from '../../platform/config/config.ts';
+import { objectBytesMax } from '../../staging/part-plan.ts';
+import { laxInteger, optionalLine } from '../fields.ts';
+import type { AdmittingSystem } from '../operation.ts';
+
+const transferJob = z.object({
+  jobId: z.string(),
+  system: z.string(),
+  workingDirectory: z.string(),
+  logs: z.object({ outputLog: z.string(), errorLog: z.string() }),
+});
+
+export type TransferJob = z.infer<typeof transferJob>;
+
+/** The answer of work that takes no bytes from the client and gives none. */
+export const transferJobBody = z.object({ transferJob });
+
+/** The answers of upload and download; what the client does next is in the directives. */
+export const uploadBody = z.object({
+  transferJob,
+  transferDirectives: z.object({
+    transferMethod: z.literal('s3'),
+    partsUploadUrls: z.array(z.string()),
+    completeUploadUrl: z.string(),
+    maxPartSize: z.int(),
+  }),
+});
+export const downloadBody = z.object({
+  transferJob,
+  transferDirectives: z.object({ transferMethod: z.literal('s3'), downloadUrl: z.string() }),
+});
+
+/** Whom a batch job that does the work is charged to. */
+export const account = optionalLine(1_024).describe('Account to charge, where the system does such work in batch jobs');
+
+/** Bytes of a file that the staging store can hold. */
+export const fileSize = laxInteger
+  .refine((bytes) => bytes >= 0, 'must not be negative')
+  .refine((bytes) => bytes <= objectBytesMax, `must be at most ${objectBytesMax}, the largest object of an S3 store`);
+
+/** How long the work took. */
+export const tookSeconds = z.number().describe('Seconds the work took on the cluster');
+
+/** What every transfer through the staging store tells of its end. */
+export const movedBytes = {
+  bytes: z.int(),
+  sha256: z.string().describe('SHA-256 of the whole file, hexadecimal, computed on the cluster'),
+  seconds: tookSeconds,
+  megabytesPerSecond: z.number().describe('10^6 bytes a second'),
+};
+
+/** AccountRequired where the work is a batch job, a directive names an account, and none was sent. */
+export function admitAccount({ account: given }: { account: string | null }, system: AdmittingSystem): void {
+  const isNeeded = system.dataOperation.jobDirectives.some((line) => line.includes('{account}'));
+  if (system.transfers.mover !== 'job' || !isNeeded || given !== null) return;
+  throw new BrokerError('AccountRequired', 'Account parameter is required on this system.');
+}
+
+/** The account rule, and InvalidRequest where the client asks for another way than the system has. */
+export function admitMethod(
+  input: { account: string | null; transferDirectives: { transferMethod: string } },
+  system: AdmittingSystem,
+): void {
+  const has = system.dataOperation.dataTransfer?.type;
+  if (has !== 's3' || input.transferDirectives.transferMethod !== has) {
+    throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  }
+  admitAccount(input, system);
+}
+
+const logName = /^\.f7t_file_handling_job_(error_)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.log$/;
+
+/** The job of a task as clients see it: in the user's folder of the default work directory, as FirecREST's would be. */
+export function transferJobOf(
+  task: { id: string; jobId: string | null; principal: { username: string } },
+  system: { name: string; fileSystems: readonly FileSystemConfig[] },
+): TransferJob {
+  const root = system.fileSystems.find(({ defaultWorkDir }) => defaultWorkDir) ?? system.fileSystems[0];
+  const workingDirectory = posix.join(root?.path ?? '/', task.principal.username);
+  const log = (mark: string) => posix.join(workingDirectory, `.f7t_file_handling_job_${mark}${task.id}.log`);
+  return {
+    jobId: task.jobId ?? '',
+    system: system.name,
+    workingDirectory,
+    logs: { outputLog: log(''), errorLog: log('error_') },
+  };
+}
+
+/** The task whose log seems to be at that path, and which of the two it is; null for any other path. */
+export function transferLogOf(path: string): { taskId: string; log: 'output' | 'error' } | null {
+  const [, mark, taskId] = logName.exec(posix.basename(path)) ?? [];
+  return taskId === undefined ? null : { taskId, log: mark === undefined ? 'output' : 'error' };
+}

@@ -1,0 +1,62 @@
+/**
+ * Takes a file from the client to the cluster: the client puts its parts into the staging store, and the broker has them
+ * fetched when they are complete. FirecREST v2: POST /filesystem/{system_name}/transfer/upload.
+ */
+import { z } from 'zod';
+import { BrokerError } from '../../errors/broker-error.ts';
+import { clusterText, remotePath } from '../fields.ts';
+import { defineOperation } from '../operation.ts';
+import { account, admitMethod, fileSize, movedBytes, uploadBody } from './transfer-job.ts';
+
+const sha256 = clusterText(1_024).refine(
+  (digest) => /^[0-9a-f]{64}$/.test(digest),
+  'must be a SHA-256 digest: 64 of 0-9 and a-f',
+);
+
+export const stagedUpload = defineOperation({
+  name: 'transfer.upload',
+  summary: 'Upload a file of any size through the staging store',
+  input: z.object({
+    path: remotePath.describe('The file to be; an existing one is replaced when the new one is whole'),
+    account,
+    transferDirectives: z.object({
+      transferMethod: clusterText(32).describe('s3'),
+      fileSize: fileSize.nullish().describe('Bytes of the file'),
+      sha256: sha256.nullish().describe('Addition: what the file must add up to, or it is not put in place'),
+    }),
+  }),
+  result: z.object({ path: z.string(), ...movedBytes }),
+  firecrest: {
+    method: 'POST',
+    path: '/filesystem/{system_name}/transfer/upload',
+    status: 201,
+    answer: () => undefined,
+    job: {
+      name: 'IngressFileTransfer',
+      answersWhen: 'prepared',
+      body: uploadBody,
+      successLine: ({ bytes, sha256: digest }) =>
+        `File was successfully uploaded (size: ${String(bytes)} bytes, sha256: ${String(digest)}).`,
+    },
+  },
+  relation: 'transfer',
+  requires: ['ssh', 'filesystem', 'storage'],
+  lane: 'move',
+  scope: 'system',
+  mutates: true,
+  recover: 'verify',
+  paths: [{ field: 'path', isLinkUnless: [] }],
+  admit(input, system) {
+    admitMethod(input, system);
+    if (input.transferDirectives.fileSize != null) return;
+    const message = 'is required: the number of bytes of the file';
+    throw new BrokerError('InvalidRequest', `Invalid request: \`transferDirectives.fileSize\` ${message}.`, {
+      fields: [{ location: 'body', name: 'transferDirectives', pointer: '/transferDirectives/fileSize', message }],
+    });
+  },
+  timeoutMs: 120_000,
+  errors: [
+    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
+    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
+  ],
+});

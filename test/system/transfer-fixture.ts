@@ -1,0 +1,97 @@
+/** What the tests of transfers share: a FirecREST client's own way with a transfer's job, and a look for what is left behind. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { vi } from 'vitest';
+import type { LabUser } from '../../lab/users.ts';
+import { type Answer, type Client, pathQuery } from './broker-fixture.ts';
+
+export interface TransferJob {
+  jobId: string;
+  system: string;
+  workingDirectory: string;
+  logs: { outputLog: string; errorLog: string };
+}
+
+export interface Directives {
+  partsUploadUrls: string[];
+  completeUploadUrl: string;
+  maxPartSize: number;
+  downloadUrl: string;
+}
+
+export function jobOf(answer: Answer): TransferJob {
+  return answer.body.transferJob as TransferJob;
+}
+
+export function directivesOf(answer: Answer): Directives {
+  return answer.body.transferDirectives as Directives;
+}
+
+/** The id of the task behind a transfer's job. */
+export function taskIdOf(answer: Answer): string {
+  return /job_([0-9a-f-]{36})\.log$/.exec(jobOf(answer).logs.outputLog)?.[1] ?? '';
+}
+
+/** How a job ended, and what its logs say, as pyfirecrest reads them. */
+export interface JobEnd {
+  state: string;
+  exitCode: number | null;
+  output: string;
+  error: string;
+}
+
+const finalStates = ['COMPLETED', 'FAILED', 'CANCELLED'];
+
+/** Polls the job until it has ended and reads its two logs by `ops/view`. */
+export async function jobEnd(client: Client, job: TransferJob, timeoutMs = 60_000): Promise<JobEnd> {
+  const status = await vi.waitFor(
+    async () => {
+      const { body, text } = await client.get(`/compute/${job.system}/jobs/${job.jobId}`);
+      const seen = body.jobs?.[0]?.status;
+      if (seen === undefined || !finalStates.includes(seen.state)) throw new Error(`not ended: ${text}`);
+      return seen;
+    },
+    { timeout: timeoutMs, interval: 100 },
+  );
+  const [output, error] = await Promise.all(
+    [job.logs.outputLog, job.logs.errorLog].map(async (path) => {
+      const { body, text } = await client.get(`/filesystem/${job.system}/ops/view?${pathQuery(path)}`);
+      if (typeof body.output !== 'string') throw new Error(`no log: ${text}`);
+      return body.output;
+    }),
+  );
+  return { state: status.state, exitCode: status.exitCode, output: output ?? '', error: error ?? '' };
+}
+
+/** PUTs the parts of a file to their addresses, as any client does: no authorization, no content type. */
+export async function putParts({ partsUploadUrls, maxPartSize }: Directives, content: Buffer): Promise<string[]> {
+  const etags: string[] = [];
+  for (const [index, url] of partsUploadUrls.entries()) {
+    const body = content.subarray(index * maxPartSize, (index + 1) * maxPartSize);
+    const response = await fetch(url, { method: 'PUT', body });
+    if (response.status !== 200) throw new Error(`part ${index + 1}: ${response.status} ${await response.text()}`);
+    etags.push(response.headers.get('etag') ?? '');
+  }
+  return etags;
+}
+
+/** POSTs the list of parts, as pyfirecrest writes it. */
+export async function completeUpload({ completeUploadUrl }: Directives, etags: readonly string[]): Promise<Response> {
+  const parts = etags.map((etag, index) => `<Part><ETag>${etag}</ETag><PartNumber>${index + 1}</PartNumber></Part>`);
+  const list = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</CompleteMultipartUpload>`;
+  const body = Buffer.from(`<?xml version='1.0' encoding='utf-8'?>\n${list}`);
+  return fetch(completeUploadUrl, { method: 'POST', body });
+}
+
+/** What a user has on the cluster because of transfers: directories of work, partial files, processes. */
+export function leftovers(user: LabUser, directory: string): string[] {
+  const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
+  const files = names.filter((name) => /\.goldcrest-transfer-|\.part-[0-9a-f-]{36}$/.test(name));
+  return [...files, ...commandLines(user).filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
+}
+
+/** Command lines of the user's processes. */
+export function commandLines({ username }: LabUser): string[] {
+  const text = execFileSync('ps', ['-u', username, '-ww', '-o', 'args='], { encoding: 'utf8' });
+  return text.split('\n').filter((line) => line !== '');
+}

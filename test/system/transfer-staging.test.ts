@@ -1,0 +1,292 @@
+/** Uploads and downloads through a real S3 store and a real sshd, the way pyfirecrest does them, and all that may go wrong. */
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { type LabUser, userNamed } from '../../lab/users.ts';
+import { type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { hostileNames } from './hostile-names.ts';
+import {
+  commandLines,
+  completeUpload,
+  directivesOf,
+  jobEnd,
+  jobOf,
+  leftovers,
+  putParts,
+  taskIdOf,
+} from './transfer-fixture.ts';
+
+const lab = inject('lab');
+const transfer = '/filesystem/lab/transfer';
+const mebi = 2 ** 20;
+const user = 'alice';
+let broker: Broker;
+let client: Client;
+let owner: LabUser;
+let own: OwnDirectory;
+let store: S3Client;
+
+beforeAll(async () => {
+  const multipart = { max_part_size: 6 * mebi };
+  broker = await startBroker(lab, {
+    scheduler: 'process',
+    workers: 2,
+    s3: lab.s3,
+    staging: { multipart },
+  });
+  client = await clientOf(lab.oidc, broker.url, user);
+  owner = userNamed(lab.users, user);
+  own = homeDirectory(owner);
+  const { endpoint, region, accessKeyId, secretAccessKey } = lab.s3;
+  store = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
+});
+
+afterEach(async () => {
+  await vi.waitFor(() => expect(leftovers(owner, own.path)).toEqual([]), { timeout: 10_000 });
+});
+
+afterAll(async () => {
+  store?.destroy();
+  own?.remove();
+  await broker?.stop();
+});
+
+function at(name: string): string {
+  return join(own.path, name);
+}
+
+function put(name: string, content: string | Buffer): string {
+  writeFileSync(at(name), content);
+  own.giveAway();
+  return at(name);
+}
+
+function startUpload(path: string, fileSize: number, more: Record<string, unknown> = {}) {
+  const transfer_directives = { file_size: fileSize, transfer_method: 's3', ...more };
+  return client.post(`${transfer}/upload`, { path, transfer_directives });
+}
+
+function startDownload(path: string) {
+  return client.post(`${transfer}/download`, { source_path: path, transfer_directives: { transferMethod: 's3' } });
+}
+
+/** Keys of objects and of uploads begun that belong to a task. */
+async function stagedOf(taskId: string): Promise<string[]> {
+  const Bucket = owner.username;
+  const [objects, uploads] = await Promise.all([
+    store.send(new ListObjectsV2Command({ Bucket, Prefix: taskId })),
+    store.send(new ListMultipartUploadsCommand({ Bucket, Prefix: taskId })),
+  ]);
+  return [...(objects.Contents ?? []), ...(uploads.Uploads ?? [])].map(({ Key }) => Key ?? '');
+}
+
+function digest(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+async function uploadAll(path: string, content: Buffer) {
+  const answer = await startUpload(path, content.length);
+  expect(answer.status, answer.text).toBe(201);
+  const etags = await putParts(directivesOf(answer), content);
+  const completed = await completeUpload(directivesOf(answer), etags);
+  expect(completed.status).toBe(200);
+  return answer;
+}
+
+describe('an upload', () => {
+  it.each([
+    ['no bytes', 0, 1],
+    ['one byte', 1, 1],
+    ['one part exactly', 6 * mebi, 1],
+    ['several parts', 15 * mebi + 7, 3],
+  ])('of %s arrives whole, and says so where clients look', async (title, sizeBytes, partsCount) => {
+    const content = randomBytes(sizeBytes);
+    const path = at(`up ${title}`);
+    const answer = await uploadAll(path, content);
+    const { partsUploadUrls, maxPartSize } = directivesOf(answer);
+    expect([partsUploadUrls.length, maxPartSize]).toEqual([partsCount, 6 * mebi]);
+    expect(answer.body.transferDirectives).toMatchObject({ transferMethod: 's3' });
+    const end = await jobEnd(client, jobOf(answer));
+    expect(end).toMatchObject({ state: 'COMPLETED', exitCode: 0, error: '' });
+    expect(end.output).toContain('File was successfully');
+    expect(readFileSync(path).equals(content)).toBe(true);
+    expect(statSync(path).uid).toBe(owner.uid);
+    const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
+    expect(body.result).toMatchObject({ path, bytes: sizeBytes, sha256: digest(content) });
+    expect(body.result.seconds).toBeTypeOf('number');
+    expect(body.result.megabytesPerSecond).toBeTypeOf('number');
+    expect(await stagedOf(body.id)).toEqual([]);
+  });
+
+  it('is noticed within 2 s of its completion, and until then holds no worker', async () => {
+    const answer = await startUpload(at('late'), 3);
+    const job = await client.get(`/compute/lab/jobs/${jobOf(answer).jobId}`);
+    expect(job.body.jobs[0]?.status).toMatchObject({ state: 'PENDING', stateReason: 'waiting for the client' });
+    const etags = await putParts(directivesOf(answer), Buffer.from('abc'));
+    await completeUpload(directivesOf(answer), etags);
+    const completedAt = Date.now();
+    await jobEnd(client, jobOf(answer));
+    const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
+    const timeline = body.timeline as { state: string; at: string }[];
+    const activeAt = timeline.findLast(({ state }) => state === 'active')?.at ?? '';
+    expect(Date.parse(activeAt) - completedAt).toBeLessThan(2_500);
+  });
+
+  it('keeps the mode of the file it replaces, which stays until then', async () => {
+    const path = put('kept', 'old content');
+    chmodSync(path, 0o640);
+    const answer = await startUpload(path, 3);
+    expect(readFileSync(path, 'utf8')).toBe('old content');
+    await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('new')));
+    expect(await jobEnd(client, jobOf(answer))).toMatchObject({ state: 'COMPLETED' });
+    expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['new', 0o640]);
+  });
+
+  it('that does not add up to the digest announced is not put in place', async () => {
+    const path = put('digest', 'old');
+    const answer = await startUpload(path, 3, { sha256: digest(Buffer.from('abd')) });
+    await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
+    const end = await jobEnd(client, jobOf(answer));
+    expect(end).toMatchObject({ state: 'FAILED', output: '' });
+    expect(end.error).toMatch(/the file has the SHA-256 ba7816bf.*, not /);
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    expect(await stagedOf(taskIdOf(answer))).toEqual([]);
+  });
+
+  it('of another size than announced fails, and leaves nothing in the store', async () => {
+    const answer = await startUpload(at('short'), 5);
+    await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
+    const end = await jobEnd(client, jobOf(answer));
+    expect(end.error).toMatch(/3 bytes were uploaded, not the 5 that were announced/);
+    expect(await stagedOf(taskIdOf(answer))).toEqual([]);
+    expect(existsSync(at('short'))).toBe(false);
+  });
+
+  it('that the client cancels while it is expected leaves nothing, and its addresses are of no more use', async () => {
+    const answer = await startUpload(at('unwanted'), 3);
+    const etags = await putParts(directivesOf(answer), Buffer.from('abc'));
+    expect((await client.delete(`/compute/lab/jobs/${jobOf(answer).jobId}`)).status).toBe(204);
+    expect(await jobEnd(client, jobOf(answer))).toMatchObject({ state: 'CANCELLED', output: '' });
+    expect((await completeUpload(directivesOf(answer), etags)).ok).toBe(false);
+    expect(await stagedOf(taskIdOf(answer))).toEqual([]);
+  });
+
+  const hostile = hostileNames('touch goldcrest-was-here');
+  it.each(['single quote', 'newline', 'unicode', 'percent signs', 'query characters', 'longest name'])(
+    'arrives under a name with %s',
+    async (title) => {
+      const name = hostile[title] ?? '';
+      const answer = await uploadAll(at(name), Buffer.from(name));
+      expect(await jobEnd(client, jobOf(answer))).toMatchObject({ state: 'COMPLETED', error: '' });
+      expect(readFileSync(at(name), 'utf8')).toBe(name);
+    },
+  );
+
+  it.each([
+    ['a directory that is not there', 'none/file', 404, /No such file or directory/],
+    ['a directory', 'folder', 400, /Is a directory/],
+    ['a directory without permission', 'closed/file', 403, /Permission denied/],
+    ['a file as a directory', 'plain/file', 404, /Not a directory/],
+    ['a name with a slash behind it', 'new/', 400, /Is a directory/],
+  ])('to %s is refused before anything is begun', async (_title, name, status, message) => {
+    mkdirSync(at('folder'), { recursive: true });
+    mkdirSync(at('closed'), { recursive: true });
+    put('plain', 'x');
+    chmodSync(at('closed'), 0o500);
+    const answer = await startUpload(`${own.path}/${name}`, 3);
+    expect([answer.status, answer.body.message]).toEqual([status, expect.stringMatching(message)]);
+    expect(answer.body.transferJob).toBeUndefined();
+  });
+
+  it('that does not fit the file system is refused before anything is sent', async () => {
+    const answer = await startUpload(at('huge'), 5 * 2 ** 40);
+    expect(answer.body.message).toMatch(/No space left on device/);
+  });
+
+  it.each([
+    ['no size', { transferMethod: 's3' }, /`transferDirectives.fileSize` is required/],
+    ['a negative size', { transferMethod: 's3', fileSize: -1 }, /fileSize.* must not be negative/],
+    ['another way', { transferMethod: 'streamer', fileSize: 1 }, /^Requested transfer method is not available\.$/],
+  ])('with %s is refused', async (_title, transferDirectives, message) => {
+    const answer = await client.post(`${transfer}/upload`, { path: at('x'), transferDirectives });
+    expect([answer.status, answer.body.message]).toEqual([400, expect.stringMatching(message)]);
+  });
+});
+
+describe('a download', () => {
+  it.each([
+    ['no bytes', 0],
+    ['one byte', 1],
+    ['several parts', 15 * mebi + 7],
+  ])('of %s is at the address given first, when its job has ended', async (title, sizeBytes) => {
+    const content = randomBytes(sizeBytes);
+    const path = put(`down ${title}`, content);
+    const answer = await startDownload(path);
+    expect(answer.status, answer.text).toBe(201);
+    expect(Object.keys(directivesOf(answer)).sort()).toEqual(['downloadUrl', 'transferMethod']);
+    const end = await jobEnd(client, jobOf(answer));
+    expect(end).toMatchObject({ state: 'COMPLETED', error: '' });
+    expect(end.output).toContain('Multipart file upload successfully completed');
+    const got = await fetch(directivesOf(answer).downloadUrl);
+    expect(got.status).toBe(200);
+    expect(digest(Buffer.from(await got.arrayBuffer()))).toBe(digest(content));
+    const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
+    expect(body.result).toMatchObject({ path, bytes: sizeBytes, sha256: digest(content) });
+  });
+
+  it.each([
+    ['a file that is not there', 'none', 404, /No such file or directory/],
+    ['a directory', 'folder', 400, /Is a directory/],
+    ['a file that may not be read', 'secret', 403, /Permission denied/],
+  ])('of %s is refused before anything is begun', async (_title, name, status, message) => {
+    mkdirSync(at('folder'), { recursive: true });
+    if (!existsSync(at('secret'))) put('secret', 'x');
+    chmodSync(at('secret'), 0o000);
+    const answer = await startDownload(at(name));
+    expect([answer.status, answer.body.message]).toEqual([status, expect.stringMatching(message)]);
+    chmodSync(at('secret'), 0o600);
+  });
+
+  it('of what a link points to gets that', async () => {
+    put('pointed at', 'content');
+    symlinkSync('pointed at', at('pointer'));
+    const answer = await startDownload(at('pointer'));
+    await jobEnd(client, jobOf(answer));
+    expect(await (await fetch(directivesOf(answer).downloadUrl)).text()).toBe('content');
+  });
+});
+
+describe('addresses', () => {
+  it('of the store are on no command line of the cluster while bytes move', async () => {
+    const path = put('watched', randomBytes(60 * mebi));
+    const answer = await startDownload(path);
+    const seen = new Set<string>();
+    const ended = jobEnd(client, jobOf(answer));
+    let isOver = false;
+    void ended.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (const line of commandLines(owner)) seen.add(line);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await ended).toMatchObject({ state: 'COMPLETED' });
+    const lines = [...seen];
+    expect(lines.some((line) => line.startsWith('curl '))).toBe(true);
+    expect(lines.filter((line) => /X-Amz-Signature=|uploadId=/.test(line))).toEqual([]);
+  });
+
+  it('are neither in Redis nor in the logs of the broker', async () => {
+    const answer = await startUpload(at('quiet'), 3);
+    const [url = ''] = directivesOf(answer).partsUploadUrls;
+    const signature = new URL(url).searchParams.get('X-Amz-Signature') ?? '';
+    expect(signature).toMatch(/^[0-9a-f]{64}$/);
+    const logs = [broker.api, ...broker.workers].map(({ logFile }) => readFileSync(logFile, 'utf8')).join('');
+    expect(logs).not.toContain('X-Amz-Signature');
+    await client.delete(`/tasks/${taskIdOf(answer)}`);
+    await taskEnd(client, `/tasks/${taskIdOf(answer)}`);
+  });
+});

@@ -1,0 +1,114 @@
+/**
+ * A download through the staging store: a mover on the cluster puts the file there in parts, and the client gets it at the
+ * address that it was given at the beginning.
+ */
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { stagedDownload } from '../../../shared/operations/transfer/download.ts';
+import { objectBytesMax } from '../../../shared/staging/part-plan.ts';
+import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
+import { carryOut, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { pushProgram } from '../../transfers/mover-programs.ts';
+import {
+  beginStaging,
+  digestOf,
+  isInterrupted,
+  lanesOf,
+  movedFacts,
+  movedPartBytes,
+  stagingOf,
+  unstage,
+  whenStoreAnswers,
+} from '../../transfers/staged-transfer.ts';
+import { readTransferJournal, type TransferJournal, type WorkEnd } from '../../transfers/transfer-journal.ts';
+import { isDirectory, isRegularFile } from '../filesystem/mode-letters.ts';
+import type { OperationContext } from '../operation-context.ts';
+import { Parked } from '../parked.ts';
+import { refuseUnwanted } from '../refuse-unwanted.ts';
+
+type Input = InputOf<typeof stagedDownload>;
+type Result = ResultOf<typeof stagedDownload>;
+
+/** One look. An end that is not a good one leaves nothing in the store. */
+export async function handleTransferDownload(input: Input, context: OperationContext): Promise<Result | Parked> {
+  const journal = readTransferJournal(context.journal.entry);
+  if (journal === null) return prepare(input, context);
+  try {
+    return await sendParts(input, journal, context);
+  } catch (error) {
+    if (mayBeRepeated(error)) throw error;
+    await unstage(journal, context);
+    throw error;
+  }
+}
+
+async function prepare({ path }: Input, context: OperationContext): Promise<Parked> {
+  refuseUnwanted(context);
+  const { sizeBytes, mtime } = await checkSource(path, context);
+  const { dataTransfer } = context.system.dataOperation;
+  const partBytesMax = dataTransfer?.type === 's3' ? dataTransfer.multipart.partSizeBytesMax : movedPartBytes;
+  const staged = await beginStaging(path, sizeBytes, wholeMebibytes(Math.min(partBytesMax, movedPartBytes)), context);
+  const journal: TransferJournal = { phase: 'prepared', staged, mtime, runs: 0, startedAt: 0, beat: 0, beatAt: 0 };
+  return new Parked({ place: 'kept', waitMs: 0, journal });
+}
+
+/** dd counts in MiB. */
+function wholeMebibytes(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20) * 2 ** 20;
+}
+
+async function checkSource(path: string, { files, shell, signal }: OperationContext) {
+  const found = await files.stat(path, { signal });
+  const refused = (reason: string) => new BrokerError('InvalidRequest', `cannot download '${path}': ${reason}`);
+  if (isDirectory(found.mode)) throw refused('Is a directory');
+  if (!isRegularFile(found.mode)) throw refused('Not a regular file');
+  if (found.sizeBytes > objectBytesMax) throw refused(`it has more than the ${objectBytesMax} bytes of an S3 object`);
+  const { exitCode } = await shell.run(['test', '-r', path], { signal });
+  if (exitCode !== 0) throw new BrokerError('PermissionDenied', `cannot open '${path}' for reading: Permission denied`);
+  return found;
+}
+
+async function sendParts(
+  { path }: Input,
+  journal: TransferJournal,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  const { staged, mtime } = journal;
+  if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
+  const settings = [staged.sizeBytes, mtime ?? 0, staged.partSizeBytes, lanesOf(context)].map(String);
+  const argv = ['sh', '-c', pushProgram, 'goldcrest-push', path, ...settings];
+  const prepareRun = async () => {
+    const urls = await stagingOf(context).signParts(staged, 1, staged.partsCount, 'cluster');
+    return { argv, input: `${urls.join('\n')}\n` };
+  };
+  const work = {
+    prepare: prepareRun,
+    isRepeatable: true,
+    isToBeContinued: isInterrupted,
+    totalBytes: staged.sizeBytes,
+  };
+  const end = await carryOut(work, journal, context);
+  if (end instanceof Parked) return end;
+  const digest = digestOf(end, path);
+  if (isUnwanted(context)) {
+    if (context.task.isCancelRequested) throw new BrokerError('TaskCanceled', 'The task was canceled.');
+    throw new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
+  }
+  const completed = await whenStoreAnswers(
+    () => stagingOf(context).completeUpload(staged, etagsOf(end, staged)),
+    'kept',
+    context,
+  );
+  if (completed instanceof Parked) return completed;
+  return { path, ...movedFacts(staged.sizeBytes, digest, end) };
+}
+
+/** In the order of the parts; the mover counts them from 0 and tells them as they were done. */
+function etagsOf({ stdout }: WorkEnd, { partsCount }: StagedFile): string[] {
+  const told = new Map([...stdout.matchAll(/^part (\d+) (\S+)$/gm)].map(([, number, etag]) => [Number(number), etag]));
+  return Array.from({ length: partsCount }, (_, number) => {
+    const etag = told.get(number);
+    if (etag === undefined) throw new BrokerError('TransferFailed', `The mover did not tell of part ${number + 1}.`);
+    return etag;
+  });
+}

@@ -1,0 +1,152 @@
+/**
+ * An upload through the staging store. The client puts parts there in its own time, for which nobody waits; when they
+ * are complete, a mover on the cluster fetches them beside the target, checks them and gives them its name.
+ */
+import { posix } from 'node:path';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { stagedUpload } from '../../../shared/operations/transfer/upload.ts';
+import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
+import { carryOut, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { pullProgram } from '../../transfers/mover-programs.ts';
+import {
+  beginStaging,
+  digestOf,
+  isInterrupted,
+  lanesOf,
+  movedFacts,
+  movedPartBytes,
+  stagingOf,
+  unstage,
+  whenStoreAnswers,
+} from '../../transfers/staged-transfer.ts';
+import { readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import { isDirectory, isRegularFile, isSymbolicLink } from '../filesystem/mode-letters.ts';
+import { partialPath } from '../filesystem/partial-path.ts';
+import { unlessMissing } from '../filesystem/unless-missing.ts';
+import type { OperationContext } from '../operation-context.ts';
+import { Parked } from '../parked.ts';
+import { refuseUnwanted } from '../refuse-unwanted.ts';
+import { remoteFailure } from '../remote-failure.ts';
+
+type Input = InputOf<typeof stagedUpload>;
+type Result = ResultOf<typeof stagedUpload>;
+
+/** Looks at the store are further apart the longer the client takes: 1.5 s for five minutes, then half a percent. */
+const lookMsMin = 1_500;
+const lookMsMax = 15_000;
+
+/** One look. Whatever ends it for good leaves nothing behind, neither in the store nor on the cluster. */
+export async function handleTransferUpload(input: Input, context: OperationContext): Promise<Result | Parked> {
+  const journal = readTransferJournal(context.journal.entry);
+  if (journal === null) return prepare(input, context);
+  try {
+    return await (journal.phase === 'waiting' ? waitForClient(journal, context) : fetchParts(input, journal, context));
+  } catch (error) {
+    if (mayBeRepeated(error)) throw error;
+    await unstage(journal, context);
+    await discardPart(input.path, context);
+    throw error;
+  }
+}
+
+/** Everything that can be known to fail is looked at before the client sends a byte. */
+async function prepare({ path, transferDirectives }: Input, context: OperationContext): Promise<Parked> {
+  refuseUnwanted(context);
+  const sizeBytes = transferDirectives.fileSize ?? 0;
+  await checkTarget(path, sizeBytes, context);
+  const { dataTransfer } = context.system.dataOperation;
+  const partBytes = dataTransfer?.type === 's3' ? dataTransfer.multipart.partSizeBytesMax : movedPartBytes;
+  const staged = await beginStaging(path, sizeBytes, partBytes, context);
+  return parkWaiting({ phase: 'waiting', staged, runs: 0, startedAt: 0, beat: 0, beatAt: 0 }, staged, context);
+}
+
+/** Exit code 13: not to be written to; 28: too little space. Arguments: directory, KiB. */
+const checkDirectory = `
+[ -w "$1" ] && [ -x "$1" ] || exit 13
+free=$(df -Pk -- "$1" | awk 'NR == 2 { print $4 }')
+[ -z "$free" ] || [ "$free" -ge "$2" ] || exit 28
+`;
+
+async function checkTarget(path: string, sizeBytes: number, { files, shell, signal }: OperationContext): Promise<void> {
+  const refused = (reason: string) => new BrokerError('InvalidRequest', `cannot upload to '${path}': ${reason}`);
+  if (path.endsWith('/')) throw refused('Is a directory');
+  const found = await unlessMissing(files.lstat(path, { signal }));
+  if (found !== null && isDirectory(found.mode)) throw refused('Is a directory');
+  if (found !== null && !isRegularFile(found.mode) && !isSymbolicLink(found.mode)) throw refused('Not a regular file');
+  const parent = posix.dirname(path);
+  if (!isDirectory((await files.stat(parent, { signal })).mode)) {
+    throw new BrokerError('FileNotFound', `cannot create regular file '${path}': Not a directory`);
+  }
+  const result = await shell.run(['sh', '-c', checkDirectory, 'sh', parent, String(Math.ceil(sizeBytes / 1024))], {
+    signal,
+  });
+  if (result.exitCode === 13) {
+    throw new BrokerError('PermissionDenied', `cannot create regular file '${path}': Permission denied`);
+  }
+  if (result.exitCode === 28) {
+    throw new BrokerError(
+      'TransferFailed',
+      `cannot upload to '${path}': No space left on device for ${sizeBytes} bytes`,
+    );
+  }
+  if (result.exitCode !== 0) throw remoteFailure('sh', result);
+}
+
+function parkWaiting(journal: TransferJournal, staged: StagedFile, { task }: OperationContext): Parked {
+  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (Date.now() - task.createdAt) / 200));
+  const progress = { done: 0, total: staged.sizeBytes, unit: 'bytes' as const, message: 'waiting for the client' };
+  return new Parked({ place: 'aside', waitMs, journal, progress });
+}
+
+/** The object is there when the client has completed its upload, and not before. */
+async function waitForClient(journal: TransferJournal, context: OperationContext): Promise<Parked> {
+  if (isUnwanted(context)) {
+    if (context.task.isCancelRequested) throw new BrokerError('TaskCanceled', 'The task was canceled.');
+    throw new BrokerError('DeadlineExceeded', 'The client did not complete its upload before the deadline.');
+  }
+  const staged = stagedOf(journal);
+  const object = await whenStoreAnswers(() => stagingOf(context).look(staged), 'aside', context);
+  if (object instanceof Parked) return object;
+  if (object === null) return parkWaiting(journal, staged, context);
+  if (object.sizeBytes !== staged.sizeBytes) {
+    const sizes = `${object.sizeBytes} bytes were uploaded, not the ${staged.sizeBytes} that were announced`;
+    throw new BrokerError('TransferFailed', `The upload is not what it should be: ${sizes}.`);
+  }
+  return new Parked({ place: 'turn', waitMs: 0, journal: { ...journal, phase: 'arrived' } });
+}
+
+async function fetchParts(
+  { path, transferDirectives }: Input,
+  journal: TransferJournal,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  const staged = stagedOf(journal);
+  const part = partialPath(path, context.task.id);
+  const settings = [staged.sizeBytes, movedPartBytes, lanesOf(context)].map(String);
+  const argv = ['sh', '-c', pullProgram, 'goldcrest-pull', part, path, ...settings, transferDirectives.sha256 ?? ''];
+  const prepareRun = async () => ({ argv, input: `${await stagingOf(context).signDownload(staged, 'cluster')}\n` });
+  const work = {
+    prepare: prepareRun,
+    isRepeatable: true,
+    isToBeContinued: isInterrupted,
+    totalBytes: staged.sizeBytes,
+  };
+  const end = await carryOut(work, journal, context);
+  if (end instanceof Parked) return end;
+  const digest = digestOf(end, path);
+  await unstage(journal, context);
+  return { path, ...movedFacts(staged.sizeBytes, digest, end) };
+}
+
+function stagedOf({ staged }: TransferJournal): StagedFile {
+  if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
+  return staged;
+}
+
+async function discardPart(path: string, { files, task, log }: OperationContext): Promise<void> {
+  const part = partialPath(path, task.id);
+  await unlessMissing(files.unlink(part)).catch((error: unknown) => {
+    log.warn({ part, err: error }, 'a partial file was left behind');
+  });
+}

@@ -1,0 +1,211 @@
+/**
+ * Carries work out on the cluster, one look at a time: starts it, comes back until it has ended, ends it where nobody
+ * wants it any more. Each call does what is due and returns; between them no worker, channel or connection is held.
+ */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { OperationContext } from '../operations/operation-context.ts';
+import { Parked } from '../operations/parked.ts';
+import {
+  lookAtWork,
+  type RemoteWork,
+  removeWork,
+  startWork,
+  stopWork,
+  type WorkReport,
+  workName,
+} from './remote-work.ts';
+import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
+
+export type CarryContext = Pick<OperationContext, 'shell' | 'journal' | 'task' | 'log'>;
+
+export interface CarriedWork {
+  /** Makes what is to run; called at each start. */
+  prepare: (run: number) => Promise<RemoteWork>;
+  /** Whether it may be run again where nobody knows how far it came. */
+  isRepeatable: boolean;
+  /** Whether an end is one to start again from, with what was done kept. */
+  isToBeContinued?: (end: WorkEnd) => boolean;
+  /** For the progress; null: not known. */
+  totalBytes: number | null;
+}
+
+/** Runs of one piece of work, each after the loss or the interruption of the one before. */
+const runsMax = 5;
+/** Supervisors give a sign of life each second; without one for so long they are taken for dead. */
+const silenceMsMax = 60_000;
+/** Looks are further apart the longer the work takes. */
+const lookMsMin = 400;
+const lookMsMax = 10_000;
+/** After a look that failed. */
+const faultWaitMs = 5_000;
+/** Past its deadline a task is still to be ended on the cluster; after so long it is given up. */
+const givenUpMs = 3_600_000;
+
+/** How the work ended, or that it goes on. Throws OutcomeUnknown, TaskCanceled, DeadlineExceeded, and what starting it throws. */
+export async function carryOut(
+  work: CarriedWork,
+  journal: TransferJournal,
+  context: CarryContext,
+): Promise<WorkEnd | Parked> {
+  if (journal.end !== undefined) return finish(journal, journal.end, context);
+  if (isUnwanted(context)) return stop(journal, context);
+  if (journal.phase !== 'working') return start(work, journal, context, false);
+  return follow(work, journal, context);
+}
+
+async function follow(work: CarriedWork, journal: TransferJournal, context: CarryContext): Promise<WorkEnd | Parked> {
+  let report: WorkReport;
+  try {
+    report = await lookAtWork(context, workName(context.task.id));
+  } catch (error) {
+    if (!isPassing(error)) await abandon(context);
+    return waitAfterFault(error, context);
+  }
+  return judge(work, journal, report, context);
+}
+
+/** Its state cannot be made out, and never will be: it must not go on behind a task that failed. */
+async function abandon(context: CarryContext): Promise<void> {
+  const name = workName(context.task.id);
+  for (const clean of [stopWork, removeWork]) {
+    await clean(context, name).catch((error: unknown) =>
+      context.log.error({ err: error }, 'work was left on the cluster'),
+    );
+  }
+}
+
+/** Canceled, or too late for it. */
+export function isUnwanted({ task }: Pick<OperationContext, 'task'>): boolean {
+  return task.isCancelRequested || Date.now() >= task.deadlineAt;
+}
+
+async function start(
+  work: CarriedWork,
+  journal: TransferJournal,
+  context: CarryContext,
+  isAgain: boolean,
+): Promise<WorkEnd | Parked> {
+  const { end: _end, ...rest } = journal;
+  const begun: TransferJournal = { ...rest, phase: 'working', runs: journal.runs + 1, startedAt: Date.now(), beat: 0 };
+  const prepared = await work.prepare(begun.runs);
+  await context.journal.write({ ...begun, beatAt: begun.startedAt });
+  let report: WorkReport;
+  try {
+    report = await startWork(context, workName(context.task.id), prepared, isAgain);
+  } catch (error) {
+    // It may have been started: the next look tells.
+    if (!isPassing(error)) throw error;
+    return waitAfterFault(error, context);
+  }
+  return judge(work, { ...begun, beatAt: begun.startedAt }, report, context);
+}
+
+async function judge(
+  work: CarriedWork,
+  journal: TransferJournal,
+  report: WorkReport,
+  context: CarryContext,
+): Promise<WorkEnd | Parked> {
+  const now = Date.now();
+  if (report.phase === 'ended') {
+    const { exitCode, seconds, stdout, stderr } = report;
+    const end: WorkEnd = { exitCode, seconds, stdout, stderr };
+    if (work.isToBeContinued?.(end) === true && journal.runs < runsMax) return start(work, journal, context, true);
+    await context.journal.write({ ...journal, phase: 'ended', end });
+    return finish(journal, end, context);
+  }
+  const isAlive = report.beat !== journal.beat || report.phase === 'running';
+  const seen: TransferJournal = isAlive ? { ...journal, beat: report.beat, beatAt: now } : journal;
+  const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
+  if (isLost) return restart(work, journal, report, context);
+  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
+  const progress = { done: report.doneBytes, total: work.totalBytes, unit: 'bytes' as const, message: 'in progress' };
+  const told = work.totalBytes === null ? {} : { progress };
+  return new Parked({ place: 'kept', waitMs, journal: seen, ...told });
+}
+
+/** Nobody supervises it any more: it is run again where that does no harm. */
+async function restart(
+  work: CarriedWork,
+  journal: TransferJournal,
+  report: WorkReport,
+  context: CarryContext,
+): Promise<WorkEnd | Parked> {
+  context.log.warn({ phase: report.phase, runs: journal.runs }, 'the work on the cluster was lost');
+  const stopped = await stopWork(context, workName(context.task.id));
+  // Not begun: what was to begin it has run out of time long since, and finds no directory if it comes all the same.
+  const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting';
+  await removeWork(context, workName(context.task.id));
+  if (!(work.isRepeatable || isUntouched) || journal.runs >= runsMax) {
+    throw new BrokerError('OutcomeUnknown', 'The work on the cluster was lost while it ran; look there what was done.');
+  }
+  return start(work, journal, context, false);
+}
+
+/** The directory goes last: as long as it is there, nobody starts the work another time. */
+async function finish(journal: TransferJournal, end: WorkEnd, context: CarryContext): Promise<WorkEnd | Parked> {
+  try {
+    await removeWork(context, workName(context.task.id));
+  } catch (error) {
+    if (isPassing(error)) return waitAfterFault(error, context);
+    context.log.warn({ err: error, runs: journal.runs }, 'the directory of the work was left behind');
+  }
+  if (end.exitCode !== 0 && context.task.isCancelRequested) throw canceled();
+  return end;
+}
+
+/** Ends work that nobody wants. What had come to a good end is told as such. */
+async function stop(journal: TransferJournal, context: CarryContext): Promise<WorkEnd | Parked> {
+  const reason = context.task.isCancelRequested
+    ? canceled()
+    : new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
+  if (journal.phase !== 'working') throw reason;
+  const name = workName(context.task.id);
+  let report: WorkReport;
+  try {
+    report = await stopWork(context, name);
+  } catch (error) {
+    return waitAfterFault(error, context);
+  }
+  const isBeating = report.beat !== journal.beat;
+  const beatAt = isBeating ? Date.now() : journal.beatAt;
+  const mayLive = report.phase === 'running' || report.phase === 'elsewhere' || report.phase === 'starting';
+  if (mayLive && Date.now() - beatAt < silenceMsMax) {
+    return new Parked({ place: 'kept', waitMs: 1_000, journal: { ...journal, beat: report.beat, beatAt } });
+  }
+  if (report.phase === 'ended' && report.exitCode === 0) {
+    const { exitCode, seconds, stdout, stderr } = report;
+    const end: WorkEnd = { exitCode, seconds, stdout, stderr };
+    await context.journal.write({ ...journal, phase: 'ended', end });
+    return finish(journal, end, context);
+  }
+  await removeWork(context, name);
+  throw reason;
+}
+
+function canceled(): BrokerError {
+  return new BrokerError('TaskCanceled', 'The task was canceled.');
+}
+
+const passing = new Set(['SshUnavailable', 'SshNoChannel', 'CommandTimeout', 'StoreUnavailable']);
+const others = new Set(['WorkerLost', 'ShuttingDown', 'StagingUnavailable']);
+
+/** Whether this attempt's failure may be followed by another attempt, here or elsewhere: nothing is to be cleaned up. */
+export function mayBeRepeated(error: unknown): boolean {
+  return isPassing(error) || (error instanceof BrokerError && others.has(error.code));
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof BrokerError && passing.has(error.code);
+}
+
+/** The work goes on without us: a login node that does not answer just now is asked again, until the deadline. */
+function waitAfterFault(error: unknown, { log, task }: Pick<CarryContext, 'log' | 'task'>): Parked {
+  if (!isPassing(error)) throw error;
+  if (Date.now() > task.deadlineAt + givenUpMs) {
+    const message = 'The cluster did not answer long past the deadline; look there what was done.';
+    throw new BrokerError('OutcomeUnknown', message, { cause: error });
+  }
+  log.info({ err: error }, 'the work on the cluster could not be looked at');
+  return new Parked({ place: 'kept', waitMs: faultWaitMs });
+}

@@ -1,0 +1,150 @@
+/**
+ * The two movers between the cluster and the staging store: POSIX sh, curl, and GNU's dd and stat. Addresses come on
+ * standard input and reach curl by a pipe: on no command line, and in no file. Each part is streamed to or from its place
+ * in the file, several at once, and repeated alone when it fails.
+ *
+ * Exit codes: 71 the store refused (expired address, object gone), 72 the store did not answer after several tries, 73
+ * the file cannot be read or written, 75 the file changed meanwhile, 76 what arrived is not what was sent.
+ */
+
+export const moverExit = { refused: 71, silent: 72, file: 73, changed: 75, damaged: 76 } as const;
+
+/** Steps of work that several processes share. A step that is done is noted in `done`, and not done again. */
+const lanes = `
+tries=5
+fail() { echo "$2" >&2; return "$1"; }
+lane() {
+  number=$1
+  while [ "$number" -lt "$steps" ]; do
+    [ -e halt ] && return 1
+    if ! grep -q "^$number " done; then
+      step "$number"
+      outcome=$?
+      if [ "$outcome" -ne 0 ]; then : >halt; return "$outcome"; fi
+    fi
+    number=$((number+lanes))
+  done
+}
+run_lanes() {
+  rm -f halt
+  : >>done
+  pids= first=0 worst=0
+  while [ "$first" -lt "$lanes" ] && [ "$first" -lt "$steps" ]; do
+    lane "$first" &
+    pids="$pids $!"
+    first=$((first+1))
+  done
+  for pid in $pids; do
+    wait "$pid"
+    outcome=$?
+    [ "$outcome" -gt "$worst" ] && worst=$outcome
+  done
+  return "$worst"
+}
+fetch_url() {
+  printf 'url = "%s"\\n' "$1"
+}
+status_of() { sed -n 's/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p' "$1" | tail -n 1; }
+is_refusal() { case $1 in 400|401|403|404|405|409|412|416) return 0;; esac; return 1; }
+curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
+mebi=1048576
+`;
+
+/**
+ * From the store into a file. Arguments: partial file, target, bytes, bytes of a range (whole MiB), ranges at once,
+ * SHA-256 or empty. Standard input: the address. Prints `sha256 <hex>`.
+ */
+export const pullProgram = `
+part=$1 target=$2 size=$3 range=$4 lanes=$5 wanted=$6
+IFS= read -r url || exit 71
+${lanes}
+steps=$(((size+range-1)/range))
+step() {
+  from=$(($1*range)); to=$((from+range)); [ "$to" -le "$size" ] || to=$size
+  bytes=$((to-from)); try=0
+  while :; do
+    { fetch_url "$url" | curl $curl_options -K - -D "head.$1" -r "$from-$((to-1))"; echo $? >"code.$1"; } |
+      dd of="$part" bs=$mebi seek=$((from/mebi)) conv=notrunc 2>"dd.$1"
+    wrote=$?
+    { read -r code <"code.$1"; } 2>/dev/null
+    status=$(status_of "head.$1")
+    if [ "$wrote" -ne 0 ]; then cat "dd.$1" >&2; return 73; fi
+    if [ "$code" = 0 ]; then
+      # A store that ignores ranges answers 200 with everything.
+      if [ "$status" = 206 ] || { [ "$status" = 200 ] && [ "$bytes" -eq "$size" ]; }; then
+        came=$(sed -n 's/^\\([0-9]*\\) byte.*/\\1/p' "dd.$1")
+        if [ "$came" = "$bytes" ]; then rm -f "head.$1" "code.$1" "dd.$1"; echo "$1 $bytes" >>done; return 0; fi
+      else fail 76 "the store answered a range with status $status"; return 76; fi
+    fi
+    is_refusal "$status" && { fail 71 "the store refused a range with status $status"; return 71; }
+    try=$((try+1))
+    [ "$try" -lt "$tries" ] || { fail 72 'the store did not answer'; return 72; }
+    sleep $((1<<(try-1)))
+  done
+}
+free=$(df -Pk -- "\${part%/*}/" | awk 'NR == 2 { print $4 }')
+[ -e "$part" ] || [ "\${free:-0}" -ge $((size/1024)) ] || { fail 73 'No space left on device'; exit 73; }
+[ -e "$part" ] || : >"$part" || exit 73
+dd if=/dev/null of="$part" bs=1 seek="$size" 2>err.dd || { cat err.dd >&2; exit 73; }
+run_lanes || exit $?
+[ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; exit 76; }
+sum=$(sha256sum <"$part") || exit 73
+sum=\${sum%% *}
+[ -z "$wanted" ] || [ "$wanted" = "$sum" ] || { fail 76 "the file has the SHA-256 $sum, not $wanted"; exit 76; }
+dd if=/dev/null of="$part" conv=notrunc,fsync 2>err.dd || { cat err.dd >&2; exit 73; }
+if [ -f "$target" ]; then chmod --reference="$target" -- "$part" || exit 73; fi
+mv -fT -- "$part" "$target" || exit 73
+echo "sha256 $sum"
+`;
+
+/**
+ * From a file into the store. Arguments: file, bytes, seconds of its last change, bytes of a part (whole MiB), parts at
+ * once. Standard input: the address of each part, a line each. Prints `sha256 <hex>` and `part <number> <ETag>` for each.
+ */
+export const pushProgram = `
+source=$1 size=$2 mtime=$3 part=$4 lanes=$5
+steps=0
+while IFS= read -r url; do eval "url_$steps=\\$url"; steps=$((steps+1)); done
+${lanes}
+step() {
+  eval "url=\\$url_$1"
+  from=$(($1*part)); bytes=$((size-from)); [ "$bytes" -le "$part" ] || bytes=$part
+  try=0
+  while :; do
+    sum=$(dd if="$source" bs=$mebi skip=$((from/mebi)) count=$((part/mebi)) 2>"dd.$1" | md5sum); sum=\${sum%% *}
+    fetch_url "$url" | {
+      exec 3<&0
+      dd if="$source" bs=$mebi skip=$((from/mebi)) count=$((part/mebi)) 2>"dd.$1" |
+        { curl $curl_options -K /dev/fd/3 -D "head.$1" -o /dev/null -T - -H 'Transfer-Encoding:' -H "Content-Length: $bytes"
+          echo $? >"code.$1"; }
+    }
+    { read -r code <"code.$1"; } 2>/dev/null
+    came=$(sed -n 's/^\\([0-9]*\\) byte.*/\\1/p' "dd.$1")
+    [ -n "$came" ] || { cat "dd.$1" >&2; return 73; }
+    status=$(status_of "head.$1")
+    etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *"\\{0,1\\}\\([^"[:space:]]*\\).*/\\1/p' "head.$1" | tail -n 1)
+    if [ "$code" = 0 ] && [ "$came" = "$bytes" ] && [ -n "$etag" ]; then
+      # An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
+      case $etag in *[!0-9a-f]*) isSame=1;; *)
+        if [ "\${#etag}" -ne 32 ] || [ "$etag" = "$sum" ] || grep -qi '^x-amz-server-side-encryption: *aws:kms' "head.$1"
+        then isSame=1; else isSame=; fi;;
+      esac
+      if [ -n "$isSame" ]; then rm -f "head.$1" "code.$1" "dd.$1"; echo "$1 $bytes $etag" >>done; return 0; fi
+    fi
+    is_refusal "$status" && { fail 71 "the store refused a part with status $status"; return 71; }
+    try=$((try+1))
+    [ "$try" -lt "$tries" ] || { fail 72 'the store did not answer'; return 72; }
+    sleep $((1<<(try-1)))
+  done
+}
+facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
+case $facts in "$size $mtime "*) ;; *) fail 75 'the file changed before it was read'; exit 75;; esac
+{ sha256sum <"$source" || exit 73; } >sum &
+hasher=$!
+run_lanes || exit $?
+wait "$hasher" || exit 73
+[ "$(stat -Lc '%s %Y %y %i' -- "$source")" = "$facts" ] || { fail 75 'the file changed while it was read'; exit 75; }
+read -r sum rest <sum
+echo "sha256 $sum"
+while read -r number bytes etag; do echo "part $number $etag"; done <done
+`;

@@ -1,0 +1,110 @@
+/** Work that goes on on a login node by itself: started once, looked at now and then, ended, cleaned up after. */
+import type { Word } from '../../shared/commands/command-line.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { remoteFailure } from '../operations/remote-failure.ts';
+import type { RemoteShell } from '../ssh/remote-shell.ts';
+import { followProgram, outputBytesMax, removeProgram, stopProgram, supervisorProgram } from './work-programs.ts';
+
+/**
+ * `absent`: nobody started it, or it was cleaned up. `starting`: its directory is there, nobody supervises it yet.
+ * `elsewhere`: this login node cannot tell; a growing `beat` says that it lives. `lost`: its supervisor died.
+ */
+export type WorkPhase = 'absent' | 'starting' | 'running' | 'elsewhere' | 'lost' | 'ended';
+
+export interface WorkReport {
+  phase: WorkPhase;
+  /** Of work that ended. */
+  exitCode: number;
+  /** How long it took, where it ended. */
+  seconds: number;
+  beat: number;
+  /** Bytes of the steps that are done. */
+  doneBytes: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RemoteWork {
+  argv: readonly Word[];
+  /** For the standard input of the work: secrets, which are then on no command line. */
+  input: string;
+}
+
+type Host = { shell: RemoteShell };
+
+/** Name of the directory in the user's home. */
+export function workName(taskId: string): string {
+  return `.goldcrest-transfer-${taskId}`;
+}
+
+/** Time that short work has to end before it is looked at another time. */
+const firstWaitTenths = 15;
+const cannotMake = 74;
+
+/** Starts the work, once however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
+export function startWork({ shell }: Host, name: string, work: RemoteWork, isAgain: boolean): Promise<WorkReport> {
+  const wish = isAgain ? 'again' : 'start';
+  return ask(
+    shell,
+    [followProgram, 'sh', name, wish, String(firstWaitTenths), supervisorProgram, ...work.argv],
+    work.input,
+  );
+}
+
+export function lookAtWork({ shell }: Host, name: string): Promise<WorkReport> {
+  return ask(shell, [followProgram, 'sh', name, 'look', '0', '']);
+}
+
+/** Ends the work, if it can from this login node; what it reports may still be `running` or `elsewhere`. */
+export function stopWork({ shell }: Host, name: string): Promise<WorkReport> {
+  return ask(shell, [stopProgram, 'sh', name]);
+}
+
+/** Removes its directory. Safe to run twice. */
+export async function removeWork({ shell }: Host, name: string): Promise<void> {
+  const result = await shell.run(['sh', '-c', removeProgram, 'sh', name]);
+  if (result.exitCode !== 0) throw remoteFailure('rm', result);
+}
+
+async function ask(shell: RemoteShell, words: readonly Word[], stdin = ''): Promise<WorkReport> {
+  const result = await shell.run(['sh', '-c', ...words], { stdin, outputBytesMax: 4 * outputBytesMax });
+  if (result.exitCode === cannotMake) {
+    const reason = result.stderr.toString().trim();
+    throw new BrokerError('RemoteCommandFailed', `The work could not be started in your home directory: ${reason}`);
+  }
+  if (result.exitCode !== 0) throw remoteFailure('sh', result);
+  return parseReport(result.stdout.toString());
+}
+
+const phases = new Set<string>(['absent', 'starting', 'running', 'elsewhere', 'lost', 'ended']);
+
+/**
+ * Lines `name value`, the last one `end`:
+ *
+ *     directory /home/alice/.goldcrest-transfer-0190…
+ *     state ended 0 5125.30 5127.81
+ *     beat 2
+ *     bytes 134217728
+ *     out c2hhMjU2IDNh…
+ *     err
+ *     end
+ */
+export function parseReport(text: string): WorkReport {
+  const lines = text.split('\n');
+  // A login script may write to the output too; what it says comes before ours.
+  const facts = new Map(lines.map((line) => [line.split(' ', 1)[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
+  const [phase = '', code, begun, over] = (facts.get('state') ?? '').split(' ');
+  if (!phases.has(phase) || !facts.has('end')) {
+    throw new BrokerError('RemoteCommandFailed', 'The state of the work could not be read.', { detail: { text } });
+  }
+  const decoded = (name: string) => Buffer.from(facts.get(name) ?? '', 'base64').toString();
+  return {
+    phase: phase as WorkPhase,
+    exitCode: code === undefined ? -1 : Number(code),
+    seconds: Math.max(0, Math.round((Number(over ?? 0) - Number(begun ?? 0)) * 100) / 100),
+    beat: Number(facts.get('beat') ?? 0),
+    doneBytes: Number(facts.get('bytes') ?? 0),
+    stdout: decoded('out'),
+    stderr: decoded('err'),
+  };
+}

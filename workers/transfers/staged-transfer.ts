@@ -1,0 +1,109 @@
+/** What upload and download share: the staging store of the system, the mover's outcome, and cleaning up. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { bucketName, objectKey } from '../../shared/staging/bucket-name.ts';
+import { planParts } from '../../shared/staging/part-plan.ts';
+import type { Staging } from '../../shared/staging/staging.ts';
+import type { StagedFile } from '../../shared/tasks/staged-file.ts';
+import type { OperationContext } from '../operations/operation-context.ts';
+import { Parked } from '../operations/parked.ts';
+import { remoteFailure } from '../operations/remote-failure.ts';
+import { moverExit } from './mover-programs.ts';
+import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
+
+/** Ranges and parts of this size leave enough of them to move several at once, and are large enough to be fast. */
+export const movedPartBytes = 64 * 2 ** 20;
+
+/** The store. Throws InvalidRequest where the system has none (any more). */
+export function stagingOf({ staging }: Pick<OperationContext, 'staging'>): Staging {
+  if (staging === null) throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  return staging;
+}
+
+/** Parts that move at the same time. */
+export function lanesOf({ system }: Pick<OperationContext, 'system'>): number {
+  const { dataTransfer } = system.dataOperation;
+  return dataTransfer?.type === 's3' ? dataTransfer.multipart.parallelRuns : 1;
+}
+
+/** Begins an upload in parts to a place of the task's own. */
+export async function beginStaging(
+  path: string,
+  sizeBytes: number,
+  wishedPartBytes: number,
+  context: Pick<OperationContext, 'staging' | 'system' | 'username' | 'task'>,
+): Promise<StagedFile> {
+  const staging = stagingOf(context);
+  const object = {
+    bucket: bucketName(context.username, context.system.transfers.bucketPrefix),
+    key: objectKey(context.task.id, path),
+  };
+  await staging.prepareBucket(object.bucket);
+  const uploadId = await staging.beginUpload(object);
+  return { ...object, uploadId, sizeBytes, ...planParts(sizeBytes, wishedPartBytes) };
+}
+
+/** Time until a store that does not answer is asked again. */
+const storeWaitMs = 5_000;
+
+/** What the work gives, or a later look where the store does not answer just now and there is time left. */
+export async function whenStoreAnswers<T>(
+  work: () => Promise<T>,
+  place: 'aside' | 'kept',
+  { task, log }: Pick<OperationContext, 'task' | 'log'>,
+): Promise<T | Parked> {
+  try {
+    return await work();
+  } catch (error) {
+    const mayPass = error instanceof BrokerError && error.code === 'StagingUnavailable';
+    if (!mayPass || task.isCancelRequested || Date.now() >= task.deadlineAt) throw error;
+    log.info({ err: error }, 'the staging store could not be asked');
+    return new Parked({ place, waitMs: storeWaitMs });
+  }
+}
+
+/** Takes back what the store holds of a transfer. What cannot be removed now expires there. */
+export async function unstage(
+  journal: TransferJournal | null,
+  context: Pick<OperationContext, 'staging' | 'log'>,
+): Promise<void> {
+  const staged = journal?.staged;
+  if (staged === undefined) return;
+  const staging = stagingOf(context);
+  const removed = await Promise.allSettled([staging.abortUpload(staged), staging.removeObject(staged)]);
+  for (const result of removed) {
+    if (result.status === 'rejected')
+      context.log.warn({ err: result.reason, key: staged.key }, 'staged bytes were left');
+  }
+}
+
+/** Whether a run of a mover is followed by another one that goes on where it ended: its addresses had run out. */
+export function isInterrupted({ exitCode }: WorkEnd): boolean {
+  return exitCode === moverExit.refused || exitCode === moverExit.silent;
+}
+
+/** The digest of a mover that came to a good end. Throws what it failed with. */
+export function digestOf(end: WorkEnd, path: string): string {
+  if (end.exitCode !== 0) throw moverFailure(end, path);
+  const digest = /^sha256 ([0-9a-f]{64})$/m.exec(end.stdout)?.[1];
+  if (digest === undefined) throw new BrokerError('TransferFailed', 'The mover did not tell what it moved.');
+  return digest;
+}
+
+/** The mover's own last line is what a person should read; the tools' lines before it have their usual meanings. */
+function moverFailure(end: WorkEnd, path: string): BrokerError {
+  const said = end.stderr.trim().split('\n').at(-1) ?? '';
+  const { exitCode, stdout, stderr } = end;
+  const codes = Object.values(moverExit) as number[];
+  if (exitCode !== moverExit.file && codes.includes(exitCode)) {
+    return new BrokerError('TransferFailed', `The transfer of ${path} failed: ${said}.`, {
+      detail: { exitCode, stderr },
+    });
+  }
+  return remoteFailure('transfer', { exitCode, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) });
+}
+
+/** Facts of a good end, for the result. */
+export function movedFacts(bytes: number, sha256: string, { seconds }: WorkEnd) {
+  const megabytesPerSecond = Math.round(bytes / 1e4 / Math.max(seconds, 0.01)) / 100;
+  return { bytes, sha256, seconds, megabytesPerSecond };
+}

@@ -1,0 +1,31 @@
+/** What the looks at one transfer tell each other. It is in the task's record, and the API signs addresses from it. */
+import { z } from 'zod';
+import { stagedFile } from '../../shared/tasks/staged-file.ts';
+
+const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.string(), stderr: z.string() });
+
+const transferJournal = z.object({
+  /**
+   * `prepared`: found good, nothing moves yet. `waiting`: for the client's parts. `arrived`: they are there. `working`:
+   * something may go on on the cluster. `ended`: that is over, and `end` says how.
+   */
+  phase: z.enum(['prepared', 'waiting', 'arrived', 'working', 'ended']),
+  staged: stagedFile.optional(),
+  /** Of a download's file when it was found good; seconds since the epoch. */
+  mtime: z.number().optional(),
+  /** How often the work was started, and when it was last; milliseconds since the epoch. */
+  runs: z.int().default(0),
+  startedAt: z.number().default(0),
+  /** The last sign of life, and when it was first seen. */
+  beat: z.number().default(0),
+  beatAt: z.number().default(0),
+  end: workEnd.optional(),
+});
+
+export type TransferJournal = z.infer<typeof transferJournal>;
+export type WorkEnd = z.infer<typeof workEnd>;
+
+/** The journal of earlier looks, or null. Throws ZodError for one that this version cannot read. */
+export function readTransferJournal(entry: Record<string, unknown> | null): TransferJournal | null {
+  return entry === null ? null : transferJournal.parse(entry);
+}
