@@ -9,6 +9,7 @@ import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
 import { cancelTask, getTask } from './faces/tasks/read-task.ts';
+import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
 import { serveLivez, serveReadyz } from './http/health.ts';
@@ -42,6 +43,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
+    { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
     { method: 'GET', path: '/health/systems', isPublic: false, handle: listHealth(faceDeps) },
     { method: 'GET', path: '/health/systems/{system_name}', isPublic: false, handle: getHealth(faceDeps) },
     { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },

@@ -6,6 +6,7 @@ import { findOperation, type OperationName, operationNames } from '../shared/ope
 import { taskView } from '../shared/tasks/task.ts';
 import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
 import { historyQuery } from './faces/health/read-health.ts';
+import { transferAddresses } from './faces/tasks/sign-transfer.ts';
 import { taskSubmission } from './faces/tasks/submit-task.ts';
 import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
@@ -284,6 +285,29 @@ function taskPaths(): Json {
         tags: ['tasks'],
         parameters: [id],
         responses: { 200: task, 202: acceptedTask, ...errors },
+      },
+    },
+    '/tasks/{id}/transfer': {
+      get: {
+        operationId: 'sign_transfer',
+        summary: 'Addresses in the staging store for an upload or a download, signed when they are asked for',
+        tags: ['tasks'],
+        parameters: [
+          id,
+          parameter('first', 'query', false, {
+            type: 'integer',
+            description: 'Number of the first part; 1 if not given',
+          }),
+          parameter('count', 'query', false, {
+            type: 'integer',
+            description: 'Parts; 100 if not given, 1,000 at most',
+          }),
+        ],
+        responses: {
+          200: { description: 'The addresses', ...jsonContent(resultSchema(transferAddresses)) },
+          ...errors,
+          ...errorResponses(['InvalidRequest', 'TaskConflict', 'NotSupported']),
+        },
       },
     },
   };

@@ -66,8 +66,8 @@ export interface Staging {
 }
 
 const requestTimeoutMs = 15_000;
-/** Addresses signed before others get their turn: about 5 ms of work. */
-const signedPerTurn = 16;
+/** Addresses signed before others get their turn: a few milliseconds of work. */
+const signedPerTurn = 4;
 /** Buckets that are known to be prepared; beyond it all are looked at once more. */
 const knownBucketsMax = 10_000;
 

@@ -7,7 +7,7 @@ import { type LabUser, userNamed } from '../../lab/users.ts';
 import { type Broker, type Client, clientOf, pathQuery, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 import { hostileNames } from './hostile-names.ts';
-import { commandLines, jobEnd, jobOf, leftovers, taskIdOf } from './transfer-fixture.ts';
+import { commandLines, jobEnd, jobOf, taskIdOf, watchLeftovers } from './transfer-fixture.ts';
 
 const lab = inject('lab');
 const transfer = '/filesystem/lab/transfer';
@@ -15,17 +15,19 @@ let broker: Broker;
 let client: Client;
 let alice: LabUser;
 let own: OwnDirectory;
+let leftovers: () => string[];
 
 beforeAll(async () => {
   broker = await startBroker(lab, { scheduler: 'process' });
   client = await clientOf(lab.oidc, broker.url, 'alice');
   alice = userNamed(lab.users, 'alice');
   own = homeDirectory(alice);
+  leftovers = watchLeftovers(alice, own.path);
 });
 
 afterEach(async () => {
   // A supervisor ends right after it has said that its work did.
-  await vi.waitFor(() => expect(leftovers(alice, own.path)).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
 });
 
 afterAll(async () => {

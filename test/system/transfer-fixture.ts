@@ -83,11 +83,18 @@ export async function completeUpload({ completeUploadUrl }: Directives, etags: r
   return fetch(completeUploadUrl, { method: 'POST', body });
 }
 
-/** What a user has on the cluster because of transfers: directories of work, partial files, processes. */
-export function leftovers(user: LabUser, directory: string): string[] {
-  const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
-  const files = names.filter((name) => /\.goldcrest-transfer-|\.part-[0-9a-f-]{36}$/.test(name));
-  return [...files, ...commandLines(user).filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
+/**
+ * A look for what is left of transfers: directories of work, partial files, processes. What was there at the beginning,
+ * of another run on this machine, is not counted.
+ */
+export function watchLeftovers(user: LabUser, directory: string): () => string[] {
+  const look = () => {
+    const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
+    const files = names.filter((name) => /\.goldcrest-transfer-|\.part-[0-9a-f-]{36}$/.test(name));
+    return [...files, ...commandLines(user).filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
+  };
+  const before = new Set(look());
+  return () => look().filter((found) => !before.has(found));
 }
 
 /** Command lines of the user's processes. */

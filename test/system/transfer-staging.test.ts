@@ -14,9 +14,9 @@ import {
   directivesOf,
   jobEnd,
   jobOf,
-  leftovers,
   putParts,
   taskIdOf,
+  watchLeftovers,
 } from './transfer-fixture.ts';
 
 const lab = inject('lab');
@@ -27,6 +27,7 @@ let broker: Broker;
 let client: Client;
 let owner: LabUser;
 let own: OwnDirectory;
+let leftovers: () => string[];
 let store: S3Client;
 
 beforeAll(async () => {
@@ -40,12 +41,13 @@ beforeAll(async () => {
   client = await clientOf(lab.oidc, broker.url, user);
   owner = userNamed(lab.users, user);
   own = homeDirectory(owner);
+  leftovers = watchLeftovers(owner, own.path);
   const { endpoint, region, accessKeyId, secretAccessKey } = lab.s3;
   store = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
 });
 
 afterEach(async () => {
-  await vi.waitFor(() => expect(leftovers(owner, own.path)).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
 });
 
 afterAll(async () => {
@@ -256,6 +258,46 @@ describe('a download', () => {
     const answer = await startDownload(at('pointer'));
     await jobEnd(client, jobOf(answer));
     expect(await (await fetch(directivesOf(answer).downloadUrl)).text()).toBe('content');
+  });
+});
+
+describe('the native face', () => {
+  it('signs addresses when they are asked for, as many as are asked for, and for the owner only', async () => {
+    const content = randomBytes(13 * mebi);
+    const input = { path: at('native'), transferDirectives: { transferMethod: 's3', fileSize: content.length } };
+    const accepted = await client.post('/tasks', { operation: 'transfer.upload', system: 'lab', input });
+    const location = `/tasks/${accepted.body.id}`;
+    const look = async (query = '') => {
+      const answer = await client.get(`${location}/transfer${query}`);
+      if (answer.status === 409) throw new Error(answer.text);
+      return answer;
+    };
+    const all = await vi.waitFor(() => look(), { timeout: 20_000, interval: 100 });
+    expect(all.body).toMatchObject({
+      sizeBytes: content.length,
+      partSizeBytes: 6 * mebi,
+      partsCount: 3,
+      downloadUrl: null,
+    });
+    const second = await look('?first=2&count=1');
+    const numbers = (answer: typeof all) => (answer.body.parts as { number: number }[]).map(({ number }) => number);
+    expect([numbers(all), numbers(second)]).toEqual([[1, 2, 3], [2]]);
+    expect((await look('?first=4')).body.message).toMatch(/`first` must be a whole number from 1 to 3/);
+    const bob = await clientOf(lab.oidc, broker.url, 'bob');
+    expect((await bob.get(`${location}/transfer`)).status).toBe(404);
+    const directives = {
+      partsUploadUrls: (all.body.parts as { url: string }[]).map(({ url }) => url),
+      completeUploadUrl: String(all.body.completeUrl),
+      maxPartSize: 6 * mebi,
+      downloadUrl: '',
+    };
+    await completeUpload(directives, await putParts(directives, content));
+    expect(await taskEnd(client, location)).toMatchObject({
+      state: 'completed',
+      result: { sha256: digest(content) },
+      progress: { total: content.length, unit: 'bytes' },
+    });
+    expect((await client.get(`${location}/transfer`)).status).toBe(409);
   });
 });
 

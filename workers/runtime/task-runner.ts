@@ -18,6 +18,7 @@ import { Parked } from '../operations/parked.ts';
 import type { Cancellations } from './cancellations.ts';
 import { tellEarly } from './early-result.ts';
 import { createGrip, type Grip } from './grip.ts';
+import { parkTask } from './park-task.ts';
 import type { ResultPort } from './result-port.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 
@@ -194,7 +195,7 @@ async function attempt(
     clearTimeout(timer);
   }
   // Outside of the try: a store that refuses the outcome does not make it another one.
-  if (outcome instanceof Parked) await park(deps, task, outcome, controller.signal, log);
+  if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else {
     await tellEarly(deps.store, operation, task, outcome);
@@ -375,22 +376,6 @@ async function release(
     return;
   }
   await deps.queues.add(queue, { id, fence }, delayMs).done;
-}
-
-/** Lays the task by. One that is to be canceled or whose worker stops is looked at again at once. */
-async function park(deps: TaskRunnerDependencies, task: Task, parked: Parked, signal: AbortSignal, log: Logger) {
-  const { waitMs, ...options } = parked.options;
-  const delayMs = signal.aborted ? 0 : waitMs;
-  const result = await deps.store.park(task.id, task.fence, { ...options, notBeforeAt: Date.now() + delayMs });
-  if (result.outcome !== 'parked') {
-    log.warn({ outcome: result.outcome }, 'the task had moved on');
-    return;
-  }
-  const { ticket, promoted } = result;
-  await Promise.all([
-    ...(ticket === null ? [] : [deps.queues.add(task.queue, ticket, delayMs).done]),
-    ...promoted.map((next) => deps.queues.add(task.queue, next).done),
-  ]);
 }
 
 /** Adds the entries of the tasks that the end of this one let through. A lost add is made up for by the sweeper. */

@@ -94,7 +94,7 @@ async function start(
     report = await startWork(context, workName(context.task.id), prepared, isAgain);
   } catch (error) {
     // It may have been started: the next look tells.
-    if (!isPassing(error)) throw error;
+    if (!isPassing(error)) await abandon(context);
     return waitAfterFault(error, context);
   }
   return judge(work, { ...begun, beatAt: begun.startedAt }, report, context);

@@ -72,6 +72,8 @@ async function ask(shell: RemoteShell, words: readonly Word[], stdin = ''): Prom
     const reason = result.stderr.toString().trim();
     throw new BrokerError('RemoteCommandFailed', `The work could not be started in your home directory: ${reason}`);
   }
+  // Somebody ended the look, which says nothing of the work.
+  if (result.exitCode === null) throw new BrokerError('SshUnavailable', 'The look at the work was ended by a signal.');
   if (result.exitCode !== 0) throw remoteFailure('sh', result);
   return parseReport(result.stdout.toString());
 }

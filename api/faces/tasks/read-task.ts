@@ -20,7 +20,8 @@ function isMatch(header: string | undefined, etag: string): boolean {
   return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === opaque);
 }
 
-function readTaskId(c: AppContext): string {
+/** The id in the path, which is also noted for the log. Throws TaskNotFound for what is none. */
+export function readTaskId(c: AppContext): string {
   const id = c.req.param('id') ?? '';
   if (!/^[0-9a-f-]{36}$/.test(id)) throw new BrokerError('TaskNotFound', 'Task not found.');
   c.set('taskId', id);
