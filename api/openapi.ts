@@ -11,6 +11,7 @@ import { taskSubmission } from './faces/tasks/submit-task.ts';
 import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
 import { textResponse } from './http/json-response.ts';
+import { problemSchema } from './problem-schema.ts';
 
 type Json = Record<string, unknown>;
 
@@ -342,35 +343,6 @@ function healthPaths(): Json {
     },
   };
 }
-
-const nullable = (type: string): Json => ({ type: [type, 'null'] });
-
-const problemSchema: Json = {
-  type: 'object',
-  description: 'Members of RFC 9457 and of FirecREST v2 in one object',
-  properties: {
-    type: { type: 'string', format: 'uri' },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    instance: { type: 'string' },
-    code: { type: 'string' },
-    retryable: { type: 'boolean' },
-    advice: { type: 'string' },
-    fault: { enum: ['caller', 'cluster', 'broker'] },
-    requestId: { type: 'string' },
-    errors: {
-      type: 'array',
-      items: { type: 'object', properties: { pointer: { type: 'string' }, detail: { type: 'string' } } },
-    },
-    errorType: { enum: ['error', 'validation'] },
-    message: { type: 'string' },
-    causedBy: { type: ['array', 'null'], items: { type: 'string' } },
-    data: nullable('object'),
-    user: nullable('string'),
-  },
-  required: ['errorType', 'message', 'causedBy', 'data', 'user', 'code', 'status', 'retryable'],
-};
 
 function securitySchemes(config: AppConfig): Json {
   const issuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);

@@ -4,9 +4,11 @@
  */
 import { BrokerError } from '../errors/broker-error.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { type Progress, parseTask, type Task } from '../tasks/task.ts';
-import { entryName, type TaskTicket } from './queues.ts';
+import { parseTask, type Task } from '../tasks/task.ts';
+import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
+import { fieldsOf, promotedOf } from './task-answers.ts';
+import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
 import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
 
 export interface TaskStoreSettings {
@@ -60,17 +62,7 @@ export interface Accepted {
  */
 export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
-export type Parking = { outcome: 'parked'; ticket: TaskTicket | null; promoted: TaskTicket[] } | { outcome: Refusal };
 export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
-
-/** How a task is laid by; see `Parked` for the places. */
-export interface ParkOptions {
-  place: 'aside' | 'kept' | 'turn';
-  /** Milliseconds since the epoch. */
-  notBeforeAt: number;
-  journal?: Record<string, unknown>;
-  progress?: Progress;
-}
 
 /** Who claims: for which queue entry, since when, and an id that no other claim has. */
 export interface Claimant {
@@ -137,10 +129,9 @@ export type TaskEnd =
   | { state: 'completed'; resultUrl: string }
   | { state: 'failed' | 'canceled'; errorJson: string };
 
-interface ScriptedRedis {
+interface ScriptedRedis extends ParkingRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
   gcTransition(...args: (string | number)[]): Promise<string[]>;
-  gcPark(...args: (string | number)[]): Promise<(string | number)[]>;
   gcPeek(...args: string[]): Promise<(string | number)[]>;
 }
 
@@ -230,7 +221,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       const fields = ['entryId', `${id}.${fence}`, ...(isHandBack ? ['handBacks', handBacks + 1] : [])];
       return settlement(await move(id, { to: 'pending', fence, fields }));
     },
-    park: (id, fence, options) => withStore(() => park(scripted, settings, { id, fence, ...options })),
+    park: (id, fence, options) => withStore(() => parkTask(scripted, settings, { id, fence, ...options })),
     async writeJournal(id, fence, entry) {
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry)] });
       return outcome === 'ok';
@@ -304,43 +295,6 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         await redis.zrem(openKey(queue), id);
       }),
   };
-}
-
-/** A flat list of field, value … as an object. */
-function fieldsOf(flat: readonly string[]): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
-  return fields;
-}
-
-/** Tickets of tasks that were let through, from their ids and fences. */
-function promotedOf(flat: readonly string[]): TaskTicket[] {
-  return Object.entries(fieldsOf(flat)).map(([id, fence]) => ({ id, fence: Number(fence), via: 'promotion' }));
-}
-
-async function park(
-  redis: ScriptedRedis,
-  { keyPrefix, admittedPerUserMax }: TaskStoreSettings,
-  { id, fence, place, notBeforeAt, journal, progress }: ParkOptions & { id: string; fence: number },
-): Promise<Parking> {
-  // With its place it stays active, and what comes for it takes it over; else it is pending and claimed anew.
-  const state = place === 'kept' ? 'active' : 'pending';
-  const ticket: TaskTicket = {
-    id,
-    ...(state === 'active' ? { fence: fence - 1, isTakeOver: true } : { fence }),
-    ...{ via: 'park', isMutation: true },
-  };
-  const fields = [
-    ...(journal === undefined ? [] : ['journal', JSON.stringify(journal)]),
-    ...(progress === undefined ? [] : ['progress', JSON.stringify(progress)]),
-  ];
-  const now = Date.now();
-  const [outcome, hasTurn, ...flat] = await redis.gcPark(
-    ...[`${keyPrefix}:task:${id}`, keyPrefix, id, fence, now, notBeforeAt, place, state, admittedPerUserMax],
-    ...[entryName(ticket), ...fields, 'updatedAt', now],
-  );
-  if (outcome !== 'ok') return { outcome: outcome as Refusal };
-  return { outcome: 'parked', ticket: Number(hasTurn) === 1 ? ticket : null, promoted: promotedOf(flat.map(String)) };
 }
 
 function endFields(end: TaskEnd): string[] {

@@ -1,5 +1,5 @@
 /** What a handler returns when there is nothing to do for a while: the task is laid by, and no worker waits. */
-import type { ParkOptions } from '../../shared/platform/task-store.ts';
+import type { ParkOptions } from '../../shared/platform/task-parking.ts';
 
 /**
  * `place`: `aside` while it waits for somebody outside, which takes no place of its owner's in the queue; `turn` when it
