@@ -1,5 +1,5 @@
 /** What the tests of transfers share: a FirecREST client's own way with a transfer's job, and a look for what is left behind. */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { vi } from 'vitest';
 import type { LabUser } from '../../lab/users.ts';
@@ -99,6 +99,7 @@ export function watchLeftovers(user: LabUser, directory: string): () => string[]
 
 /** Command lines of the user's processes. */
 export function commandLines({ username }: LabUser): string[] {
-  const text = execFileSync('ps', ['-u', username, '-ww', '-o', 'args='], { encoding: 'utf8' });
-  return text.split('\n').filter((line) => line !== '');
+  // It fails where there is none.
+  const { stdout } = spawnSync('ps', ['-u', username, '-ww', '-o', 'args='], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line !== '');
 }
