@@ -13,12 +13,17 @@ import { createTaskStore } from '../shared/platform/task-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
 import { startProber } from './health/prober.ts';
 import { readKnownHealth } from './health/read-known-health.ts';
+import { createFindUsername } from './health/service-account.ts';
+import { createJobLookups } from './job-lookups/job-lookups.ts';
+import { createLookupTurns } from './job-lookups/lookup-turns.ts';
+import { createSharedJobs } from './job-lookups/shared-jobs.ts';
 import { textAnswerBytesMax } from './operations/filesystem/text-limit.ts';
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { openInternalPort } from './runtime/internal-port.ts';
 import { createPerform } from './runtime/perform.ts';
+import { createPlaces } from './runtime/places.ts';
 import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { startSweeper } from './runtime/sweeper.ts';
@@ -54,6 +59,14 @@ const port = await openInternalPort({
 const health = createHealthStore(redis, keyPrefix);
 const stagings = await openStagings(served);
 const cancellations = createCancellations(subscriber, keyPrefix, log);
+const places = createPlaces();
+const lookups = createJobLookups(createLookupTurns(redis, subscriber, keyPrefix, log), log);
+const tokenIssuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
+const accounts = new Map(
+  served.flatMap(({ name, serviceAccount }) =>
+    serviceAccount === null ? [] : [[name, createFindUsername(serviceAccount, tokenIssuer)]],
+  ),
+);
 const runner = createTaskRunner({
   store,
   queues,
@@ -64,6 +77,7 @@ const runner = createTaskRunner({
     stagings,
     schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
     readHealth: () => readKnownHealth(health, config.systems),
+    sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
     port,
     tell: (task, url) => store.announce(task, url),
     log,
@@ -88,6 +102,7 @@ const queueNames = [
 const consumer = startConsumer({
   queues: queueNames,
   concurrencyPerQueue: config.worker.concurrencyPerSystem,
+  places,
   keyPrefix,
   redis: entries,
   runner,
@@ -115,6 +130,7 @@ onShutdown(
         await Promise.race([stopped, sleep(abortGraceMs, undefined, { ref: false })]);
       },
     },
+    { name: 'look-ups', run: async () => lookups.close() },
     { name: 'ssh', run: () => ssh.close() },
     {
       name: 'staging',

@@ -38,6 +38,8 @@ export interface FirecrestRoute<Result> {
   headers?: Readonly<Record<string, string>>;
   /** The body of the answer. */
   answer: (result: Result) => unknown;
+  /** Headers that the result makes. */
+  resultHeaders?: (result: Result) => Readonly<Record<string, string>>;
   /** A route of our own in FirecREST v2's manner, which upstream does not have. */
   isAddition?: true;
   /**

@@ -29,6 +29,11 @@ export function queueName(lane: Lane, system: string | null): string {
   return system === null ? lane : `${lane}@${system}`;
 }
 
+/** The lane of a queue. */
+export function laneOf(queue: string): Lane {
+  return queue.split('@', 1)[0] as Lane;
+}
+
 /** Prefix of BullMQ's keys. */
 export function queuePrefix(keyPrefix: string): string {
   return `${keyPrefix}:q`;

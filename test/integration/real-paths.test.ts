@@ -18,6 +18,7 @@ import { userNamed } from '../../lab/users.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { SharedJobs } from '../../workers/operations/operation-context.ts';
 import { type InternalPort, openInternalPort } from '../../workers/runtime/internal-port.ts';
 import { createPerform } from '../../workers/runtime/perform.ts';
 import type { Attempt } from '../../workers/runtime/task-runner.ts';
@@ -77,6 +78,7 @@ beforeEach(() => {
     port,
     tell: async () => 0,
     stagings: new Map(),
+    sharedJobs: () => ({}) as SharedJobs,
     log: silent,
   });
   run = async (name, input) => {

@@ -17,6 +17,7 @@ import {
 import { type Cancellations, createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
 import { openInternalPort } from '../../workers/runtime/internal-port.ts';
+import { createPlaces } from '../../workers/runtime/places.ts';
 import { createResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
 import { type Attempt, createTaskRunner, type TaskRunner } from '../../workers/runtime/task-runner.ts';
@@ -132,6 +133,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
         ...{
           queues: [queue, 'batch@lab'],
           concurrencyPerQueue: concurrency,
+          places: createPlaces(),
           keyPrefix,
           redis: entries,
           runner,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { SystemHealth } from '../../shared/health/system-health.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
+import type { FoundJobs } from '../job-lookups/lookup-scope.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
@@ -38,6 +39,16 @@ export interface BrokerContext {
   readonly log: Logger;
 }
 
+/** Questions about jobs that are answered once for all who ask. Who waits for them gives up the place of the task. */
+export interface SharedJobs {
+  /** The job as the scheduler shows it to the user; JobNotFound, SchedulerFailed. */
+  get(jobId: string): Promise<FoundJobs>;
+  /** One run for all of the user's tasks that want the same at the same time; `what` is the whole question. */
+  share<T>(what: readonly unknown[], work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** After a change that the user made: from now on nobody is shown to this user as it was before. */
+  changed(): void;
+}
+
 /** What the handler of an operation on a system is given besides. */
 export interface OperationContext extends BrokerContext {
   readonly system: SystemConfig;
@@ -49,6 +60,7 @@ export interface OperationContext extends BrokerContext {
   /** For paths that a handler comes to beyond those of the input, which are admitted for it. */
   readonly pathGate: PathGate;
   readonly scheduler: SchedulerAdapter;
+  readonly jobs: SharedJobs;
   readonly host: SchedulerHost;
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'bullmq';
 import type { Logger } from 'pino';
-import { type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
+import { laneOf, type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
-import { createGate } from './concurrency-gate.ts';
+import { type Places, placelessMax } from './places.ts';
 import type { TaskRunner } from './task-runner.ts';
 
 /** A killed worker's entries are seen as stalled after at most `lockMs + stalledCheckMs`. */
@@ -22,6 +22,7 @@ const lingerMs = 2;
 export interface ConsumerOptions {
   queues: readonly string[];
   concurrencyPerQueue: number;
+  places: Places;
   keyPrefix: string;
   /** A `persist` connection; each queue adds a blocking one of its own. */
   redis: Redis;
@@ -38,11 +39,18 @@ export interface Consumer {
   abandon(): Promise<void>;
 }
 
+/** Whether tasks of the queue share answers, and wait for them without a place. */
+function isSharing(queue: string): boolean {
+  return laneOf(queue) === 'batch';
+}
+
 export function startConsumer(options: ConsumerOptions): Consumer {
   const workers = options.queues.map((name) => {
-    const gate = createGate(options.concurrencyPerQueue);
+    const gate = options.places.gate(options.concurrencyPerQueue);
     const runTasks = async (entryId: string, { tasks }: QueueEntry): Promise<void> => {
-      const runs = await Promise.allSettled(tasks.map((ticket) => gate(() => options.runner.run(ticket, entryId))));
+      const runs = await Promise.allSettled(
+        tasks.map((ticket) => gate(ticket.id, () => options.runner.run(ticket, entryId))),
+      );
       await sleep(lingerMs);
       const failed = runs.find((run) => run.status === 'rejected');
       if (failed) throw failed.reason;
@@ -50,7 +58,8 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     const worker = new Worker<QueueEntry>(name, ({ id = '', data }) => runTasks(id, data), {
       connection: options.redis,
       prefix: queuePrefix(options.keyPrefix),
-      concurrency: options.concurrencyPerQueue,
+      // More entries than places: those of tasks that gave theirs up are still held.
+      concurrency: options.concurrencyPerQueue + (isSharing(name) ? placelessMax : 0),
       lockDuration: lockMs,
       stalledInterval: stalledCheckMs,
       maxStalledCount: stallsMax,

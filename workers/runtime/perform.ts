@@ -7,6 +7,7 @@ import type { OperationName } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
+import type { SharedJobsOf } from '../job-lookups/shared-jobs.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
@@ -27,6 +28,8 @@ export interface PerformDependencies {
   /** Adapter per system name. */
   schedulers: ReadonlyMap<string, SchedulerAdapter>;
   readHealth: BrokerContext['readHealth'];
+  /** What tasks on a system may ask about jobs together with others. */
+  sharedJobs: SharedJobsOf;
   /** Where the request comes that is held for a task of bytes, and how it is told so. */
   port: InternalPort;
   tell: TaskStore['announce'];
@@ -65,6 +68,7 @@ export function createPerform(deps: PerformDependencies) {
     const { username } = attempt.task.principal;
     const shell = deps.ssh.shell(name, username);
     const files = deps.ssh.files(name, username);
+    const host = { username, shell, files };
     const stats = deps.ssh.stats(name, username);
     const names = deps.ssh.names(name);
     const owner = `${name} ${username}`;
@@ -83,7 +87,8 @@ export function createPerform(deps: PerformDependencies) {
       },
       pathGate: createPathGate({ systemName: name, roots, realRoots: realRootsOf(owner, files), files, stats }),
       scheduler,
-      host: { username, shell, files },
+      jobs: deps.sharedJobs({ system, scheduler, host }, attempt),
+      host,
       journal: attempt.journal,
       exchange,
       staging: deps.stagings.get(name) ?? null,

@@ -28,7 +28,8 @@ export function answerEnd(
 ): Response {
   throwFailure(outcome);
   const result: unknown = JSON.parse(outcome.resultJson ?? 'null');
-  return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(result), headers);
+  const own = operation.firecrest.resultHeaders?.(result);
+  return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(result), { ...headers, ...own });
 }
 
 /** Whether the task outlasted its request: a read whose hold ran out may already stand as canceled, or as past its deadline. */

@@ -42,6 +42,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       slurmrestd: buildSlurmrestd(parts, questions),
       timeoutMs: (scheduler.timeout ?? schedulerTimeoutSeconds) * 1_000,
       processJobs: buildProcessJobs(section),
+      lookupWindowMs: section.job_lookup_window,
     },
     serviceAccount:
       account || username !== null

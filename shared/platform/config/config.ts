@@ -222,6 +222,8 @@ export interface SchedulerConfig {
   timeoutMs: number;
   /** Looked at where `type` is `process`. */
   processJobs: ProcessJobsConfig;
+  /** Look-ups of jobs share one query so long; 0: each has its own. */
+  lookupWindowMs: number;
 }
 
 export interface SlurmrestdConfig {

@@ -191,9 +191,16 @@ export const systemSchema = section({
     .describe('Longest wait for a channel.'),
   slurmrestd: slurmrestd.prefault({}).describe('Slurm by REST.'),
   process_jobs: processJobs.prefault({}).describe('Jobs of a system without a batch system (`process`).'),
+  job_lookup_window: duration({ minMs: 0, maxMs: minuteMs })
+    .prefault('1s')
+    .describe(
+      'When many ask for the state of jobs, the scheduler is asked once in this time and all are answered out of that; 0: every request asks.',
+    ),
   service_account_username: text()
     .optional()
-    .describe('Cluster user for probes; the user of the token that `service_account` gets if not given.'),
+    .describe(
+      'Cluster user for probes and shared look-ups of jobs; the user of the token that `service_account` gets if not given.',
+    ),
   transfers: section({
     mover: z
       .enum(['command', 'job'])

@@ -6,8 +6,9 @@ import type { OperationContext } from '../operation-context.ts';
 /** JobNotFound, PermissionDenied, SchedulerFailed. Safe to run twice. */
 export async function handleCancelJob(
   { jobId }: InputOf<typeof cancelJob>,
-  { scheduler, host, signal }: OperationContext,
+  { scheduler, host, signal, jobs }: OperationContext,
 ): Promise<ResultOf<typeof cancelJob>> {
   await scheduler.cancel(host, { jobId, signal });
+  jobs.changed();
   return { jobId };
 }

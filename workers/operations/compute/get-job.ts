@@ -6,7 +6,8 @@ import type { OperationContext } from '../operation-context.ts';
 /** JobNotFound, SchedulerFailed. */
 export async function handleGetJob(
   { jobId }: InputOf<typeof getJob>,
-  { scheduler, host, signal }: OperationContext,
+  { jobs }: Pick<OperationContext, 'jobs'>,
 ): Promise<ResultOf<typeof getJob>> {
-  return { jobs: await scheduler.get(host, { jobId, signal }) };
+  const found = await jobs.get(jobId);
+  return { jobs: found.jobs, ageSeconds: found.ageMs / 1_000 };
 }

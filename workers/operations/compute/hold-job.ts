@@ -6,8 +6,9 @@ import type { OperationContext } from '../operation-context.ts';
 /** JobNotFound, JobEnded, JobNotPending, PermissionDenied, NotSupported, SchedulerFailed. Safe to run twice. */
 export async function handleHoldJob(
   { jobId }: InputOf<typeof holdJob>,
-  { scheduler, host, signal }: OperationContext,
+  { scheduler, host, signal, jobs }: OperationContext,
 ): Promise<ResultOf<typeof holdJob>> {
   await scheduler.hold(host, { jobId, signal });
+  jobs.changed();
   return { jobId };
 }

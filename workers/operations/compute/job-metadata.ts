@@ -6,7 +6,9 @@ import type { OperationContext } from '../operation-context.ts';
 /** JobNotFound, SchedulerFailed. */
 export async function handleJobMetadata(
   { jobId }: InputOf<typeof getJobMetadata>,
-  { scheduler, host, signal }: OperationContext,
+  { scheduler, host, jobs }: OperationContext,
 ): Promise<ResultOf<typeof getJobMetadata>> {
-  return { jobs: await scheduler.metadata(host, { jobId, signal }) };
+  return {
+    jobs: await jobs.share(['metadata', jobId], (shared) => scheduler.metadata(host, { jobId, signal: shared })),
+  };
 }

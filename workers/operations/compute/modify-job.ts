@@ -6,8 +6,9 @@ import type { OperationContext } from '../operation-context.ts';
 /** InvalidJob, JobNotFound, JobEnded, JobNotPending, PermissionDenied, NotSupported, SchedulerFailed. */
 export async function handleModifyJob(
   { jobId, ...changes }: InputOf<typeof modifyJob>,
-  { scheduler, host, signal }: OperationContext,
+  { scheduler, host, signal, jobs }: OperationContext,
 ): Promise<ResultOf<typeof modifyJob>> {
   await scheduler.modify(host, { jobId, changes, signal });
+  jobs.changed();
   return { jobId };
 }

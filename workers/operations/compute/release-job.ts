@@ -6,8 +6,9 @@ import type { OperationContext } from '../operation-context.ts';
 /** JobNotFound, JobEnded, PermissionDenied, NotSupported, SchedulerFailed. Safe to run twice. */
 export async function handleReleaseJob(
   { jobId }: InputOf<typeof releaseJob>,
-  { scheduler, host, signal }: OperationContext,
+  { scheduler, host, signal, jobs }: OperationContext,
 ): Promise<ResultOf<typeof releaseJob>> {
   await scheduler.release(host, { jobId, signal });
+  jobs.changed();
   return { jobId };
 }
