@@ -9,8 +9,8 @@ import { type LookupTurns, leaseMs, type RoundMessage, type Wanted } from './loo
 
 /** Jobs that are kept to be shared; past it only those of the latest query. */
 const keptMax = 20_000;
-/** Jobs in one message to the other workers. */
-const toldMax = 4_000;
+/** Jobs in one message to the other workers, those first that were asked for: about 700 bytes each. */
+const toldMax = 2_500;
 /** A query that takes longer than this is given up. */
 const queryMsMax = 60_000;
 

@@ -57,12 +57,30 @@ export async function lookUpJobs(run: Run, host: SchedulerHost, request: LookUpR
   for (const [base, rows] of queued) {
     if (isEnough(rows, { base, indices: null, component: null })) found.set(base, jobsOf(rows));
   }
+  for (const base of new Set(ids.filter(({ indices }) => indices !== null).map((id) => id.base))) {
+    for (const [jobId, job] of activeElements(queued.get(base) ?? [])) found.set(jobId, [job]);
+  }
   for (const [jobId, id] of wanted) {
     const rows = partsOf(queued, id);
     const jobs = isEnough(rows, id) ? jobsOf(rows) : mergeJobs(rows, partsOf(records, id));
     if (jobs.length > 0) found.set(jobId, jobs);
   }
   return found;
+}
+
+/** Most elements of one array that are answered though nobody asked for them. */
+const elementsMax = 10_000;
+
+/** The elements of an array that wait or run, by their ids; those that wait share one row of the queue. */
+function* activeElements(rows: readonly QueuedJob[]): Generator<[string, Job]> {
+  let left = elementsMax;
+  for (const { job } of rows) {
+    const id = parseJobId(job.jobId);
+    if (!id || !isActive(job.status.state)) continue;
+    for (const { first, last } of id.indices ?? []) {
+      for (let index = first; index <= last && left > 0; index += 1, left -= 1) yield [`${id.base}_${index}`, job];
+    }
+  }
 }
 
 function partsOf(rows: ReadonlyMap<string, QueuedJob[]>, id: SlurmJobId): QueuedJob[] {
