@@ -94,7 +94,8 @@ export async function prepareFileCells(face: Face, floor: Floor, home: string): 
         'multipart/form-data; boundary=bench',
       ),
       floor: async () => {
-        const path = inFolder(`floor-${(written += 1)}`);
+        written += 1;
+        const path = inFolder(`floor-${written}`);
         await files.withNewFile(path, async (file) => {
           await file.append(data);
           await file.finish();
