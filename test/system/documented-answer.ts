@@ -30,7 +30,7 @@ export type AnswerCheck = (answer: SeenAnswer) => string[];
 const statusesOfNoRoute = [307, 401, 404, 405, 413, 429, 500, 503];
 
 /** For the machinery around the broker, not for its clients. */
-const outsideOfDocument = ['/openapi.json', '/livez', '/readyz'];
+const outsideOfDocument = ['/openapi.json', '/docs', '/livez', '/readyz'];
 
 /** What is wrong with an answer, in words; empty when all is well. */
 export function createAnswerCheck(document: Document): AnswerCheck {
