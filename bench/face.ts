@@ -19,6 +19,8 @@ export interface Face {
     body?: string | Buffer,
     contentType?: string,
   ): (caller: number) => Promise<void>;
+  /** A request for the state of a job. */
+  prepareJob(jobId: string): (caller: number) => Promise<void>;
   /** Seconds of processor time so far, by process. */
   cpu(): CpuPerRequest;
   cpuPerRequest(before: CpuPerRequest, requests: number): CpuPerRequest;
@@ -61,6 +63,10 @@ export async function openFace(lab: Lab, broker: Broker): Promise<Face> {
       const sent = body === undefined ? headers : { ...headers, 'content-type': contentType };
       const bytes = requestBytes(method, url(`/filesystem/${broker.systemName}/${route}`), sent, body);
       return (number) => caller(number).call(bytes, status);
+    },
+    prepareJob(jobId) {
+      const bytes = requestBytes('GET', url(`/compute/${broker.systemName}/jobs/${jobId}`), headers);
+      return (number) => caller(number).call(bytes, 200);
     },
     cpu,
     cpuPerRequest(before, requests) {

@@ -12,8 +12,9 @@ import { userNamed } from '../lab/users.ts';
 import { openFace } from './face.ts';
 import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
+import { crowdClients, judgeCrowd, prepareJobCells } from './job-cells.ts';
 import { type Load, type Measurement, measure, middleOf } from './measure.ts';
-import { judge, judgeFiles, performancePage } from './page.ts';
+import { judge, judgeFiles, performancePage, type Verdict } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
 
@@ -22,6 +23,7 @@ const help = `Usage: npm run bench -- [options]
   --quick       shorter cells, one round, and docs/performance.md is left alone
   --no-submit   leave out job submission
   --files       only the file operations; docs/performance.md is left alone
+  --jobs        only the state of jobs; docs/performance.md is left alone
   --help        this text
 `;
 
@@ -57,11 +59,13 @@ async function main(): Promise<void> {
       quick: { type: 'boolean' },
       'no-submit': { type: 'boolean' },
       files: { type: 'boolean' },
+      jobs: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   });
   if (values.help) return print(help);
   const settings = values.quick ? quick : full;
+  const isPart = values.files === true || values.jobs === true;
   const isWithoutJobs = values['no-submit'] === true || values.files === true;
   const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
   const lab = await startLab({ parts: isWithoutJobs ? parts.slice(0, 3) : parts });
@@ -85,10 +89,22 @@ async function main(): Promise<void> {
       return row;
     };
 
+    const measureJobs = async (): Promise<Verdict[]> => {
+      const cells = await prepareJobCells(lab, face, floor, alice.home);
+      await measure(settings.submitCell(8), cells.alone);
+      await run('floor: squeue of one job', settings.submitCell(1), cells.floor);
+      await run('HTTP GET compute job', settings.submitCell(1), cells.alone);
+      const [before, since] = [await cells.queries(), performance.now()];
+      await run('HTTP GET compute job, one each', settings.cell(crowdClients), cells.crowd);
+      const verdict = judgeCrowd((performance.now() - since) / 1_000, (await cells.queries()) - before);
+      await cells.remove();
+      return [verdict];
+    };
+
     // Warm up: V8 compiles what runs often, and a service is measured as it runs for days, not in its first seconds.
     await measure({ callers: 8, countMax: 8_000, durationMsMax: 15_000 }, face.stat);
     if (!isWithoutJobs) await measure({ callers: 4, countMax: 200, durationMsMax: 10_000 }, face.submit);
-    for (const callers of values.files ? [] : clientCounts) {
+    for (const callers of isPart ? [] : clientCounts) {
       const load = settings.cell(callers);
       if (callers <= 64) await run('floor: exec true', { ...load, countMax: Math.min(load.countMax, 600) }, floor.exec);
       await run('floor: SFTP stat', load, floor.sftpStat);
@@ -102,7 +118,8 @@ async function main(): Promise<void> {
       await run('HTTP POST compute jobs', submitLoad, face.submit);
       await lab.slurm.admin('scancel', ['--user', userNamed(lab.users, 'alice').username]);
     }
-    const cells = await prepareFileCells(face, floor, alice.home);
+    const jobVerdicts = isWithoutJobs ? [] : await measureJobs();
+    const cells = values.jobs ? [] : await prepareFileCells(face, floor, alice.home);
     for (const cell of cells) {
       for (const callers of cell.clients) {
         // Twice, since the first to stream pays for the compiler.
@@ -114,9 +131,9 @@ async function main(): Promise<void> {
     const fileVerdicts = judgeFiles(rows, cells);
     const memory = await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
     print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
-    const verdicts = [...judge(rows, memory), ...fileVerdicts];
+    const verdicts = [...judge(rows, memory), ...jobVerdicts, ...fileVerdicts];
     for (const verdict of verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
-    if (!values.quick && !values.files) {
+    if (!values.quick && !isPart) {
       const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
       const page = fileURLToPath(new URL('../docs/performance.md', import.meta.url));
       writeFileSync(page, performancePage({ machine, rows, verdicts, memory }));

@@ -25,3 +25,8 @@ cd many && seq -f entry-%g 10000 | xargs touch`;
     inFolder: (name: string) => `${folder}/${name}`,
   };
 }
+
+/** An array of held jobs, one for each client of a crowd. */
+export function crowdScript(clients: number): string {
+  return `#!/bin/sh\n#SBATCH --hold --array=1-${clients}\n#SBATCH --output=/dev/null\ntrue\n`;
+}

@@ -25,11 +25,12 @@ export interface ScopeOptions {
 
 export interface FoundJobs {
   jobs: Job[];
-  /** How old the answer is. */
+  /** How old the answer is; 0 where the question came before the query. */
   ageMs: number;
 }
 
 interface Waiter extends Wanted {
+  since: number;
   resolve(answer: FoundJobs | null): void;
   reject(error: BrokerError): void;
 }
@@ -85,7 +86,8 @@ export function createLookupScope(options: ScopeOptions): LookupScope {
       if (round.error !== null) waiter.reject(round.error);
       else if (jobs !== undefined) {
         if (!isFor(waiter.username, round.startedAt)) continue; // it is asked for once more
-        waiter.resolve({ jobs, ageMs: Math.max(0, performance.now() - round.startedAt) });
+        const isFresh = round.startedAt >= waiter.since;
+        waiter.resolve({ jobs, ageMs: isFresh ? 0 : performance.now() - round.startedAt });
       } else if (!asked.has(waiter.jobId)) continue;
       else waiter.resolve(null);
       waiters.delete(waiter);
@@ -157,7 +159,7 @@ export function createLookupScope(options: ScopeOptions): LookupScope {
       const known = shared(wanted);
       if (known !== undefined) return Promise.resolve(known);
       return new Promise<FoundJobs | null>((resolve, reject) => {
-        const waiter: Waiter = { ...wanted, resolve, reject };
+        const waiter: Waiter = { ...wanted, since: performance.now(), resolve, reject };
         const giveUp = (): void => {
           waiters.delete(waiter);
           reject(toBrokerError(signal.reason));
