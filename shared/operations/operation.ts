@@ -132,6 +132,9 @@ export function beginsWithClaim(operation: Pick<Operation, 'mutates' | 'journals
 export type InputOf<O> = O extends Operation<infer Input, z.ZodType, Scope> ? z.infer<Input> : never;
 export type ResultOf<O> = O extends Operation<z.ZodObject, infer Result, Scope> ? z.infer<Result> : never;
 
+/** How a header of the answer is called on its way from worker to API. */
+export const relayedHeaderPrefix = 'result-';
+
 /** Whether the input comes in a JSON body: what is neither in the path nor, with GET, DELETE and bytes of files, in the query. */
 export function hasBody({ input, firecrest, bytes }: Pick<Operation, 'input' | 'firecrest' | 'bytes'>): boolean {
   const { method, params = {} } = firecrest;

@@ -112,3 +112,37 @@ describe('an estimate', () => {
     expect(estimated.body.message).toContain('Invalid partition');
   });
 });
+
+describe('a list of jobs', () => {
+  it('comes in pages and narrowed, and whole where nothing of that is asked for', async () => {
+    const name = `paged-${Date.now()}`;
+    const jobIds: string[] = [];
+    for (let count = 0; count < 3; count += 1) jobIds.unshift(await submit({ name, beginAt: inAnHour() }));
+    const list = (query: Record<string, string>) => client.get(`${jobs}?${new URLSearchParams({ name, ...query })}`);
+    const idsOf = async (query: Record<string, string>) => (await list(query)).body.jobs.map(({ jobId }) => jobId);
+    const first = await list({ limit: '2' });
+    expect(first.body.jobs.map(({ jobId }) => jobId)).toEqual(jobIds.slice(0, 2));
+    const second = await list({ limit: '2', cursor: first.headers.get('next-cursor') ?? '' });
+    expect(second.body.jobs.map(({ jobId }) => jobId)).toEqual(jobIds.slice(2));
+    expect(second.headers.get('next-cursor')).toBeNull();
+    expect(await idsOf({})).toEqual(jobIds);
+    expect(await idsOf({ state: 'running,pending', partition: 'debug', user: alice.username })).toEqual(jobIds);
+    expect(await idsOf({ state: 'RUNNING' })).toEqual([]);
+    expect(await idsOf({ partition: 'gpu' })).toEqual([]);
+    expect(await idsOf({ user: 'gcbob' })).toEqual([]);
+    const now = Math.floor(Date.now() / 1_000);
+    expect(await idsOf({ since: String(now - 300), until: String(now + 60) })).toEqual(jobIds);
+    expect(await idsOf({ until: String(now - 300) })).toEqual([]);
+    for (const jobId of jobIds) await client.delete(`${jobs}/${jobId}`);
+  });
+
+  it.each([
+    ['since=1000', '`since` must be at most 31 days ago'],
+    ['cursor=nonsense', '`cursor` must be the Next-Cursor'],
+    ['limit=none', '`limit` must be a whole number'],
+    ['state=a%3Bb', '`state` must be a state such as RUNNING'],
+  ])('is refused by the name of the field for %s', async (query, message) => {
+    const answer = await client.get(`${jobs}?${query}`);
+    expect([answer.status, answer.body.message]).toEqual([400, expect.stringContaining(message)]);
+  });
+});

@@ -424,6 +424,9 @@ export function describeSchedulerConformance(
       const { jobs, omittedJobs, isComplete } = await list();
       expect([omittedJobs, isComplete]).toEqual([0, true]);
       expect(jobs.map((job) => jobSchema.parse(job))).toEqual(jobs);
+      // What pages of a list go by.
+      const submitted = jobs.map(({ time }) => time.submit ?? Number.NaN);
+      expect(submitted).toEqual([...submitted].sort((a, b) => b - a));
       expect(new Set(jobs.map(({ user }) => user))).toEqual(new Set([tested.host.username]));
       const shown = jobs.filter(({ jobId }) => [running, ended].includes(jobId));
       expect(shown.map(({ jobId, name, status }) => [jobId, name, status.state, status.exitCode])).toEqual([

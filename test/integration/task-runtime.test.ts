@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { operations } from '../../shared/operations/registry.ts';
 import { cancelChannel } from '../../shared/platform/task-store.ts';
 import { alice, bob, by, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
 
@@ -256,6 +257,23 @@ describe('from accept to outcome', () => {
     expect(JSON.stringify(record).length).toBeLessThan(2_000);
     // An address that was used answers no more.
     expect((await fetch(record.resultUrl ?? '')).status).toBe(404);
+  });
+
+  it('hands the headers of a large result over with it', async () => {
+    const page = { jobs: [], nextCursor: '17.4', omittedJobs: 0, isComplete: true };
+    const name = 'x'.repeat(1_000);
+    const time = { submit: 1, elapsed: null, start: null, end: null, suspended: null, limit: null };
+    const job = {
+      ...{ jobId: '1', name, status: { state: 'PENDING', stateReason: null, exitCode: null, interruptSignal: null } },
+      ...{ tasks: null, time, account: null, allocationNodes: 0, cpus: null, gpus: null, cluster: '', group: null },
+      ...{ nodes: '', partition: '', killRequestUser: null, user: null, workingDirectory: '', priority: null },
+    };
+    const jobs = Array.from({ length: 200 }, () => job);
+    await tasks.consume(tasks.runner(async () => ({ ...page, jobs })));
+    const input = operations['compute.list-jobs'].input.parse({});
+    const { bodyUrl } = await tasks.gate.acceptAndWait({ ...request, operation: 'compute.list-jobs', input }, never);
+    const answer = await fetch(bodyUrl ?? '');
+    expect([answer.headers.get('result-next-cursor'), await answer.json()]).toEqual(['17.4', { jobs }]);
   });
 
   it('refuses a result past its bound, and says what the bound is', async () => {

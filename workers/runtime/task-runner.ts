@@ -272,10 +272,9 @@ function successOf(deps: TaskRunnerDependencies, operation: Operation, task: Tas
   const isForOneReader = task.isHeld && !operation.mutates;
   if (isForOneReader && sizeBytes <= deps.heldResultBytesMax) {
     // As the client gets it, so that the API need not take it apart again.
-    return {
-      state: 'completed',
-      resultUrl: deps.results.offer(JSON.stringify(operation.firecrest.answer(parsed.data))),
-    };
+    const { answer, resultHeaders } = operation.firecrest;
+    const text = JSON.stringify(answer(parsed.data));
+    return { state: 'completed', resultUrl: deps.results.offer(text, resultHeaders?.(parsed.data)) };
   }
   const bound = isForOneReader ? deps.heldResultBytesMax : deps.resultBytesMax;
   throw new BrokerError(

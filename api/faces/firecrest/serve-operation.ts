@@ -3,7 +3,7 @@
  * answer is the task.
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import type { Operation } from '../../../shared/operations/operation.ts';
+import { type Operation, relayedHeaderPrefix } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { AppContext, AppDeps, SystemEntry } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
@@ -41,10 +41,14 @@ async function relayBody(
     throw new BrokerError('WorkerLost', 'The result was lost on its way; it was too large to be kept.');
   }
   const length = answer.headers['content-length'];
+  const ofResult = Object.entries(answer.headers).flatMap(([name, value]) =>
+    name.startsWith(relayedHeaderPrefix) ? [[name.slice(relayedHeaderPrefix.length), String(value)]] : [],
+  );
   return await relayAnswer(c, answer, operation.firecrest.status, {
     'content-type': 'application/json',
     ...(length === undefined ? {} : { 'content-length': length }),
     ...headers,
+    ...Object.fromEntries(ofResult),
   });
 }
 

@@ -11,7 +11,7 @@ const bytesMax = 2 ** 50;
 const secondsMax = 10 * 365 * 86_400;
 
 /** A whole number, which may come as text; null and an empty text are unset. */
-function optionalInteger(min: number, max: number) {
+export function optionalInteger(min: number, max: number) {
   return z
     .preprocess((value) => {
       if (value === '') return null;

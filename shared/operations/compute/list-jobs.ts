@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { clusterText, laxBoolean, optionalLine } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { job } from './job.ts';
+import { optionalInteger } from './job-resources.ts';
 
 /** Length of a time window in seconds, by its name on the wire. */
 export const timeWindowSeconds = {
@@ -36,6 +37,24 @@ const timeWindow = z.preprocess(
     .default('24h'),
 );
 
+/** Longest way back that `since` may reach. */
+export const sinceSecondsMax = 31 * 24 * 3_600;
+
+/** `RUNNING,PENDING` as its words. */
+const states = z
+  .preprocess(
+    (value) => (typeof value === 'string' ? value.split(',').filter((word) => word.trim() !== '') : value),
+    z
+      .array(
+        clusterText(64)
+          .transform((word) => word.trim().toUpperCase())
+          .refine((word) => /^[A-Z_]+$/.test(word), 'must be a state such as RUNNING'),
+      )
+      .max(20)
+      .nullable(),
+  )
+  .default(null);
+
 export const listJobs = defineOperation({
   name: 'compute.list-jobs',
   summary: 'List batch jobs',
@@ -46,9 +65,21 @@ export const listJobs = defineOperation({
     time_window: timeWindow.describe(
       'How far back jobs that ended are looked for; jobs that have not ended are always listed',
     ),
+    state: states.describe('Only jobs in one of these states, separated by commas'),
+    partition: optionalLine(1024).describe('Only jobs of this partition'),
+    user: optionalLine(256).describe('Only jobs of this user; another one than the caller as with `allusers`'),
+    since: optionalInteger(0, 2 ** 40).describe(
+      'Only jobs submitted at this time or later, seconds since the epoch; at most 31 days back, and looked for as far as that',
+    ),
+    until: optionalInteger(0, 2 ** 40).describe('Only jobs submitted before this time, seconds since the epoch'),
+    limit: optionalInteger(1, 10_000).describe('Most jobs in the answer'),
+    cursor: optionalLine(256).describe(
+      '`Next-Cursor` header (`nextCursor` of a task) of an answer to the same question, for the jobs that follow',
+    ),
   }),
   result: z.object({
     jobs: z.array(job).describe('Newest submission first'),
+    nextCursor: z.string().nullable().default(null).describe('For the jobs that follow; null where there are none'),
     omittedJobs: z.int().describe('Older jobs that were left out because there are too many'),
     isComplete: z.boolean().describe('False where the accounting did not answer: ended jobs may be missing'),
   }),
@@ -57,6 +88,8 @@ export const listJobs = defineOperation({
     path: '/compute/{system_name}/jobs',
     status: 200,
     answer: ({ jobs }) => ({ jobs }),
+    resultHeaders: ({ nextCursor }): Record<string, string> =>
+      nextCursor === null ? {} : { 'next-cursor': nextCursor },
   },
   relation: 'view_status',
   requires: ['ssh', 'scheduler'],
@@ -66,5 +99,5 @@ export const listJobs = defineOperation({
   recover: 'rerun',
   paths: [],
   timeoutMs: 60_000,
-  errors: ['SchedulerFailed'],
+  errors: ['InvalidRequest', 'SchedulerFailed'],
 });
