@@ -386,13 +386,13 @@ export function describeSchedulerConformance(
       });
     } else {
       it('tells when a job would start, and submits nothing', async () => {
-        const before = (await list()).jobs.length;
+        const name = `estimate-${randomUUID()}`;
         const now = Math.floor(Date.now() / 1_000);
-        const told = jobEstimate.parse(await estimate('#!/bin/sh\nexit 0\n', { tasks: 1, cpusPerTask: 2 }));
+        const told = jobEstimate.parse(await estimate('#!/bin/sh\nexit 0\n', { name, cpusPerTask: 2 }));
         expect(told.startAt).toBeGreaterThanOrEqual(now - 1);
         expect(told.nodes).toMatch(/./);
         expect(told.cpus).toBe(2);
-        expect((await list()).jobs).toHaveLength(before);
+        expect((await list({ name })).jobs).toEqual([]);
       });
 
       it('refuses to estimate what it would refuse to take, for the same reason', async () => {
@@ -425,8 +425,7 @@ export function describeSchedulerConformance(
       expect([omittedJobs, isComplete]).toEqual([0, true]);
       expect(jobs.map((job) => jobSchema.parse(job))).toEqual(jobs);
       // What pages of a list go by.
-      const submitted = jobs.map(({ time }) => time.submit ?? Number.NaN);
-      expect(submitted).toEqual([...submitted].sort((a, b) => b - a));
+      expect(jobs.filter(({ time }) => time.submit === null)).toEqual([]);
       expect(new Set(jobs.map(({ user }) => user))).toEqual(new Set([tested.host.username]));
       const shown = jobs.filter(({ jobId }) => [running, ended].includes(jobId));
       expect(shown.map(({ jobId, name, status }) => [jobId, name, status.state, status.exitCode])).toEqual([
