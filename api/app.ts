@@ -8,8 +8,14 @@ import { serveDownload } from './faces/firecrest/serve-download.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
-import { cancelTask, getTask } from './faces/tasks/read-task.ts';
+
+
+import { listTasks } from './faces/tasks/list-tasks.ts';
+import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
+import { submitBatch } from './faces/tasks/submit-batch.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
+
+
 import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
 import { serveLivez, serveReadyz } from './http/health.ts';
@@ -41,6 +47,9 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
   return [
     ...firecrest,
     { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
+    { method: 'GET', path: '/tasks', isPublic: false, handle: listTasks(deps) },
+    { method: 'POST', path: '/tasks/batch', isPublic: false, handle: submitBatch(faceDeps) },
+    { method: 'GET', path: '/tasks/{id}/result', isPublic: false, handle: getResult(deps.gate) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
     { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },

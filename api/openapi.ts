@@ -1,20 +1,34 @@
 /** The OpenAPI 3.1 document, derived from the operation registry and the schemas of the native face. */
 import { z } from 'zod';
-import { describeError, type ErrorCode } from '../shared/errors/catalogue.ts';
+import type { ErrorCode } from '../shared/errors/catalogue.ts';
 import { hasBody, type Operation } from '../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
 import { taskView } from '../shared/tasks/task.ts';
 import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
 import { historyQuery } from './faces/health/read-health.ts';
-import { transferAddresses } from './faces/tasks/sign-transfer.ts';
-import { taskSubmission } from './faces/tasks/submit-task.ts';
+
+
 import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
 import { textResponse } from './http/json-response.ts';
+import {
+  acceptedTask,
+  accessErrors,
+  bodyErrors,
+  commonErrors,
+  errorResponses,
+  idempotencyHeader,
+  type Json,
+  jsonContent,
+  mutationErrors,
+  parameter,
+  preferHeader,
+} from './openapi-parts.ts';
+import { taskPaths } from './openapi-tasks.ts';
+
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import { problemSchema } from './problem-schema.ts';
 
-type Json = Record<string, unknown>;
 
 /** Upstream's function names where they are not `<method>_<last word of the operation>`; part of its operation ids. */
 const upstreamFunctions: { [name in OperationName]?: string } = {
@@ -36,27 +50,6 @@ const upstreamFunctions: { [name in OperationName]?: string } = {
   'status.reservations': 'get_system_reservations',
 };
 
-/** Errors of every route that asks who is there. */
-const accessErrors: readonly ErrorCode[] = [
-  'UsernameClaimMissing',
-  'Unauthenticated',
-  'Forbidden',
-  'IssuerUnavailable',
-  'StoreUnavailable',
-];
-
-/** Errors that any authenticated operation can answer with. */
-const commonErrors: readonly ErrorCode[] = [
-  ...accessErrors,
-  'InvalidRequest',
-  'HoldTimeout',
-  'TaskCanceled',
-  'UserQueueFull',
-  'SshUnavailable',
-  'Internal',
-  'StoreFull',
-];
-
 /** Errors of any operation that runs on a system. */
 const systemErrors: readonly ErrorCode[] = [
   'SystemNotFound',
@@ -66,12 +59,6 @@ const systemErrors: readonly ErrorCode[] = [
   'NotSupported',
 ];
 
-/** Errors of any operation with a body. */
-const bodyErrors: readonly ErrorCode[] = ['BodyTooLarge', 'UnsupportedMediaType'];
-
-/** Errors of any operation that takes an Idempotency-Key. */
-const mutationErrors: readonly ErrorCode[] = ['IdempotencyMismatch'];
-
 /** FastAPI's rule: function name, path and method, every other character an underscore. */
 function operationId(operation: Operation): string {
   const { method, path } = operation.firecrest;
@@ -80,19 +67,6 @@ function operationId(operation: Operation): string {
   return `${`${name}${path}`.replaceAll(/\W/g, '_')}_${method.toLowerCase()}`;
 }
 
-function parameter(name: string, place: 'path' | 'query' | 'header', isRequired: boolean, schema: Json): Json {
-  const { description, ...rest } = schema;
-  return { name, in: place, required: isRequired, schema: rest, ...(description === undefined ? {} : { description }) };
-}
-
-const preferHeader = parameter('Prefer', 'header', false, {
-  type: 'string',
-  description: '`respond-async`: answer 202 with the task; `wait=N`: wait N seconds at most (RFC 7240)',
-});
-const idempotencyHeader = parameter('Idempotency-Key', 'header', false, {
-  type: 'string',
-  description: 'A repeat with the same key and the same request finds the task of the first',
-});
 
 function parametersOf(operation: Operation): Json[] {
   const { method, path, params = {}, headers = {} } = operation.firecrest;
@@ -117,25 +91,6 @@ function parametersOf(operation: Operation): Json[] {
     .map(([name, field]) => parameter(name, 'query', !isOptional(field), requestSchema(field)));
   return [...inPath, ...inQuery, ...inHeader];
 }
-
-function errorResponses(codes: readonly ErrorCode[]): Json {
-  const byStatus = new Map<number, string[]>();
-  for (const code of codes) {
-    const { status, title } = describeError(code);
-    byStatus.set(status, [...(byStatus.get(status) ?? []), `${code}: ${title}`]);
-  }
-  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
-  return Object.fromEntries(
-    [...byStatus].map(([status, titles]) => [String(status), { description: titles.join('; '), content }]),
-  );
-}
-
-function jsonContent(schema: Json): Json {
-  return { content: { 'application/json': { schema } } };
-}
-
-const taskRef = { $ref: '#/components/schemas/Task' };
-const acceptedTask = { description: 'The task was accepted; Location names it', ...jsonContent(taskRef) };
 
 const fileBytes = { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } };
 
@@ -174,66 +129,6 @@ function pathItem(operation: Operation): Json {
       ...(operation.bytes === undefined ? { 202: acceptedTask } : {}),
       ...(operation.bytes === 'out' ? { 206: { description: 'The range that was asked for', ...fileBytes } } : {}),
       ...errorResponses([...new Set(errors)]),
-    },
-  };
-}
-
-function taskPaths(): Json {
-  const id = parameter('id', 'path', true, { type: 'string', format: 'uuid' });
-  const task = { description: 'The task', ...jsonContent(taskRef) };
-  const errors = errorResponses([...accessErrors, 'TaskNotFound', 'TaskExpired']);
-  return {
-    '/tasks': {
-      post: {
-        operationId: 'submit_task',
-        summary: 'Submit any operation as a task',
-        tags: ['tasks'],
-        parameters: [idempotencyHeader],
-        requestBody: { required: true, ...jsonContent(requestSchema(taskSubmission)) },
-        responses: {
-          202: acceptedTask,
-          ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors, ...mutationErrors]),
-        },
-      },
-    },
-    '/tasks/{id}': {
-      get: {
-        operationId: 'get_task',
-        summary: 'The task as it stands',
-        tags: ['tasks'],
-        parameters: [id],
-        responses: { 200: task, 304: { description: 'As the If-None-Match header has it' }, ...errors },
-      },
-      delete: {
-        operationId: 'cancel_task',
-        summary: 'Cancel a task',
-        tags: ['tasks'],
-        parameters: [id],
-        responses: { 200: task, 202: acceptedTask, ...errors },
-      },
-    },
-    '/tasks/{id}/transfer': {
-      get: {
-        operationId: 'sign_transfer',
-        summary: 'Addresses in the staging store for an upload or a download, signed when they are asked for',
-        tags: ['tasks'],
-        parameters: [
-          id,
-          parameter('first', 'query', false, {
-            type: 'integer',
-            description: 'Number of the first part; 1 if not given',
-          }),
-          parameter('count', 'query', false, {
-            type: 'integer',
-            description: 'Parts; 100 if not given, 1,000 at most',
-          }),
-        ],
-        responses: {
-          200: { description: 'The addresses', ...jsonContent(resultSchema(transferAddresses)) },
-          ...errors,
-          ...errorResponses(['InvalidRequest', 'TaskConflict', 'NotSupported']),
-        },
-      },
     },
   };
 }

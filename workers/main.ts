@@ -91,14 +91,14 @@ const runner = createTaskRunner({
   log,
 });
 
-const queueNames = [
-  ...new Set(
+const queuesOf = (systems: readonly { name: string }[]): Set<string> =>
+  new Set(
     operationNames.flatMap((name) => {
       const { lane, scope } = operations[name];
-      return scope === 'none' ? [queueName(lane, null)] : served.map((system) => queueName(lane, system.name));
+      return scope === 'none' ? [queueName(lane, null)] : systems.map((system) => queueName(lane, system.name));
     }),
-  ),
-];
+  );
+const queueNames = [...queuesOf(served)];
 const consumer = startConsumer({
   queues: queueNames,
   concurrencyPerQueue: config.worker.concurrencyPerSystem,
@@ -109,7 +109,8 @@ const consumer = startConsumer({
   log,
 });
 const prober = startProber({ config, systems: served, ssh, store: health, worker, log });
-const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, worker, log });
+const knownQueues = queuesOf(config.systems);
+const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, log });
 
 /** Time that a task which was told to stop has to do so before the process goes. */
 const abortGraceMs = 5_000;

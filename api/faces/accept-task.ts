@@ -43,15 +43,28 @@ export interface TaskWish {
   holdMs: number;
   heldFor?: 'end' | 'prepared';
   deadlineAt?: number;
+  startAt?: number;
+  priority?: number;
+  tags?: readonly string[];
+  /** Whether an Idempotency-Key counts although nothing is changed: on the native face it does, whatever the operation. */
+  isKeyed?: boolean;
+  /** In the place of the header's: of one task of a batch. */
+  idempotency?: { key: string; fingerprint: string };
+}
+
+function idempotencyOf(c: AppContext, wish: TaskWish): { key: string; fingerprint: string } | undefined {
+  const { operation, system, input, isKeyed = false, tags, priority, startAt } = wish;
+  if (wish.idempotency !== undefined) return wish.idempotency;
+  if (!isKeyed && (!operation.mutates || operation.bytes !== undefined)) return undefined;
+  const key = readIdempotencyKey(c.req.header('idempotency-key'));
+  if (key === undefined) return undefined;
+  return { key, fingerprint: fingerprintOf(operation.name, system, input, { tags, priority, startAt }) };
 }
 
 /** The gate's request. The Idempotency-Key counts where something is changed; a read needs none, nor does a file that is sent again. */
 export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
   const { operation, system, input } = wish;
-  const key =
-    operation.mutates && operation.bytes === undefined
-      ? readIdempotencyKey(c.req.header('idempotency-key'))
-      : undefined;
+  const idempotency = idempotencyOf(c, wish);
   return {
     operation: operation.name as OperationName,
     system,
@@ -62,7 +75,10 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
-    ...(key === undefined ? {} : { idempotencyKey: key, fingerprint: fingerprintOf(operation.name, system, input) }),
+    ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),
+    ...(wish.priority === undefined ? {} : { priority: wish.priority }),
+    ...(wish.tags === undefined ? {} : { tags: wish.tags }),
+    ...(idempotency === undefined ? {} : { idempotencyKey: idempotency.key, fingerprint: idempotency.fingerprint }),
   };
 }
 

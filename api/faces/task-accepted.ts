@@ -1,25 +1,38 @@
 /** The 202 answer (RFC 9110, section 15.3.3): where the task is, when to look, and the task as it stands. */
-import { type Task, viewTask } from '../../shared/tasks/task.ts';
+import type { z } from 'zod';
+import { type Task, taskView, viewTask } from '../../shared/tasks/task.ts';
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { jsonResponse } from '../http/json-response.ts';
 import { linkTo } from '../http/links.ts';
+import { type Preferences, preferenceApplied } from '../http/prefer.ts';
 
 /** Seconds a client is asked to wait before it looks at a task that has not ended. */
 export const pollAfterSeconds = 1;
+
+/** What `Prefer: return=minimal` leaves of a task. */
+export const taskMinimalView = taskView.pick({ id: true, state: true });
+
+export function viewTaskAs(task: Task, wish: Preferences['return']): z.infer<typeof taskMinimalView> {
+  return wish === 'minimal' ? { id: task.id, state: task.state } : viewTask(task);
+}
 
 export function taskLocation(config: AppConfig, id: string): string {
   return linkTo(config.api, `/tasks/${id}`);
 }
 
+/** `preferences` are those that were applied. */
 export function acceptedResponse(
   c: AppContext,
   config: AppConfig,
   task: Task,
+  preferences: Preferences,
   extra: Record<string, string> = {},
 ): Response {
-  return jsonResponse(c, 202, viewTask(task), {
+  return jsonResponse(c, 202, viewTaskAs(task, preferences.return), {
     location: taskLocation(config, task.id),
     'retry-after': String(pollAfterSeconds),
+    vary: 'Prefer',
+    ...preferenceApplied(preferences),
     ...extra,
   });
 }

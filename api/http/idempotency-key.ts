@@ -31,7 +31,22 @@ function canonicalJson(value: unknown): string {
   });
 }
 
-/** SHA-256, hex, of what a request asks for. The face is left out, so that both faces share a key's meaning. */
-export function fingerprintOf(operation: string, system: string | null, input: unknown): string {
-  return hash('sha256', canonicalJson([operation, system, input]), 'hex');
+/**
+ * SHA-256, hex, of what a request asks for. The face is left out, so that both faces share a key's meaning; `options` that
+ * are undefined are as none. The deadline is no part of it: a client that repeats may well count it from now.
+ */
+export function fingerprintOf(
+  operation: string,
+  system: string | null,
+  input: unknown,
+  options: Record<string, unknown> = {},
+): string {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const asked = [operation, system, input, ...(Object.keys(given).length === 0 ? [] : [given])];
+  return hash('sha256', canonicalJson(asked), 'hex');
+}
+
+/** SHA-256, hex, of a whole batch as it was sent. */
+export function batchFingerprint(tasks: readonly unknown[]): string {
+  return hash('sha256', canonicalJson(['batch', tasks]), 'hex');
 }

@@ -34,8 +34,8 @@ export function problemType(code: ErrorCode): string {
   return `urn:goldcrest:error:${code.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase()}`;
 }
 
-/** FirecREST names a field only by its first step below body, query or path; `errors` holds full pointers. */
-function problemBody(c: AppContext, error: BrokerError): ProblemBody {
+/** The body. FirecREST names a field only by its first step below body, query or path; `errors` holds full pointers. */
+export function problemBody(c: AppContext, error: BrokerError): ProblemBody {
   const { status, title, fault, retryable, advice } = describeError(error.code);
   return {
     type: problemType(error.code),

@@ -5,6 +5,7 @@ import { beginsWithClaim, type Operation } from '../../shared/operations/operati
 import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
+import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
@@ -30,6 +31,11 @@ export interface AcceptRequest {
   /** Of the payload; the same key with another fingerprint is refused. */
   fingerprint?: string;
   requestId: string;
+  tags?: readonly string[];
+  /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
+  priority?: number;
+  /** Milliseconds since the epoch; the task is kept, and begins then. */
+  startAt?: number;
 }
 
 /** How a held request ended. A state that is not terminal means that the hold ran out. */
@@ -61,6 +67,12 @@ export interface HeldTransfer {
 export interface TaskGate {
   /** The task is kept when this returns. UserQueueFull, QueueFull, StoreFull, IdempotencyMismatch. */
   accept(request: AcceptRequest): Promise<{ id: string; isReplay: boolean }>;
+  /** Keeps what a batch's key stands for, before its tasks are accepted. IdempotencyMismatch. */
+  beginBatch(principal: Principal, key: string, fingerprint: string): Promise<void>;
+  /** Tasks of the caller, newest first, without input and result. */
+  list(principal: Principal, filter: TaskFilter): Promise<TaskPage>;
+  /** How many tasks of the caller are open in each queue. */
+  countOpen(principal: Principal, queues: readonly string[]): Promise<number[]>;
   /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
   acceptAndWait(request: AcceptRequest, signal: AbortSignal): Promise<Outcome>;
   /** Accepts a task whose bytes travel past Redis. Nothing is canceled by itself; `signal` ends every wait. */
@@ -107,7 +119,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);
-    const deadlineAt = request.deadlineAt ?? now + (isHeldRead ? request.holdMs : defaultLifeMs);
+    const deadlineAt = request.deadlineAt ?? (request.startAt ?? now) + (isHeldRead ? request.holdMs : defaultLifeMs);
     const jobId =
       operation.firecrest.job === undefined
         ? undefined
@@ -117,7 +129,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const isLikelyAdmitted = request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= admittedMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
     // worker that takes it.
-    const ticket: TaskTicket = { id, fence: 0, ...(beginsWithClaim(operation) ? { isMutation: true } : {}) };
+    // One that begins later takes its place with its claim.
+    const isClaimedFirst = beginsWithClaim(operation) || request.startAt !== undefined;
+    const ticket: TaskTicket = { id, fence: 0, ...(isClaimedFirst ? { isMutation: true } : {}) };
     const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
     const accepted = await store.accept({
@@ -138,12 +152,18 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       keepMs: isHeldRead ? deps.settings.heldReadKeepMs : deps.settings.keepMs,
       requestId: request.requestId,
       entryId: placement?.entryId ?? '',
+      ...(request.tags === undefined ? {} : { tags: request.tags }),
+      ...(request.priority === undefined ? {} : { priority: request.priority }),
+      ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
       ...(request.idempotencyKey === undefined
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
     });
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);
+    }
+    if (accepted.isNew && request.startAt !== undefined) {
+      queues.add(queue, ticket, Math.max(0, request.startAt - Date.now())).done.catch(() => undefined);
     }
     return accepted;
   };
@@ -284,6 +304,12 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         release,
       };
     },
+
+    beginBatch: (principal, key, fingerprint) => store.rememberBatch(principalKey(principal), key, fingerprint),
+
+    list: (principal, filter) => store.list(principalKey(principal), filter),
+
+    countOpen: (principal, queueNames) => store.countOpen(principalKey(principal), queueNames),
 
     get: owned,
 

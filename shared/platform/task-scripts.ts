@@ -31,9 +31,11 @@ end
 `;
 
 /**
- * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key,
- * aside. ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
- * (empty: no key), index horizon (older index rows are dropped), then field, value …
+ * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key, aside, later, names of queues.
+ * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
+ * (empty: no key), index horizon (older index rows are dropped), place among the waiting, not to begin before (empty:
+ * at once), queue, then field, value …
+ * A task that must not begin yet stands in `later`, and takes no place from others.
  * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'}.
  */
 export const acceptScript = `
@@ -49,20 +51,26 @@ if ARGV[7] ~= '' then
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
 local admitted = redis.call('SCARD', KEYS[5])
-if admitted + redis.call('ZCARD', KEYS[4]) + redis.call('SCARD', KEYS[7]) >= tonumber(ARGV[4]) then return {'user-full'} end
-redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 9))
+local open = admitted + redis.call('ZCARD', KEYS[4]) + redis.call('SCARD', KEYS[7]) + redis.call('ZCARD', KEYS[8])
+if open >= tonumber(ARGV[4]) then return {'user-full'} end
+redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 12))
 redis.call('ZADD', KEYS[3], now, id)
+redis.call('SADD', KEYS[9], ARGV[11])
 if ARGV[6] == '1' then
   redis.call('ZADD', KEYS[2], now, id)
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[8])
   redis.call('PEXPIRE', KEYS[2], now - tonumber(ARGV[8]))
 end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[6], id .. ' ' .. ARGV[7]) end
+if ARGV[10] ~= '' then
+  redis.call('ZADD', KEYS[8], ARGV[10], id)
+  return {0, id}
+end
 if admitted < tonumber(ARGV[5]) then
   redis.call('SADD', KEYS[5], id)
   return {1, id}
 end
-redis.call('ZADD', KEYS[4], now, id)
+redis.call('ZADD', KEYS[4], ARGV[9], id)
 return {0, id}
 `;
 
@@ -99,8 +107,23 @@ if entryFence ~= '' then
   local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
   if not isMine then return {'superseded', state} end
   local place = task[4] .. ':' .. task[5]
-  local isAdmitted = redis.call('SISMEMBER', prefix .. ':admitted:' .. place, id) == 1
+  local admitted = prefix .. ':admitted:' .. place
+  local isAdmitted = redis.call('SISMEMBER', admitted, id) == 1
     or redis.call('SISMEMBER', prefix .. ':aside:' .. place, id) == 1 or (isParked and task[14])
+  if not isAdmitted then
+    -- Its time may have come: then it takes a place, or waits for one like others.
+    local later = prefix .. ':later:' .. place
+    local due = redis.call('ZSCORE', later, id)
+    if due and tonumber(due) <= now then
+      redis.call('ZREM', later, id)
+      if redis.call('SCARD', admitted) < admittedMax then
+        redis.call('SADD', admitted, id)
+        isAdmitted = true
+      else
+        redis.call('ZADD', prefix .. ':waiting:' .. place, redis.call('HGET', KEYS[1], 'waitScore'), id)
+      end
+    end
+  end
   if not isAdmitted and to ~= 'failed' and to ~= 'canceled' then return {'waiting', state} end
 end
 local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
@@ -141,6 +164,7 @@ redis.call('ZREM', prefix .. ':open:' .. queue, id)
 redis.call('SREM', admittedKey, id)
 redis.call('SREM', prefix .. ':aside:' .. queue .. ':' .. owner, id)
 redis.call('ZREM', waitingKey, id)
+redis.call('ZREM', prefix .. ':later:' .. queue .. ':' .. owner, id)
 if task[7] then redis.call('PEXPIRE', task[7], keep) end
 local answer = {'ok', state}
 ${promoteNext}if task[6] and task[6] ~= '' then
@@ -161,7 +185,7 @@ return answer
  */
 export const parkScript = `
 local prefix, id, now, place, to = ARGV[1], ARGV[2], ARGV[4], ARGV[6], ARGV[7]
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt', 'waitScore')
 if not task[1] then return {'gone'} end
 if task[2] ~= ARGV[3] then return {'stale', task[1]} end
 if task[1] ~= 'active' then return {'illegal', task[1]} end
@@ -180,7 +204,7 @@ elseif place == 'turn' and redis.call('SISMEMBER', admittedKey, id) == 0 then
   if redis.call('SCARD', admittedKey) < admittedMax then
     redis.call('SADD', admittedKey, id)
   else
-    redis.call('ZADD', waitingKey, task[9], id)
+    redis.call('ZADD', waitingKey, task[10] or task[9], id)
     answer[2] = 0
   end
 end
@@ -203,4 +227,48 @@ local owner = place[1] .. ':' .. place[2]
 local isAside = redis.call('SISMEMBER', ARGV[1] .. ':aside:' .. owner, ARGV[2])
 table.insert(fields, 1, math.max(isAside, redis.call('SISMEMBER', ARGV[1] .. ':admitted:' .. owner, ARGV[2])))
 return fields
+`;
+
+/**
+ * One page of an owner's tasks, newest first. KEYS: owner's index. ARGV: key prefix, time and id of the last task shown
+ * (empty: from the newest), accepted since, accepted until, most tasks shown, most rows looked at, then states joined by
+ * commas, operation, system and tag (each empty: any).
+ * Returns {time, id, shown id …}: time and id are of the last row looked at, empty where nothing older is left.
+ */
+export const listScript = `
+local prefix, cursorScore, cursorId = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local since, shownMax, lookedMax = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local states, operation, system, tag = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local at = redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[5], '+inf')
+if cursorScore then
+  local rank = redis.call('ZREVRANK', KEYS[1], cursorId)
+  at = rank and rank + 1 or redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[2], '+inf')
+end
+local answer, looked = {'', ''}, 0
+local lastScore, lastId
+while true do
+  local rows = redis.call('ZREVRANGE', KEYS[1], at, at + 99, 'WITHSCORES')
+  if #rows == 0 then return answer end
+  for i = 1, #rows, 2 do
+    local id, score = rows[i], tonumber(rows[i + 1])
+    if score < since then return answer end
+    if #answer - 2 >= shownMax or looked >= lookedMax then
+      answer[1], answer[2] = lastScore, lastId
+      return answer
+    end
+    looked = looked + 1
+    lastScore, lastId = rows[i + 1], id
+    -- Of tasks of the same millisecond those above the cursor were shown before.
+    if not (cursorScore and score == cursorScore and id >= cursorId) then
+      local task = redis.call('HMGET', prefix .. ':task:' .. id, 'state', 'operation', 'system', 'tags')
+      local isShown = task[1]
+        and (states == '' or string.find(',' .. states .. ',', ',' .. task[1] .. ',', 1, true))
+        and (operation == '' or operation == task[2])
+        and (system == '' or system == task[3])
+        and (tag == '' or (task[4] and string.find(task[4], ',' .. tag .. ',', 1, true)))
+      if isShown then answer[#answer + 1] = id end
+    end
+  end
+  at = at + #rows / 2
+end
 `;

@@ -4,12 +4,16 @@
  */
 import { BrokerError } from '../errors/broker-error.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { parseTask, type Task } from '../tasks/task.ts';
+import { parseTask, storedTags, type Task, waitScore } from '../tasks/task.ts';
 import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
+
+
 import { fieldsOf, promotedOf } from './task-answers.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
 import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
+import { createTaskLists, type TaskLists } from './task-lists.ts';
+
 
 export interface TaskStoreSettings {
   keyPrefix: string;
@@ -46,7 +50,15 @@ export interface NewTask {
   /** Of the owner's tasks in this queue, so many may stand in it at once; the store's own bound when left out. */
   admittedMax?: number;
   idempotency?: { key: string; fingerprint: string };
+  tags?: readonly string[];
+  /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
+  priority?: number;
+  /** It does not begin before that time. */
+  startAt?: number;
 }
+
+/** Where an open task stands: admitted to its queue, not yet due, or behind others of its owner. */
+export type Standing = 'admitted' | 'later' | 'waiting';
 
 export interface Accepted {
   id: string;
@@ -83,7 +95,7 @@ export interface StoredEnd {
   isPrepared: boolean;
 }
 
-export interface TaskStore {
+export interface TaskStore extends TaskLists {
   accept(task: NewTask): Promise<Accepted>;
   /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's; writes its journal where one is given. */
   claim(ticket: TaskTicket, claimant: Claimant, journal?: Record<string, unknown>): Promise<Claim>;
@@ -115,8 +127,10 @@ export interface TaskStore {
   readEnd(id: string): Promise<StoredEnd | null>;
   /** Whether the owner's index remembers an id whose record is gone. */
   remembers(owner: string, id: string): Promise<boolean>;
-  /** Whether the task may stand in its queue; otherwise it waits for the end of another task of its owner. */
-  isAdmitted(task: Pick<Task, 'id' | 'queue' | 'owner'>): Promise<boolean>;
+  /** Whether the task may stand in its queue, begins later, or waits for the end of another task of its owner. */
+  standing(task: Pick<Task, 'id' | 'queue' | 'owner'>): Promise<Standing>;
+  /** Keeps what a batch's key was first used for. Throws `IdempotencyMismatch` when that was another batch or a task. */
+  rememberBatch(owner: string, key: string, fingerprint: string): Promise<void>;
   /** Ids of open tasks of a queue accepted before a time, oldest first. */
   listOpen(queue: string, acceptedBefore: number, offset: number, count: number): Promise<string[]>;
   /** Drops a dead id from the open index: its record is gone. */
@@ -128,6 +142,9 @@ export type TaskEnd =
   /** Too large for the record: the API fetches it there, once. */
   | { state: 'completed'; resultUrl: string }
   | { state: 'failed' | 'canceled'; errorJson: string };
+
+/** A batch's key is kept longer than any of its tasks may stay open. */
+const batchKeyMs = 40 * 24 * 3_600_000;
 
 interface ScriptedRedis extends ParkingRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
@@ -155,7 +172,7 @@ export const earlyWord = 'early';
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
   const { keyPrefix } = settings;
   const scripted = redis as unknown as ScriptedRedis;
-  redis.defineCommand('gcAccept', { numberOfKeys: 7, lua: acceptScript });
+  redis.defineCommand('gcAccept', { numberOfKeys: 9, lua: acceptScript });
   redis.defineCommand('gcPark', { numberOfKeys: 1, lua: parkScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
   redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
@@ -282,12 +299,26 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         };
       }),
     remembers: (owner, id) => withStore(async () => (await redis.zscore(indexKey(owner), id)) !== null),
-    isAdmitted: ({ id, queue, owner }) =>
+    standing: ({ id, queue, owner }) =>
       withStore(async () => {
-        const sets = ['admitted', 'aside'].map((set) => `${keyPrefix}:${set}:${queue}:${owner}`);
-        const found = await Promise.all(sets.map((set) => redis.sismember(set, id)));
-        return found.includes(1);
+        const [isAdmitted, isAside, dueAt] = await Promise.all([
+          redis.sismember(`${keyPrefix}:admitted:${queue}:${owner}`, id),
+          redis.sismember(`${keyPrefix}:aside:${queue}:${owner}`, id),
+          redis.zscore(`${keyPrefix}:later:${queue}:${owner}`, id),
+        ]);
+        if (isAdmitted === 1 || isAside === 1) return 'admitted';
+        return dueAt === null ? 'waiting' : 'later';
       }),
+    ...createTaskLists(redis, keyPrefix),
+    async rememberBatch(owner, key, fingerprint) {
+      const idemKey = `${keyPrefix}:idem:${owner}:${key}`;
+      const mine = `- batch:${fingerprint}`; // no task, and no task's fingerprint
+      const known = await withStore(async () => {
+        const isNew = (await redis.set(idemKey, mine, 'PX', batchKeyMs + settings.keepMs, 'NX')) === 'OK';
+        return isNew ? mine : await redis.get(idemKey);
+      });
+      if (known !== mine) throw keyMismatch();
+    },
     listOpen: (queue, acceptedBefore, offset, count) =>
       withStore(() => redis.zrangebyscore(openKey(queue), '-inf', acceptedBefore, 'LIMIT', offset, count)),
     forgetOpen: (queue, id) =>
@@ -302,10 +333,15 @@ function endFields(end: TaskEnd): string[] {
   return 'resultUrl' in end ? ['resultUrl', end.resultUrl] : ['result', end.resultJson];
 }
 
+function keyMismatch(): BrokerError {
+  return new BrokerError('IdempotencyMismatch', 'This Idempotency-Key was used for a request with another payload.');
+}
+
 async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {
   const { keyPrefix } = settings;
   const idemKey = `${keyPrefix}:idem:${task.owner}:${task.idempotency?.key ?? ''}`;
   const { operation, system, queue, owner, principal, input, deadlineAt, keepMs, replyTo, requestId, entryId } = task;
+  const place = waitScore(task.priority ?? 0, task.startAt ?? task.createdAt);
   const record = {
     ...{
       operation,
@@ -322,6 +358,9 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
     },
     isHeld: task.isHeld ? '1' : '0',
     timeline: `pending@${task.createdAt}@0`,
+    ...(task.tags?.length ? { tags: storedTags(task.tags) } : {}),
+    ...(task.priority ? { priority: task.priority, waitScore: place } : {}),
+    ...(task.startAt === undefined ? {} : { startAt: task.startAt, waitScore: place }),
     ...(task.idempotency ? { idem: idemKey } : {}),
     ...(task.jobId === undefined ? {} : { jobId: task.jobId }),
     ...(task.admittedMax === undefined ? {} : { admittedMax: task.admittedMax }),
@@ -336,6 +375,8 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
       `${keyPrefix}:admitted:${task.queue}:${task.owner}`,
       idemKey,
       `${keyPrefix}:aside:${task.queue}:${task.owner}`,
+      `${keyPrefix}:later:${task.queue}:${task.owner}`,
+      `${keyPrefix}:queues`,
       task.id,
       task.createdAt,
       settings.openPerQueueMax,
@@ -344,6 +385,9 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
       task.isIndexed ? '1' : '0',
       task.idempotency?.fingerprint ?? '',
       task.createdAt - 2 * settings.keepMs,
+      place,
+      task.startAt ?? '',
+      queue,
       ...fields,
     ),
   );
@@ -351,7 +395,7 @@ async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: N
     case 'replay':
       return { id: String(id), isNew: false, isAdmitted: false };
     case 'mismatch':
-      throw new BrokerError('IdempotencyMismatch', 'This Idempotency-Key was used for a request with another payload.');
+      throw keyMismatch();
     case 'queue-full':
       throw new BrokerError('QueueFull', `The queue holds ${settings.openPerQueueMax} open tasks, its bound.`, {
         retryAfterSeconds: 5,

@@ -74,6 +74,12 @@ export interface Task {
   progress: Progress | null;
   /** The job that FirecREST's clients know it as; null where they know of no job. */
   jobId: string | null;
+  /** Words of the owner's own, to find tasks by. */
+  tags: string[];
+  /** Among the waiting tasks of its owner; a higher one goes first. */
+  priority: number;
+  /** It does not begin before that time; null: at once. */
+  startAt: number | null;
 }
 
 const storedHash = z.object({
@@ -105,6 +111,9 @@ const storedHash = z.object({
   notBeforeAt: z.string().default(''),
   progress: z.string().optional(),
   jobId: z.string().optional(),
+  tags: z.string().default(''),
+  priority: z.coerce.number().default(0),
+  startAt: z.coerce.number().optional(),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -139,6 +148,9 @@ export function parseTask(fields: Record<string, string>): Task {
     notBeforeAt: hash.notBeforeAt === '' ? null : Number(hash.notBeforeAt),
     progress: hash.progress === undefined ? null : (JSON.parse(hash.progress) as Progress),
     jobId: hash.jobId ?? null,
+    tags: hash.tags.split(',').filter((tag) => tag !== ''),
+    priority: hash.priority,
+    startAt: hash.startAt ?? null,
   };
 }
 
@@ -168,6 +180,9 @@ export const taskView = z.object({
   cancelRequested: z.boolean(),
   progress: progressView.nullable(),
   jobId: z.string().nullable().describe('The job that FirecREST’s routes know a transfer as'),
+  tags: z.array(z.string()),
+  priority: z.int(),
+  notBefore: z.iso.datetime().nullable(),
   timeline: z.array(z.object({ state: z.enum(taskStates), at: z.iso.datetime(), attempt: z.int() })),
   input: z.unknown(),
   result: z.unknown(),
@@ -184,6 +199,16 @@ export const taskView = z.object({
 });
 
 export type TaskView = z.infer<typeof taskView>;
+
+/** A task in a list: without what it was given and what came of it, which may be large. */
+export const taskSummaryView = taskView.omit({ input: true, result: true });
+
+export type TaskSummaryView = z.infer<typeof taskSummaryView>;
+
+/** The fields of the hash that a summary is made of; the input is not read. */
+export const summaryFields = Object.keys(storedHash.shape).filter(
+  (field) => !['input', 'result', 'journal'].includes(field),
+);
 
 function isoTime(ms: number): string {
   return new Date(ms).toISOString();
@@ -204,9 +229,30 @@ export function viewTask(task: Task): TaskView {
     cancelRequested: task.isCancelRequested,
     progress: task.progress,
     jobId: task.jobId,
+    tags: task.tags,
+    priority: task.priority,
+    notBefore: task.startAt === null ? null : isoTime(task.startAt),
     timeline: task.timeline.map((step) => ({ ...step, at: isoTime(step.at) })),
     input: task.input,
     result: task.result,
     error: task.error === null ? null : { ...task.error },
   };
+}
+
+export function summarizeTask(task: Task): TaskSummaryView {
+  const { input: _input, result: _result, ...summary } = viewTask(task);
+  return summary;
+}
+
+/** Tags as the record keeps them: each between commas, so that one is found in the text. */
+export function storedTags(tags: readonly string[]): string {
+  return tags.length === 0 ? '' : `,${tags.join(',')},`;
+}
+
+/** Bounds of a priority, both included. */
+export const priorityMax = 100;
+
+/** Place among an owner's waiting tasks: the higher priority first, then the earlier time. */
+export function waitScore(priority: number, atMs: number): number {
+  return atMs - priority * 1e13;
 }

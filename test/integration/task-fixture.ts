@@ -17,6 +17,7 @@ import {
 import { type Cancellations, createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
 import { openInternalPort } from '../../workers/runtime/internal-port.ts';
+import { sweepOrphans } from '../../workers/runtime/orphans.ts';
 import { createPlaces } from '../../workers/runtime/places.ts';
 import { createResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
@@ -59,6 +60,7 @@ export interface TaskFixture {
   /** Reads the queue with a runner; stops with the fixture. */
   consume(runner: TaskRunner, concurrency?: number): Promise<Consumer>;
   sweep(now: number): Promise<number>;
+  sweepOrphans(now: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -95,7 +97,16 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
   const consumers: Consumer[] = [];
   const sweeping: SweeperDependencies = {
-    ...{ store, queues, redis, keyPrefix, queueNames: [queue, 'batch@lab'], worker: 'sweeper', log: silent },
+    ...{
+      store,
+      queues,
+      redis,
+      keyPrefix,
+      queueNames: [queue, 'batch@lab'],
+      knownQueues: new Set([queue, 'batch@lab']),
+      worker: 'sweeper',
+      log: silent,
+    },
   };
   return {
     redis,
@@ -145,6 +156,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
       return consumer;
     },
     sweep: (now) => sweep(sweeping, now),
+    sweepOrphans: (now) => sweepOrphans(sweeping, now),
     async close() {
       await Promise.all(consumers.map((consumer) => consumer.stop()));
       waiters.close();

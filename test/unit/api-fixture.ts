@@ -21,6 +21,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
   const accepted: AcceptRequest[] = [];
   const tasks = new Map<string, Task>();
   const byKey = new Map<string, string>();
+  const batches = new Map<string, string>();
 
   const accept = async (request: AcceptRequest): Promise<{ id: string; isReplay: boolean }> => {
     const key = request.idempotencyKey;
@@ -58,6 +59,18 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
   const gate: TaskGate = {
     accept,
     get,
+    beginBatch: async (_principal, key, fingerprint) => {
+      const known = batches.get(key) ?? fingerprint;
+      batches.set(key, known);
+      if (known !== fingerprint) throw new BrokerError('IdempotencyMismatch');
+    },
+    async list(principal, { shownMax }) {
+      const mine = [...tasks.values()].filter(({ owner }) => owner === principalKey(principal)).reverse();
+      const last = mine[shownMax - 1];
+      const next = last === undefined || mine.length === shownMax ? null : { createdAt: last.createdAt, id: last.id };
+      return { tasks: mine.slice(0, shownMax), next };
+    },
+    countOpen: async (_principal, queues) => queues.map(() => tasks.size),
     wait: (id, principal) => get(id, principal),
     async acceptTransfer(request) {
       const { id } = await accept(request);

@@ -3,12 +3,11 @@
  * died between two writes, for an entry that BullMQ gave up, and for a queue that was emptied by hand.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
 import { entryName, type QueueAdder, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
-import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
+import { type OrphanDependencies, sweepLeaseKey, sweepOrphans } from './orphans.ts';
 
 /** Time a task is given before it is looked at. */
 const graceMs = 5_000;
@@ -17,14 +16,10 @@ const intervalMs = 5_000;
 const leaseMs = 15_000;
 const pageSize = 500;
 
-export interface SweeperDependencies {
-  store: TaskStore;
+export interface SweeperDependencies extends OrphanDependencies {
   queues: QueueAdder;
-  redis: Redis;
-  keyPrefix: string;
   queueNames: readonly string[];
   worker: string;
-  log: Logger;
 }
 
 /** Looks once at every open task that is old enough. Returns how many were put right. */
@@ -86,10 +81,13 @@ async function mendPending(deps: SweeperDependencies, task: Task, now: number): 
     }
     return 'ended';
   }
-  const ticket: TaskTicket = { id: task.id, fence: task.fence, via: 'sweep' };
-  if (!(await deps.store.isAdmitted(task)) || (await hasEntry(deps, task, ticket))) return 'well';
+  const standing = await deps.store.standing(task);
+  // One that begins later takes its place with its claim, so it is claimed before it is looked at.
+  const isLater = standing === 'later';
+  const ticket: TaskTicket = { id: task.id, fence: task.fence, via: 'sweep', ...(isLater ? { isMutation: true } : {}) };
+  if (standing === 'waiting' || (await hasEntry(deps, task, ticket))) return 'well';
   deps.log.warn({ task: task.id, fence: task.fence }, 'pending task without a queue entry: added again');
-  await deps.queues.add(task.queue, ticket).done;
+  await deps.queues.add(task.queue, ticket, isLater ? Math.max(0, (task.startAt ?? now) - now) : 0).done;
   return 'added';
 }
 
@@ -113,9 +111,10 @@ export function startSweeper(deps: SweeperDependencies): Sweeper {
         // A lease for each queue: workers may serve different ones.
         for (const queue of deps.queueNames) {
           if (stopped.signal.aborted) return;
-          const isMine = await holdLease(deps.redis, `${deps.keyPrefix}:sweeper:${queue}`, deps.worker);
+          const isMine = await holdLease(deps.redis, sweepLeaseKey(deps.keyPrefix, queue), deps.worker);
           if (isMine) await sweep({ ...deps, queueNames: [queue] }, Date.now());
         }
+        await sweepOrphans(deps, Date.now());
       } catch (error) {
         deps.log.error({ err: error }, 'sweep failed');
       }

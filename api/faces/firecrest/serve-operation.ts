@@ -5,9 +5,13 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { type Operation, relayedHeaderPrefix } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
+
+
 import type { AppContext, AppDeps, SystemEntry } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { type Preferences, readPreferences } from '../../http/prefer.ts';
+import { type Preferences, preferenceApplied, readPreferences } from '../../http/prefer.ts';
+
+
 import { relayAnswer } from '../../http/relay.ts';
 import type { AcceptRequest } from '../../tasks/task-gate.ts';
 import { acceptRequestOf, admitInput, findSystem, replayHeaders, type SystemsByName } from '../accept-task.ts';
@@ -57,12 +61,17 @@ async function serveHeld(
   deps: FaceDeps,
   operation: Operation,
   request: AcceptRequest,
+  preferences: Preferences,
 ): Promise<Response> {
   const outcome = await deps.gate.acceptAndWait(request, c.req.raw.signal);
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
   if (isHoldOver(operation, outcome)) return answerHoldTimeout(c, deps.config, operation, outcome.id);
-  const headers = { ...c.get('replyHeaders'), vary: 'Prefer' };
+  const headers = {
+    ...c.get('replyHeaders'),
+    vary: 'Prefer',
+    ...preferenceApplied({ waitSeconds: preferences.waitSeconds }),
+  };
   if (outcome.bodyUrl !== undefined) return await relayBody(c, deps, operation, outcome.bodyUrl, headers);
   return answerEnd(c, operation, outcome, headers);
 }
@@ -111,10 +120,11 @@ async function serveAsync(
       : await deps.gate.get(id, request.principal);
   if (waitMs > 0 && isTerminal(task.state)) {
     const error = task.error === null ? {} : { error: task.error };
+    const { waitSeconds } = preferences;
     const outcome = { id, isReplay, state: task.state, resultJson: JSON.stringify(task.result), ...error };
-    return answerEnd(c, operation, outcome, { ...headers, 'preference-applied': `wait=${preferences.waitSeconds}` });
+    return answerEnd(c, operation, outcome, { ...headers, ...preferenceApplied({ waitSeconds }) });
   }
-  return acceptedResponse(c, deps.config, task, { ...headers, 'preference-applied': 'respond-async' });
+  return acceptedResponse(c, deps.config, task, preferences, headers);
 }
 
 /** The handler of one operation's route. */
@@ -136,6 +146,8 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
     const isHeld = !preferences.isAsync;
     const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs });
     if (isHeld && system !== null && operation.firecrest.job) return serveJob(c, deps, operation, request, system);
-    return isHeld ? serveHeld(c, deps, operation, request) : serveAsync(c, deps, operation, request, preferences);
+    return isHeld
+      ? serveHeld(c, deps, operation, request, preferences)
+      : serveAsync(c, deps, operation, request, preferences);
   };
 }

@@ -1,11 +1,11 @@
-/** GET and DELETE /tasks/{id}: the task as it stands, cheap to poll (ETag) or held until it ends (`Prefer: wait=N`). */
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
+/** GET and DELETE /tasks/{id}, and its result: the task as it stands, cheap to poll (ETag) or held until it ends (`Prefer: wait=N`). */
+import { BrokerError, fromStoredError } from '../../../shared/errors/broker-error.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
-import { type Task, viewTask } from '../../../shared/tasks/task.ts';
+import type { Task } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { readPreferences } from '../../http/prefer.ts';
-import { acceptedResponse, pollAfterSeconds } from '../task-accepted.ts';
+import { preferenceApplied, readPreferences } from '../../http/prefer.ts';
+import { acceptedResponse, pollAfterSeconds, viewTaskAs } from '../task-accepted.ts';
 
 /** Weak: it changes with everything a poller looks for, not with every byte. */
 function etagOf(task: Task): string {
@@ -28,32 +28,66 @@ export function readTaskId(c: AppContext): string {
   return id;
 }
 
+/** The task, waited for where `Prefer: wait=N` asks for it. */
+async function readOrWait(c: AppContext, gate: AppDeps['gate'], id: string, waitSeconds: number | null): Promise<Task> {
+  const principal = c.get('principal');
+  return waitSeconds !== null && waitSeconds > 0
+    ? await gate.wait(id, principal, waitSeconds * 1000, c.req.raw.signal)
+    : await gate.get(id, principal);
+}
+
 export function getTask(gate: AppDeps['gate']): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const id = readTaskId(c);
-    const { waitSeconds } = readPreferences(c.req.header('prefer'));
-    const principal = c.get('principal');
-    const isWaiting = waitSeconds !== null && waitSeconds > 0;
-    const task = isWaiting
-      ? await gate.wait(id, principal, waitSeconds * 1000, c.req.raw.signal)
-      : await gate.get(id, principal);
+    const preferences = readPreferences(c.req.header('prefer'));
+    const { waitSeconds } = preferences;
+    const task = await readOrWait(c, gate, id, waitSeconds);
     const etag = etagOf(task);
     const headers: Record<string, string> = {
       etag,
       vary: 'Prefer',
       'cache-control': 'private, no-cache',
-      ...(isWaiting ? { 'preference-applied': `wait=${waitSeconds}` } : {}),
+      ...preferenceApplied({ waitSeconds, return: preferences.return }),
       ...(isTerminal(task.state) ? {} : { 'retry-after': String(pollAfterSeconds) }),
     };
     if (isMatch(c.req.header('if-none-match'), etag)) return jsonResponse(c, 304, null, headers);
-    return jsonResponse(c, 200, viewTask(task), headers);
+    return jsonResponse(c, 200, viewTaskAs(task, preferences.return), headers);
   };
 }
 
-/** 200 when the task has ended (now or before), 202 while the worker is being stopped. */
+/**
+ * GET /tasks/{id}/result: the result alone. What a task failed with is thrown; TaskConflict while it has not ended;
+ * TaskExpired where the result was too large to be kept and went with the request that was held for it.
+ */
+export function getResult(gate: AppDeps['gate']): (c: AppContext) => Promise<Response> {
+  return async (c) => {
+    const id = readTaskId(c);
+    const { waitSeconds } = readPreferences(c.req.header('prefer'));
+    const task = await readOrWait(c, gate, id, waitSeconds);
+    if (!isTerminal(task.state)) {
+      throw new BrokerError('TaskConflict', `The task has no result yet: it is ${task.state}.`, {
+        retryAfterSeconds: pollAfterSeconds,
+      });
+    }
+    if (task.error !== null) throw fromStoredError(task.error);
+    if (task.result === null) throw new BrokerError('TaskExpired', 'The result was sent and is no longer kept.');
+    return jsonResponse(c, 200, task.result, { vary: 'Prefer', ...preferenceApplied({ waitSeconds }) });
+  };
+}
+
+/** 200 when the task has ended (now or before), 202 while the worker is being stopped; `Prefer: wait=N` awaits its end. */
 export function cancelTask(deps: Pick<AppDeps, 'config' | 'gate'>): (c: AppContext) => Promise<Response> {
   return async (c) => {
-    const task = await deps.gate.cancel(readTaskId(c), c.get('principal'));
-    return isTerminal(task.state) ? jsonResponse(c, 200, viewTask(task)) : acceptedResponse(c, deps.config, task);
+    const id = readTaskId(c);
+    const preferences = readPreferences(c.req.header('prefer'));
+    const { waitSeconds } = preferences;
+    const asked = await deps.gate.cancel(id, c.get('principal'));
+    const task = isTerminal(asked.state) ? asked : await readOrWait(c, deps.gate, id, waitSeconds ?? 0);
+    const applied = { ...preferences, isAsync: false };
+    if (!isTerminal(task.state)) return acceptedResponse(c, deps.config, task, applied);
+    return jsonResponse(c, 200, viewTaskAs(task, preferences.return), {
+      vary: 'Prefer',
+      ...preferenceApplied(applied),
+    });
   };
 }

@@ -1,0 +1,149 @@
+/** A submission of the native face: any operation of the registry. Strict: a field that is not known is an error, not a surprise. */
+import { z } from 'zod';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { Operation } from '../../../shared/operations/operation.ts';
+import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
+import { type Principal, priorityMax } from '../../../shared/tasks/task.ts';
+import type { AppDeps, SystemEntry } from '../../http/app-env.ts';
+import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
+import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
+import { admitInput, findSystem, type SystemsByName, type TaskWish } from '../accept-task.ts';
+
+const tagsMax = 16;
+
+/** One tag. Its characters need no escaping in a query and never hold the comma that separates them in the record. */
+export const tag = z
+  .string('must be a text')
+  .regex(/^[A-Za-z0-9_.:/=@+-]{1,64}$/, 'must be 1 to 64 letters, digits or characters of _ . : / = @ + -');
+
+/** The body of POST /tasks. */
+export const taskSubmission = z.object({
+  operation: z.string('must be the name of an operation').max(100),
+  system: z.string('must be the name of a system').max(255).nullable().optional(),
+  input: z.record(z.string(), z.unknown(), 'must be an object').default({}),
+  deadline: z.iso
+    .datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' })
+    .optional()
+    .describe('The task ends as failed when it has not ended by then'),
+  notBefore: z.iso
+    .datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' })
+    .optional()
+    .describe('The task does not begin before that time, at most 30 days from now'),
+  priority: z
+    .int(`must be a whole number from -${priorityMax} to ${priorityMax}`)
+    .min(-priorityMax, `must be at least -${priorityMax}`)
+    .max(priorityMax, `must be at most ${priorityMax}`)
+    .optional()
+    .describe('Among your own waiting tasks of the queue: the higher goes first'),
+  tags: z
+    .array(tag, 'must be a list of texts')
+    .max(tagsMax, `must hold at most ${tagsMax} tags`)
+    .optional()
+    .describe('Words to find tasks by'),
+});
+
+type Submission = z.infer<typeof taskSubmission>;
+/** What a submission is admitted with. */
+export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'requireHealthy'> & {
+  systems: SystemsByName;
+  now: () => number;
+};
+
+const submissionNames = fieldNamesOf(taskSubmission);
+
+function refuseUnknown(paths: readonly string[][], prefix: string): void {
+  if (paths.length === 0) return;
+  throw invalidRequest(
+    paths.map((path) => {
+      const pointer = `${prefix}${path.map((key) => `/${pointerStep(key)}`).join('')}`;
+      return { location: 'body', name: pointer.split('/')[1] ?? '', pointer, message: 'is not known' };
+    }),
+  );
+}
+
+function parseSubmission(body: Record<string, unknown>): Submission {
+  refuseUnknown(unknownNames(submissionNames, body), '');
+  const parsed = taskSubmission.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw invalidRequest(problemsOf(parsed.error.issues, body, (name) => ({ location: 'body', name })));
+}
+
+function operationOf(name: string): Operation {
+  const operation = findOperation(name);
+  if (operation !== undefined) return operation;
+  throw invalidField('body', '/operation', `is not an operation; known are ${operationNames.join(', ')}`);
+}
+
+function systemOf(systems: SystemsByName, operation: Operation, name: string | null): SystemEntry | null {
+  if (operation.scope === 'none') {
+    if (name === null) return null;
+    throw invalidField('body', '/system', `must be left out: ${operation.name} runs on no system`);
+  }
+  if (name === null) throw invalidField('body', '/system', 'is required');
+  return findSystem(systems, name);
+}
+
+/** A task is not looked after for ever. */
+const aheadMsMax = 30 * 24 * 3_600_000;
+
+function timeOf(text: string, pointer: string, now: number): number {
+  const at = Date.parse(text);
+  if (!(at > now)) throw invalidField('body', pointer, 'must be in the future');
+  if (at > now + aheadMsMax) throw invalidField('body', pointer, 'must be within 30 days');
+  return at;
+}
+
+function timesOf({ deadline, notBefore }: Submission, now: number): Pick<TaskWish, 'deadlineAt' | 'startAt'> {
+  const deadlineAt = deadline === undefined ? undefined : timeOf(deadline, '/deadline', now);
+  // A start in the past is no wish at all: the request was long on its way.
+  const isAhead = notBefore !== undefined && !(Date.parse(notBefore) <= now);
+  const startAt = isAhead ? timeOf(notBefore, '/notBefore', now) : undefined;
+  if (deadlineAt !== undefined && startAt !== undefined && deadlineAt <= startAt) {
+    throw invalidField('body', '/deadline', 'must be later than `notBefore`');
+  }
+  return { ...(deadlineAt === undefined ? {} : { deadlineAt }), ...(startAt === undefined ? {} : { startAt }) };
+}
+
+/** Nobody would be there to send the bytes to, or to take them from. */
+function refuseBytes({ name, bytes, firecrest: { method, path } }: Operation): void {
+  if (bytes === undefined) return;
+  throw invalidField('body', '/operation', `${name} moves the bytes of a file: use ${method} ${path}`);
+}
+
+/** Puts the pointers of the input's problems under `/input`, where the caller sent it. */
+function admitTaskInput(operation: Operation, input: Record<string, unknown>, system: SystemEntry | null) {
+  try {
+    return admitInput(operation, input, system, (name) => ({ location: 'body', name }));
+  } catch (thrown) {
+    if (!(thrown instanceof BrokerError) || thrown.fields.length === 0) throw thrown;
+    throw invalidRequest(
+      thrown.fields.map((field) => ({ ...field, name: 'input', pointer: `/input${field.pointer}` })),
+    );
+  }
+}
+
+/**
+ * One submission as what is asked of the gate. Throws InvalidRequest, SystemNotFound, Forbidden, ServiceUnhealthy; the
+ * pointers of the problems begin at the submission.
+ */
+export async function admitSubmission(
+  deps: AdmitDeps,
+  principal: Principal,
+  body: Record<string, unknown>,
+): Promise<TaskWish> {
+  const submission = parseSubmission(body);
+  const operation = operationOf(submission.operation);
+  const system = systemOf(deps.systems, operation, submission.system ?? null);
+  await deps.checkAccess(principal, operation.relation, system?.name ?? null);
+  refuseUnknown(unknownNames(fieldNamesOf(operation.input), submission.input), '/input');
+  const input = admitTaskInput(operation, submission.input, system);
+  refuseBytes(operation);
+  deps.requireHealthy(operation, system, input);
+  const { tags, priority } = submission;
+  return {
+    ...{ operation, system: system?.name ?? null, input, isHeld: false, holdMs: 0, isKeyed: true },
+    ...timesOf(submission, deps.now()),
+    ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
+    ...(priority === undefined ? {} : { priority }),
+  };
+}
