@@ -46,8 +46,8 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
   });
   return [
     ...firecrest,
-    { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'GET', path: '/tasks', isPublic: false, handle: listTasks(deps) },
+    { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'POST', path: '/tasks/batch', isPublic: false, handle: submitBatch(faceDeps) },
     { method: 'GET', path: '/tasks/{id}/result', isPublic: false, handle: getResult(deps.gate) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },

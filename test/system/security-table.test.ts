@@ -108,6 +108,24 @@ it.each(Object.entries(tokens.refused))(
   },
 );
 
+it.each(Object.entries(tokens.refused))(
+  'the native face is closed to %s',
+  async (_title, { authorization, status, message }) => {
+    const headers = authorization === null ? {} : { authorization };
+    const id = '01900000-0000-7000-8000-000000000000';
+    for (const [method, path] of [
+      ['GET', '/tasks'],
+      ['POST', '/tasks/batch'],
+      ['GET', `/tasks/${id}`],
+      ['GET', `/tasks/${id}/result`],
+      ['DELETE', `/tasks/${id}`],
+    ] as const) {
+      const body = method === 'POST' ? { body: { tasks: [] } } : {};
+      expectRefusal(await client.send(method, path, { token: null, headers, ...body }), status, message);
+    }
+  },
+);
+
 it('a task is nobody else’s: neither seen nor canceled, and not told from one that never was', async () => {
   const mine = await client.post('/tasks', { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } });
   expect(mine.status).toBe(202);
@@ -115,6 +133,7 @@ it('a task is nobody else’s: neither seen nor canceled, and not told from one 
   const never = mine.body.id.replace(/.{12}$/, '0'.repeat(12));
   for (const id of [mine.body.id, never, 'x', `${canary}%00`]) {
     expectRefusal(await bob.get(`/tasks/${id}`), 404, /^Task not found\.$/);
+    expectRefusal(await bob.get(`/tasks/${id}/result`), 404, /^Task not found\.$/);
     expectRefusal(await bob.delete(`/tasks/${id}`), 404, /^Task not found\.$/);
   }
 });

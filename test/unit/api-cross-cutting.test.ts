@@ -43,7 +43,7 @@ describe('unknown paths and methods', () => {
     ['HEAD', '/status/systems', 'GET'],
     ['OPTIONS', '/status/systems', 'GET'],
     ['PROPFIND', '/compute/alps/jobs/1', 'DELETE, GET, PATCH'],
-    ['PUT', '/tasks', 'POST'],
+    ['PUT', '/tasks', 'GET, POST'],
     ['PUT', '/compute/alps/jobs/estimate', 'POST'],
   ])('%s %s is 405 with Allow', async (method, path, allow) => {
     const response = await app.request(path, { method, headers: asAlice });

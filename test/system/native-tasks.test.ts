@@ -1,0 +1,123 @@
+/** The native task face through the running broker: batches, the list, results, delayed starts, and a cancel that is true. */
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { runCommand } from '../../lab/run-command.ts';
+import { userNamed } from '../../lab/users.ts';
+import { type Broker, type Client, clientOf, locationOf, startBroker, taskEnd } from './broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+let broker: Broker;
+let client: Client;
+let own: OwnDirectory;
+
+beforeAll(async () => {
+  broker = await startBroker(lab, { scheduler: 'process', workers: 2 });
+  client = await clientOf(lab.oidc, broker.url, 'alice');
+  own = homeDirectory(alice);
+});
+
+afterAll(async () => {
+  own?.remove();
+  await broker?.stop();
+});
+
+const stat = (path: string, more: Record<string, unknown> = {}) => ({
+  ...{ operation: 'filesystem.stat', system: 'lab', input: { path } },
+  ...more,
+});
+
+interface Listed {
+  tasks: { id: string; state: string; tags: string[] }[];
+  next: string | null;
+}
+
+describe('a batch', () => {
+  it('runs what it accepts, says of each why not, and is found again by tag, page by page', async () => {
+    const good = Array.from({ length: 25 }, () => stat(own.path, { tags: ['swarm'] }));
+    const headers = { 'idempotency-key': `"${own.path}"` };
+    const submit = () => client.post('/tasks/batch', { tasks: [...good, stat('/etc/passwd')] }, { headers });
+    const { body, status } = await submit();
+    expect([status, body.accepted, body.refused]).toEqual([200, 25, 1]);
+    const items = body.items as { id: string | null; location: string | null; error: { code: string } | null }[];
+    expect(items.at(-1)?.error?.code).toBe('PathNotAllowed');
+    expect((await submit()).body.items).toMatchObject(items.map(({ id }) => ({ id })));
+    for (const { location } of items)
+      if (location !== null) await taskEnd(client, new URL(location, broker.url).pathname);
+
+    const seen: string[] = [];
+    let path: string | undefined = '/tasks?tag=swarm&state=completed&limit=10';
+    while (path !== undefined) {
+      const page = await client.get(path);
+      seen.push(...(page.body as unknown as Listed).tasks.map(({ id }) => id));
+      const next = /^<(.*)>; rel="next"$/.exec(page.headers.get('link') ?? '')?.[1];
+      path = next === undefined ? undefined : next.slice(next.indexOf('/tasks'));
+    }
+    expect(seen).toEqual(
+      items
+        .flatMap(({ id }) => id ?? [])
+        .reverse()
+        .sort()
+        .reverse(),
+    );
+    const bob = await clientOf(lab.oidc, broker.url, 'bob');
+    expect((await bob.get('/tasks?tag=swarm')).body).toEqual({ tasks: [], next: null });
+  });
+});
+
+describe('the result of a task', () => {
+  it('is served alone, as the operation made it', async () => {
+    const location = locationOf(await client.post('/tasks', stat(own.path)));
+    const result = await client.get(`${location}/result`, { headers: { prefer: 'wait=30' } });
+    expect([result.status, result.body]).toEqual([200, (await taskEnd(client, location)).result]);
+  });
+
+  it('is the error of one that failed', async () => {
+    const location = locationOf(await client.post('/tasks', stat(join(own.path, 'none'))));
+    const result = await client.get(`${location}/result`, { headers: { prefer: 'wait=30' } });
+    expect([result.status, result.body.code]).toEqual([404, 'FileNotFound']);
+  });
+});
+
+describe('a delayed start', () => {
+  it('is kept to, and the task says so', async () => {
+    const notBefore = new Date(Date.now() + 1_500).toISOString();
+    const location = locationOf(await client.post('/tasks', stat(own.path, { notBefore, priority: 7 })));
+    expect((await client.get(location)).body).toMatchObject({ state: 'pending', notBefore, priority: 7 });
+    const ended = await taskEnd(client, location);
+    expect(ended.state).toBe('completed');
+    expect(Date.parse(String(ended.startedAt))).toBeGreaterThanOrEqual(Date.parse(notBefore));
+  });
+});
+
+describe('a cancel', () => {
+  it('in the middle of a command ends the process on the host, and the answer is the true end', async () => {
+    const file = join(own.path, 'without-end');
+    writeFileSync(file, '');
+    truncateSync(file, 2 ** 40); // sparse; its checksum takes an hour
+    own.giveAway();
+    const isRunning = () =>
+      runCommand('pgrep', ['-u', alice.username, '-f', file]).then(
+        () => true,
+        () => false,
+      );
+    const input = { path: file };
+    const location = locationOf(
+      await client.post('/tasks', { operation: 'filesystem.checksum', system: 'lab', input }),
+    );
+    await vi.waitFor(async () => expect(await isRunning()).toBe(true), { timeout: 10_000, interval: 50 });
+    const answer = await client.delete(location, { headers: { prefer: 'wait=30' } });
+    expect([answer.status, answer.body.state]).toEqual([200, 'canceled']);
+    expect((await client.get(location)).body).toMatchObject({ state: 'canceled', error: { code: 'TaskCanceled' } });
+    await vi.waitFor(async () => expect(await isRunning()).toBe(false), { timeout: 10_000, interval: 50 });
+  });
+
+  it('of a task that has ended leaves it as it was', async () => {
+    const location = locationOf(await client.post('/tasks', stat(own.path)));
+    await taskEnd(client, location);
+    const answer = await client.delete(location);
+    expect([answer.status, answer.body.state]).toEqual([200, 'completed']);
+  });
+});
