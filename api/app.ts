@@ -9,12 +9,10 @@ import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
 
-
 import { listTasks } from './faces/tasks/list-tasks.ts';
 import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
-import { submitBatch } from './faces/tasks/submit-batch.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
-
+import { submitBatch } from './faces/tasks/submit-batch.ts';
 
 import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';

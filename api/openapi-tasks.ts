@@ -1,9 +1,10 @@
 /** The native face in the OpenAPI document. */
 import { type ErrorCode, errorCodes } from '../shared/errors/catalogue.ts';
 import { listQuery, taskListView } from './faces/tasks/list-tasks.ts';
-import { taskSubmission } from './faces/tasks/submission.ts';
 import { transferAddresses } from './faces/tasks/sign-transfer.ts';
+import { taskSubmission } from './faces/tasks/submission.ts';
 import { batchSubmission, batchView } from './faces/tasks/submit-batch.ts';
+import { requestSchema, resultSchema } from './json-schemas.ts';
 import {
   acceptedTask,
   accessErrors,
@@ -19,7 +20,6 @@ import {
   taskMinimal,
   taskRef,
 } from './openapi-parts.ts';
-import { requestSchema, resultSchema } from './json-schemas.ts';
 
 export function taskPaths(): Json {
   const id = parameter('id', 'path', true, { type: 'string', format: 'uuid' });

@@ -7,10 +7,10 @@ import { taskView } from '../shared/tasks/task.ts';
 import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
 import { historyQuery } from './faces/health/read-health.ts';
 
-
 import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
 import { textResponse } from './http/json-response.ts';
+import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import {
   acceptedTask,
   accessErrors,
@@ -25,10 +25,7 @@ import {
   preferHeader,
 } from './openapi-parts.ts';
 import { taskPaths } from './openapi-tasks.ts';
-
-import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import { problemSchema } from './problem-schema.ts';
-
 
 /** Upstream's function names where they are not `<method>_<last word of the operation>`; part of its operation ids. */
 const upstreamFunctions: { [name in OperationName]?: string } = {
@@ -66,7 +63,6 @@ function operationId(operation: Operation): string {
   const name = upstreamFunctions[operation.name as OperationName] ?? `${method.toLowerCase()}_${verb}`;
   return `${`${name}${path}`.replaceAll(/\W/g, '_')}_${method.toLowerCase()}`;
 }
-
 
 function parametersOf(operation: Operation): Json[] {
   const { method, path, params = {}, headers = {} } = operation.firecrest;

@@ -5,15 +5,13 @@
 import { BrokerError } from '../errors/broker-error.ts';
 import type { TaskState } from '../tasks/states.ts';
 import { parseTask, storedTags, type Task, waitScore } from '../tasks/task.ts';
+import { type BatchKeys, createBatchKeys, keyMismatch } from './batch-keys.ts';
 import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
-
-
 import { fieldsOf, promotedOf } from './task-answers.ts';
+import { createTaskLists, type TaskLists } from './task-lists.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
 import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
-import { createTaskLists, type TaskLists } from './task-lists.ts';
-
 
 export interface TaskStoreSettings {
   keyPrefix: string;
@@ -95,7 +93,7 @@ export interface StoredEnd {
   isPrepared: boolean;
 }
 
-export interface TaskStore extends TaskLists {
+export interface TaskStore extends TaskLists, BatchKeys {
   accept(task: NewTask): Promise<Accepted>;
   /** Takes a task for one attempt: `pending → active`, or the take-over of a lost worker's; writes its journal where one is given. */
   claim(ticket: TaskTicket, claimant: Claimant, journal?: Record<string, unknown>): Promise<Claim>;
@@ -129,8 +127,6 @@ export interface TaskStore extends TaskLists {
   remembers(owner: string, id: string): Promise<boolean>;
   /** Whether the task may stand in its queue, begins later, or waits for the end of another task of its owner. */
   standing(task: Pick<Task, 'id' | 'queue' | 'owner'>): Promise<Standing>;
-  /** Keeps what a batch's key was first used for. Throws `IdempotencyMismatch` when that was another batch or a task. */
-  rememberBatch(owner: string, key: string, fingerprint: string): Promise<void>;
   /** Ids of open tasks of a queue accepted before a time, oldest first. */
   listOpen(queue: string, acceptedBefore: number, offset: number, count: number): Promise<string[]>;
   /** Drops a dead id from the open index: its record is gone. */
@@ -142,9 +138,6 @@ export type TaskEnd =
   /** Too large for the record: the API fetches it there, once. */
   | { state: 'completed'; resultUrl: string }
   | { state: 'failed' | 'canceled'; errorJson: string };
-
-/** A batch's key is kept longer than any of its tasks may stay open. */
-const batchKeyMs = 40 * 24 * 3_600_000;
 
 interface ScriptedRedis extends ParkingRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
@@ -310,15 +303,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         return dueAt === null ? 'waiting' : 'later';
       }),
     ...createTaskLists(redis, keyPrefix),
-    async rememberBatch(owner, key, fingerprint) {
-      const idemKey = `${keyPrefix}:idem:${owner}:${key}`;
-      const mine = `- batch:${fingerprint}`; // no task, and no task's fingerprint
-      const known = await withStore(async () => {
-        const isNew = (await redis.set(idemKey, mine, 'PX', batchKeyMs + settings.keepMs, 'NX')) === 'OK';
-        return isNew ? mine : await redis.get(idemKey);
-      });
-      if (known !== mine) throw keyMismatch();
-    },
+    ...createBatchKeys(redis, keyPrefix, settings.keepMs),
     listOpen: (queue, acceptedBefore, offset, count) =>
       withStore(() => redis.zrangebyscore(openKey(queue), '-inf', acceptedBefore, 'LIMIT', offset, count)),
     forgetOpen: (queue, id) =>
@@ -331,10 +316,6 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 function endFields(end: TaskEnd): string[] {
   if (end.state !== 'completed') return ['error', end.errorJson];
   return 'resultUrl' in end ? ['resultUrl', end.resultUrl] : ['result', end.resultJson];
-}
-
-function keyMismatch(): BrokerError {
-  return new BrokerError('IdempotencyMismatch', 'This Idempotency-Key was used for a request with another payload.');
 }
 
 async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {

@@ -6,11 +6,9 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { type Operation, relayedHeaderPrefix } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 
-
 import type { AppContext, AppDeps, SystemEntry } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { type Preferences, preferenceApplied, readPreferences } from '../../http/prefer.ts';
-
 
 import { relayAnswer } from '../../http/relay.ts';
 import type { AcceptRequest } from '../../tasks/task-gate.ts';
