@@ -18,7 +18,7 @@ import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
 import { serveLivez, serveReadyz } from './http/health.ts';
 import { createRoutePath } from './http/route-path.ts';
-import { createRouteTable, type Route } from './http/route-table.ts';
+import { coveredByChance, createRouteTable, type Route } from './http/route-table.ts';
 import { accessLog } from './middleware/access-log.ts';
 import { answerError } from './middleware/answer-error.ts';
 import { answerMiss } from './middleware/answer-miss.ts';
@@ -65,6 +65,11 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
 const refuseHead: MiddlewareHandler<AppEnv> = (c, next) =>
   c.req.method === 'HEAD' ? Promise.resolve(c.notFound()) : next();
 
+/** Hono's way to write a template. */
+function patternOf(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ':$1');
+}
+
 function markRoute(template: string): MiddlewareHandler<AppEnv> {
   return (c, next) => {
     c.set('route', template);
@@ -91,8 +96,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.notFound(answerMiss(createRouteTable(endpoints), api));
 
   const mustAuthenticate = authenticate(deps.verifyToken, resource?.metadataUrl);
+  for (const { method, path } of coveredByChance(endpoints)) app.on(method, patternOf(path), (c) => c.notFound());
   for (const { method, path, isPublic, handle } of endpoints) {
-    const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const pattern = patternOf(path);
     if (isPublic) app.on(method, pattern, markRoute(path), handle);
     else app.on(method, pattern, markRoute(path), mustAuthenticate, handle);
   }

@@ -27,6 +27,20 @@ function allowOf(found: readonly Route[]): string {
   return [...new Set(own.map(({ method }) => method))].join(', ');
 }
 
+/**
+ * Method and path of requests that a template would take although the path is another route's own: `GET /tasks/batch` asks
+ * for no task.
+ */
+export function coveredByChance(routes: readonly Route[]): Route[] {
+  const compiled = routes.map(compile);
+  const concrete = [...new Set(routes.map(({ path }) => path))].filter((path) => !path.endsWith('}'));
+  return concrete.flatMap((path) => {
+    const own = routes.filter((route) => route.path === path).map(({ method }) => method);
+    const covering = compiled.filter((route) => route.path.endsWith('}') && route.pattern.test(path));
+    return covering.filter(({ method }) => !own.includes(method)).map(({ method }) => ({ method, path }));
+  });
+}
+
 function toggleSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
 }

@@ -45,6 +45,8 @@ describe('unknown paths and methods', () => {
     ['PROPFIND', '/compute/alps/jobs/1', 'DELETE, GET, PATCH'],
     ['PUT', '/tasks', 'GET, POST'],
     ['PUT', '/compute/alps/jobs/estimate', 'POST'],
+    ['GET', '/compute/alps/jobs/estimate', 'POST'],
+    ['GET', '/tasks/batch', 'POST'],
   ])('%s %s is 405 with Allow', async (method, path, allow) => {
     const response = await app.request(path, { method, headers: asAlice });
     expect([response.status, response.headers.get('allow')]).toEqual([405, allow]);

@@ -60,6 +60,13 @@ function parseQuery(c: AppContext): Query {
     const message = `is not known; known are ${Object.keys(listQuery.shape).join(', ')}`;
     throw invalidRequest(unknown.map((name) => ({ location: 'query', name, pointer: name, message })));
   }
+  const isEmpty = Object.keys(listQuery.shape).filter(
+    (name) => !Object.hasOwn(given, name) && c.req.query(name) === '',
+  );
+  if (isEmpty.length > 0) {
+    const message = 'must not be empty; leave it out instead';
+    throw invalidRequest(isEmpty.map((name) => ({ location: 'query', name, pointer: name, message })));
+  }
   const parsed = listQuery.safeParse(given);
   if (parsed.success) return parsed.data;
   throw invalidRequest(problemsOf(parsed.error.issues, given, (name) => ({ location: 'query', name })));
