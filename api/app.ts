@@ -16,6 +16,7 @@ import { submitBatch } from './faces/tasks/submit-batch.ts';
 
 import { submitTask } from './faces/tasks/submit-task.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
+import { createClientAddress } from './http/client-address.ts';
 import { serveLivez, serveReadyz } from './http/health.ts';
 import { createRoutePath } from './http/route-path.ts';
 import { coveredByChance, createRouteTable, type Route } from './http/route-table.ts';
@@ -95,7 +96,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.onError(answerError(deps.log));
   app.notFound(answerMiss(createRouteTable(endpoints), api));
 
-  const mustAuthenticate = authenticate(deps.verifyToken, resource?.metadataUrl);
+  const mustAuthenticate = authenticate(deps.verifyToken, {
+    metadataUrl: resource?.metadataUrl,
+    addressOf: createClientAddress(api.trustedProxies),
+  });
   for (const { method, path } of coveredByChance(endpoints)) app.on(method, patternOf(path), (c) => c.notFound());
   for (const { method, path, isPublic, handle } of endpoints) {
     const pattern = patternOf(path);

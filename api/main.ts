@@ -1,6 +1,7 @@
 /** The API process: configuration → Redis, tokens, gate → app → listen → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import type { AuthorizationConfig } from '../shared/platform/config/config.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
@@ -11,7 +12,7 @@ import { createTaskStore } from '../shared/platform/task-store.ts';
 import { version } from '../shared/platform/version.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createApp } from './app.ts';
-import { allowEverySystem } from './auth/access-checker.ts';
+import { type Access, openAccess } from './auth/access-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
 import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
@@ -55,7 +56,7 @@ const app = createApp({
   jobNumbers,
   stagings,
   verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
-  checkAccess: allowEverySystem,
+  ...(await accessOf(config.authorization)),
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
   health,
   workers,
@@ -93,3 +94,10 @@ onShutdown(
   config.api.drainMs + 10_000,
   log,
 );
+
+/** Loads the OpenFGA client only where it is asked. */
+async function accessOf(authorization: AuthorizationConfig): Promise<Access> {
+  if (authorization.type === 'builtin') return openAccess;
+  const { createOpenFgaAccess } = await import('./auth/openfga-access.ts');
+  return createOpenFgaAccess(authorization);
+}

@@ -11,6 +11,7 @@ export const accessErrors: readonly ErrorCode[] = [
   'Unauthenticated',
   'Forbidden',
   'IssuerUnavailable',
+  'AuthorizationUnavailable',
   'StoreUnavailable',
 ];
 

@@ -3,7 +3,8 @@ import { BrokerError, type FieldProblem } from '../../shared/errors/broker-error
 import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
-import type { AppContext, SystemEntry } from '../http/app-env.ts';
+import type { Principal } from '../../shared/tasks/task.ts';
+import type { AppContext, AppDeps, SystemEntry } from '../http/app-env.ts';
 import { fingerprintOf, readIdempotencyKey } from '../http/idempotency-key.ts';
 import { invalidRequest, problemsOf } from '../http/invalid-request.ts';
 import type { AcceptRequest } from '../tasks/task-gate.ts';
@@ -33,6 +34,35 @@ export function admitInput(
   const admitted = admitPaths(operation, value, { systemName: system.name, roots });
   operation.admit?.(admitted, system);
   return admitted;
+}
+
+/** Who asks, and from where. */
+export interface Caller {
+  principal: Principal;
+  /** Undefined where it is not known. */
+  address: string | undefined;
+}
+
+export function callerOf(c: AppContext): Caller {
+  return { principal: c.get('principal'), address: c.get('address') };
+}
+
+/**
+ * The input, with the systems that it asks about narrowed to those the caller may see, where the operation is about
+ * several. Throws AuthorizationUnavailable.
+ */
+export async function narrowToVisible(
+  { principal, address }: Caller,
+  { findVisible }: Pick<AppDeps, 'findVisible'>,
+  { systemsField }: Operation,
+  input: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  if (systemsField === undefined) return input;
+  const visible = await findVisible(principal, address);
+  if (visible === null) return input;
+  const wished = (input[systemsField] as string | undefined)?.toLowerCase().split(',');
+  const names = [...visible].filter((name) => wished === undefined || wished.includes(name));
+  return { ...input, [systemsField]: names.join() };
 }
 
 export interface TaskWish {

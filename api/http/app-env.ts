@@ -6,7 +6,7 @@ import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platfor
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
-import type { AccessChecker } from '../auth/access-checker.ts';
+import type { AccessChecker, SystemsFinder } from '../auth/access-checker.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { HealthReader } from '../faces/health/read-health.ts';
 import type { RequireHealthy } from '../health/require-healthy.ts';
@@ -30,6 +30,8 @@ export interface AppEnv {
     resourceMetadataUrl: string;
     /** Set once the request is authenticated. */
     principal: Principal;
+    /** Where the request comes from; undefined where that is not known. */
+    address: string | undefined;
     /** How an answer went that was streamed past the application, for the log. */
     relayed: { status: number; brokenOffBy?: string };
     /** Set once the request has become a task, for the log. */
@@ -44,7 +46,7 @@ export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOpera
 
 /** The part of the configuration the HTTP side uses. */
 export interface AppConfig {
-  api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers'>;
+  api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers' | 'trustedProxies'>;
   authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
   /** Version of this software. */
@@ -59,6 +61,7 @@ export interface AppDeps {
   stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>>;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
+  findVisible: SystemsFinder;
   requireHealthy: RequireHealthy;
   health: HealthReader;
   /** Where the bytes are that do not pass through Redis. */

@@ -1,8 +1,9 @@
-/** Requires a valid bearer token (RFC 6750) and puts its principal into the request. */
+/** Requires a valid bearer token (RFC 6750) and puts its principal, and where it comes from, into the request. */
 import type { MiddlewareHandler } from 'hono';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { AppEnv } from '../http/app-env.ts';
+import type { createClientAddress } from '../http/client-address.ts';
 
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 
@@ -10,7 +11,11 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
  * Throws Unauthenticated without a bearer token, and what the verifier throws. A refusal's challenge names the address of
  * the metadata (RFC 9728), where there is one.
  */
-export function authenticate(verifyToken: TokenVerifier, metadataUrl: string | undefined): MiddlewareHandler<AppEnv> {
+export function authenticate(
+  verifyToken: TokenVerifier,
+  options: { metadataUrl: string | undefined; addressOf: ReturnType<typeof createClientAddress> },
+): MiddlewareHandler<AppEnv> {
+  const { metadataUrl, addressOf } = options;
   return async (c, next) => {
     if (metadataUrl !== undefined) c.set('resourceMetadataUrl', metadataUrl);
     const header = c.req.header('authorization');
@@ -18,6 +23,8 @@ export function authenticate(verifyToken: TokenVerifier, metadataUrl: string | u
     const token = bearer.exec(header)?.[1];
     if (token === undefined) throw new BrokerError('Unauthenticated', 'Invalid authentication credentials');
     c.set('principal', await verifyToken(token));
+    const peer = c.env?.incoming?.socket.remoteAddress;
+    c.set('address', addressOf({ peer, forwardedFor: c.req.header('x-forwarded-for') }));
     await next();
   };
 }

@@ -325,6 +325,13 @@ export const errorCatalogue = {
     'The staging store does not answer',
     'Try again as Retry-After says.',
   ),
+  AuthorizationUnavailable: entry(
+    503,
+    'broker',
+    true,
+    'It cannot be found out what you may do',
+    'Try again as Retry-After says; nothing was done.',
+  ),
   IssuerUnavailable: entry(503, 'broker', true, 'The token issuer does not answer', 'Try again as Retry-After says.'),
   ServiceUnhealthy: entry(
     503,

@@ -105,6 +105,11 @@ export interface Operation<
   recover: Recovery;
   /** The handler has no effect before its first journal write, which claims the task: it may begin at once. */
   journalsFirst?: true;
+  /**
+   * Of an operation about several systems: the input field that names them, a text with commas between; left out it means
+   * all. It is narrowed to the systems that the caller may see before the task is accepted.
+   */
+  systemsField?: string;
   /** Input fields that hold a path which must lie in a configured file system, as text and on the cluster. */
   paths: readonly PathField[];
   /** `before` when left out. */

@@ -1,7 +1,7 @@
 /** An application over a gate that lives in this process: tests of the HTTP side need no Redis. */
 import { pino } from 'pino';
 import { createApp } from '../../api/app.ts';
-import { allowEverySystem } from '../../api/auth/access-checker.ts';
+import { openAccess } from '../../api/auth/access-checker.ts';
 import type { AppDeps } from '../../api/http/app-env.ts';
 import { createWorkerPort } from '../../api/http/worker-port.ts';
 import type { AcceptRequest, TaskGate } from '../../api/tasks/task-gate.ts';
@@ -118,7 +118,15 @@ export function createTestApp(
   const system = { fileSystems, dataOperation, transfers: { mover: 'command' as const, bucketPrefix: '' } };
   return createApp({
     config: {
-      api: { publicUrl: null, rootPath: '', bodyBytesMax: 64 * 1024, holdMs: 1_000, docServers: null, ...api },
+      api: {
+        publicUrl: null,
+        rootPath: '',
+        bodyBytesMax: 64 * 1024,
+        holdMs: 1_000,
+        docServers: null,
+        trustedProxies: [],
+        ...api,
+      },
       authentication: {
         issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'] }],
       },
@@ -136,7 +144,7 @@ export function createTestApp(
       if (principal === undefined) throw new BrokerError('TokenInvalid', 'Access token is invalid.');
       return principal;
     },
-    checkAccess: allowEverySystem,
+    ...openAccess,
     requireHealthy: () => {},
     health: { read: async () => new Map(), history: async () => [] },
     workers: createWorkerPort(),

@@ -24,6 +24,7 @@ const app = createTestApp(createLocalGate().gate, {
       return [{ at: nowMs, isHealthy: key === 'ssh', latencyMs: 3, message: key === 'ssh' ? null : 'gone' }];
     },
   },
+  findVisible: async ({ username }) => (username === 'bob' ? new Set(['alps']) : null),
   checkAccess: async (principal, relation, system) => {
     expect(relation).toBe('view_status');
     if (principal.username === 'bob' && system === 'daint') throw new BrokerError('Forbidden', 'Not allowed');

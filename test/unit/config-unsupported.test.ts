@@ -24,37 +24,12 @@ describe('what this version cannot honour is refused', () => {
     expect(idle(loadText(small))).toEqual([]);
   });
 
-  it('OpenFGA of FirecREST’s section, since access would be open', () => {
-    expect(refused(loadText(openfga + small, { GOLDCREST_OVERLAY: 'over' }, store))).toEqual([
-      {
-        key: 'auth.authorization',
-        place: 'site.yaml:1',
-        message:
-          'OpenFGA is not asked by this version, and access would be open: remove it or set goldcrest.authorization.type to builtin',
-      },
-    ]);
-  });
-
-  it.each([
-    ['type: openfga, url: "http://openfga", store_id: store', 'goldcrest.authorization.type'],
-    ['url: "http://openfga", store_id: store', 'goldcrest.authorization'],
-  ])('OpenFGA of our own section: %s', (section, key) => {
-    const text = smallWith('  host_keys:', `  authorization: {${section}}\n  host_keys:`);
-    expect(refused(loadText(text))).toMatchObject([{ key, place: 'site.yaml:19' }]);
-  });
-
-  it('OpenFGA of a variable, by the name of the variable', () => {
-    const variables = { GOLDCREST_AUTHORIZATION__URL: 'http://openfga', GOLDCREST_AUTHORIZATION__STORE_ID: 'store' };
-    const loaded = loadText(small, { ...variables, GOLDCREST_AUTHORIZATION__TYPE: 'openfga' });
-    expect(refused(loaded)).toMatchObject([
-      { key: 'goldcrest.authorization.type', place: 'environment GOLDCREST_AUTHORIZATION__TYPE' },
-    ]);
-  });
-
-  it('but not OpenFGA that was set aside by name, which loading warns about', () => {
-    const loaded = loadText(openfga + small, { GOLDCREST_AUTHORIZATION__TYPE: 'builtin' });
-    expect(refused(loaded)).toEqual([]);
-    expect(loaded.warnings).toMatchObject([{ key: 'goldcrest.authorization.type' }]);
+  it('and OpenFGA is honoured, unless it is set aside by name, which loading warns about', () => {
+    const asked = loadText(openfga + small, { GOLDCREST_OVERLAY: 'over' }, store);
+    expect([refused(asked), asked.warnings, asked.config.authorization.type]).toEqual([[], [], 'openfga']);
+    const aside = loadText(openfga + small, { GOLDCREST_AUTHORIZATION__TYPE: 'builtin' });
+    expect([refused(aside), aside.config.authorization.type]).toEqual([[], 'builtin']);
+    expect(aside.warnings).toMatchObject([{ key: 'goldcrest.authorization.type' }]);
   });
 
   it.each(['SSHService', 'SSHCA'])('the %s of either section, with what to use instead', (type) => {
@@ -88,14 +63,14 @@ describe('what this version cannot honour is refused', () => {
       const folder = mkdtempSync(join(tmpdir(), 'gc-unsupported-'));
       try {
         const file = join(folder, 'site.yaml');
-        const authorization = '{type: openfga, url: "http://openfga", store_id: store}';
-        writeFileSync(file, smallWith('  host_keys:', `  authorization: ${authorization}\n  host_keys:`));
+        const service = '{type: SSHCA, url: "https://keys.example.org"}';
+        writeFileSync(file, smallWith('  host_keys:', `  ssh_credentials: ${service}\n  host_keys:`));
         const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', entry], {
           env: { PATH: process.env.PATH, GOLDCREST_CONFIG: file },
           encoding: 'utf8',
           timeout: 30_000,
         });
-        expect(stderr).toContain(`- goldcrest.authorization.type (${file}:19): OpenFGA is not asked by this version`);
+        expect(stderr).toContain(`- goldcrest.ssh_credentials.type (${file}:19): SSHCA is not asked by this version`);
         expect(stderr).not.toContain('    at ');
         expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
       } finally {

@@ -22,7 +22,7 @@ export function serveDownload(deps: FaceDeps, operation: Operation): (c: AppCont
   const { holdMs } = config.api;
   return async (c) => {
     const system = findSystem(deps.systems, c.req.param('system_name') ?? '');
-    await deps.checkAccess(c.get('principal'), operation.relation, system.name);
+    await deps.checkAccess(c.get('principal'), operation.relation, system.name, c.get('address'));
     const input = admitInput(operation, await reader.read(c), system, reader.locate);
     deps.requireHealthy(operation, system, input);
     const deadlineAt = deps.now() + holdMs + operation.timeoutMs;

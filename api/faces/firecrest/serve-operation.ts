@@ -12,7 +12,15 @@ import { type Preferences, preferenceApplied, readPreferences } from '../../http
 
 import { relayAnswer } from '../../http/relay.ts';
 import type { AcceptRequest } from '../../tasks/task-gate.ts';
-import { acceptRequestOf, admitInput, findSystem, replayHeaders, type SystemsByName } from '../accept-task.ts';
+import {
+  acceptRequestOf,
+  admitInput,
+  callerOf,
+  findSystem,
+  narrowToVisible,
+  replayHeaders,
+  type SystemsByName,
+} from '../accept-task.ts';
 import { acceptedResponse } from '../task-accepted.ts';
 import { answerEnd, answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';
@@ -21,7 +29,7 @@ import { startedAnswer } from './transfer-job.ts';
 
 export type FaceDeps = Pick<
   AppDeps,
-  'config' | 'gate' | 'checkAccess' | 'requireHealthy' | 'workers' | 'jobNumbers' | 'stagings'
+  'config' | 'gate' | 'checkAccess' | 'findVisible' | 'requireHealthy' | 'workers' | 'jobNumbers' | 'stagings'
 > & {
   systems: SystemsByName;
   now: () => number;
@@ -131,10 +139,11 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
   const reader = createInputReader(operation, config.api.bodyBytesMax);
   return async (c) => {
     const system = operation.scope === 'system' ? findSystem(deps.systems, c.req.param('system_name') ?? '') : null;
-    await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null);
-    const input = admitInput(operation, await reader.read(c), system, reader.locate);
-    const own = await readOwn(c, deps, operation, input, system);
+    await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null, c.get('address'));
+    const admitted = admitInput(operation, await reader.read(c), system, reader.locate);
+    const own = await readOwn(c, deps, operation, admitted, system);
     if (own !== undefined) return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(own));
+    const input = await narrowToVisible(callerOf(c), deps, operation, admitted);
     deps.requireHealthy(operation, system, input);
     const preferences = readPreferences(c.req.header('prefer'));
     const holdMs =

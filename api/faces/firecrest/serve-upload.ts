@@ -29,7 +29,7 @@ export function serveUpload(deps: FaceDeps, operation: Operation): (c: AppContex
   const reader = createInputReader(operation, deps.config.api.bodyBytesMax);
   return async (c) => {
     const system = findSystem(deps.systems, c.req.param('system_name') ?? '');
-    await deps.checkAccess(c.get('principal'), operation.relation, system.name);
+    await deps.checkAccess(c.get('principal'), operation.relation, system.name, c.get('address'));
     const query = await reader.read(c);
     // The path is looked at before the body: the name is one that is none's fault.
     const place = admitInput(operation, { ...query, fileName: 'x' }, system, reader.locate);

@@ -1,6 +1,5 @@
 /** GET /health/systems and /health/systems/{system_name}: what the probes found, now and in the last 24 hours. */
 import { z } from 'zod';
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { serviceKey } from '../../../shared/health/system-health.ts';
 import type { HealthStore } from '../../../shared/platform/health-store.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
@@ -10,7 +9,7 @@ import { readQuery } from '../../http/query.ts';
 import { findSystem, type SystemsByName } from '../accept-task.ts';
 import { viewSystemHealth } from './health-views.ts';
 
-type HealthDeps = Pick<AppDeps, 'checkAccess' | 'health'> & { systems: SystemsByName };
+type HealthDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'health'> & { systems: SystemsByName };
 
 /** Where the API reads it. */
 export type HealthReader = Pick<HealthStore, 'read' | 'history'>;
@@ -30,14 +29,10 @@ export const historyQuery = z.coerce
   .describe('Probes of each service to show, at most');
 
 /** Every system that the caller may see. */
-export function listHealth({ systems, checkAccess, health }: HealthDeps): (c: AppContext) => Promise<Response> {
+export function listHealth({ systems, findVisible, health }: HealthDeps): (c: AppContext) => Promise<Response> {
   return async (c) => {
-    const principal = c.get('principal');
-    const names = [...systems.keys()];
-    const allowed = await Promise.all(
-      names.map((name) => checkAccess(principal, 'view_status', name).then(() => true, unlessForbidden)),
-    );
-    const visible = names.filter((_name, at) => allowed[at]);
+    const shown = await findVisible(c.get('principal'), c.get('address'));
+    const visible = [...systems.keys()].filter((name) => shown === null || shown.has(name));
     const readings = await health.read(visible);
     const views = visible.map((name) => viewSystemHealth(name, readings.get(name) ?? notRead));
     return jsonResponse(c, 200, { systems: views });
@@ -48,7 +43,7 @@ export function listHealth({ systems, checkAccess, health }: HealthDeps): (c: Ap
 export function getHealth({ systems, checkAccess, health }: HealthDeps): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const { name } = findSystem(systems, c.req.param('system_name') ?? '');
-    await checkAccess(c.get('principal'), 'view_status', name);
+    await checkAccess(c.get('principal'), 'view_status', name, c.get('address'));
     const wanted = historyQuery.safeParse(readQuery(c).get('history'));
     if (!wanted.success) throw invalidField('query', 'history', `must be a whole number from 0 to ${probesMax}`);
     const reading = (await health.read([name])).get(name) ?? notRead;
@@ -58,9 +53,4 @@ export function getHealth({ systems, checkAccess, health }: HealthDeps): (c: App
     const histories = new Map(keys.map((key, at) => [key, rows[at] ?? []] as const));
     return jsonResponse(c, 200, viewSystemHealth(name, reading, histories));
   };
-}
-
-function unlessForbidden(error: unknown): false {
-  if (error instanceof BrokerError && error.code === 'Forbidden') return false;
-  throw error;
 }

@@ -3,11 +3,18 @@ import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
-import { type Principal, priorityMax } from '../../../shared/tasks/task.ts';
+import { priorityMax } from '../../../shared/tasks/task.ts';
 import type { AppDeps, SystemEntry } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
-import { admitInput, findSystem, type SystemsByName, type TaskWish } from '../accept-task.ts';
+import {
+  admitInput,
+  type Caller,
+  findSystem,
+  narrowToVisible,
+  type SystemsByName,
+  type TaskWish,
+} from '../accept-task.ts';
 
 const tagsMax = 16;
 
@@ -44,7 +51,7 @@ export const taskSubmission = z.object({
 
 type Submission = z.infer<typeof taskSubmission>;
 /** What a submission is admitted with. */
-export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'requireHealthy'> & {
+export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'requireHealthy'> & {
   systems: SystemsByName;
   now: () => number;
 };
@@ -128,15 +135,15 @@ function admitTaskInput(operation: Operation, input: Record<string, unknown>, sy
  */
 export async function admitSubmission(
   deps: AdmitDeps,
-  principal: Principal,
+  caller: Caller,
   body: Record<string, unknown>,
 ): Promise<TaskWish> {
   const submission = parseSubmission(body);
   const operation = operationOf(submission.operation);
   const system = systemOf(deps.systems, operation, submission.system ?? null);
-  await deps.checkAccess(principal, operation.relation, system?.name ?? null);
+  await deps.checkAccess(caller.principal, operation.relation, system?.name ?? null, caller.address);
   refuseUnknown(unknownNames(fieldNamesOf(operation.input), submission.input), '/input');
-  const input = admitTaskInput(operation, submission.input, system);
+  const input = await narrowToVisible(caller, deps, operation, admitTaskInput(operation, submission.input, system));
   refuseBytes(operation);
   deps.requireHealthy(operation, system, input);
   const { tags, priority } = submission;

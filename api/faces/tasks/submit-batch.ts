@@ -8,7 +8,7 @@ import { invalidField } from '../../http/invalid-request.ts';
 import { readJsonBody } from '../../http/json-body.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { problemBody } from '../../http/problem.ts';
-import { acceptRequestOf } from '../accept-task.ts';
+import { acceptRequestOf, callerOf } from '../accept-task.ts';
 import { taskLocation } from '../task-accepted.ts';
 import { type AdmitDeps, admitSubmission, taskSubmission } from './submission.ts';
 
@@ -62,7 +62,7 @@ async function submitOne(
     if (typeof submission !== 'object' || submission === null || Array.isArray(submission)) {
       throw invalidField('body', '', 'must be an object');
     }
-    const wish = await admitSubmission(deps, c.get('principal'), submission as Record<string, unknown>);
+    const wish = await admitSubmission(deps, callerOf(c), submission as Record<string, unknown>);
     const request = acceptRequestOf(c, { ...wish, isKeyed: false, ...(idempotency ? { idempotency } : {}) });
     const { id, isReplay } = await deps.gate.accept(request);
     return { status: 202, id, location: taskLocation(deps.config, id), isReplay, error: null };

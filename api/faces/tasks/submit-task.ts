@@ -2,7 +2,7 @@
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { readJsonBody } from '../../http/json-body.ts';
 import { readPreferences } from '../../http/prefer.ts';
-import { acceptRequestOf, replayHeaders } from '../accept-task.ts';
+import { acceptRequestOf, callerOf, replayHeaders } from '../accept-task.ts';
 import { acceptedResponse } from '../task-accepted.ts';
 import { type AdmitDeps, admitSubmission } from './submission.ts';
 
@@ -12,7 +12,7 @@ export function submitTask(deps: AdmitDeps & Pick<AppDeps, 'config' | 'gate'>): 
   return async (c) => {
     const bytesMax = config.api.bodyBytesMax;
     const body = await readJsonBody(c, { bytesMax, wrongTypeCode: 'UnsupportedMediaType' });
-    const request = acceptRequestOf(c, await admitSubmission(deps, c.get('principal'), body));
+    const request = acceptRequestOf(c, await admitSubmission(deps, callerOf(c), body));
     const { id, isReplay } = await deps.gate.accept(request);
     c.set('taskId', id);
     const task = await deps.gate.get(id, request.principal);

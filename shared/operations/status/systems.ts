@@ -94,7 +94,9 @@ const systemView = z.object({
 export const systems = defineOperation({
   name: 'status.systems',
   summary: 'The systems and their health',
-  input: z.object({}),
+  input: z.object({
+    names: z.string().max(65_536).optional().describe('Only these systems, separated by commas; all if not given'),
+  }),
   result: z.object({ systems: z.array(systemView) }),
   firecrest: {
     method: 'GET',
@@ -106,6 +108,7 @@ export const systems = defineOperation({
   requires: [],
   lane: 'interactive',
   scope: 'none',
+  systemsField: 'names',
   mutates: false,
   recover: 'rerun',
   paths: [],

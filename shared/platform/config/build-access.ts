@@ -84,6 +84,7 @@ export function buildAuthorization(settings: FileSettings, questions: Questions)
     modelId: ours.model_id ?? null,
     apiToken: ours.api_token ?? null,
     timeoutMs: ours.timeout ?? (upstream?.timeout ?? 1) * 1_000,
+    cacheMs: ours.cache,
     connectionsMax: ours.connections_max ?? bounded(upstream?.max_connections ?? 100),
   };
 }

@@ -65,6 +65,7 @@ function buildApi(settings: FileSettings): Config['api'] {
     publicUrl: api.public_url?.replace(/\/+$/, '') ?? null,
     rootPath: settings.apis_root_path,
     bodyBytesMax: api.body_size_max,
+    trustedProxies: api.trusted_proxies,
     holdMs: api.hold,
     drainMs: api.drain,
     docServers: settings.doc_servers ?? null,

@@ -33,6 +33,8 @@ export interface ApiConfig {
   rootPath: string;
   /** Largest JSON body. An upload is bounded by `maxOpsFileSizeBytes` of its system instead. */
   bodyBytesMax: number;
+  /** CIDR of proxies whose X-Forwarded-For is believed. */
+  trustedProxies: string[];
   /** Longest time a FirecREST request is held while its task runs. */
   holdMs: number;
   /** How long the process waits for held requests when it is told to stop. */
@@ -138,6 +140,8 @@ export type AuthorizationConfig =
       apiToken: Secret | null;
       timeoutMs: number;
       connectionsMax: number;
+      /** How long a permission is remembered. */
+      cacheMs: number;
     };
 
 /** How the worker logs in as the user. */

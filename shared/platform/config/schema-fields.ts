@@ -2,6 +2,7 @@
  * The kinds of value a configuration file may hold. FirecREST's loader takes numbers and booleans written as text
  * (`"22"`, `yes`), so these do too; that also serves environment variables.
  */
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
 import { unknownKey } from './suggest.ts';
@@ -38,6 +39,12 @@ export function flag() {
 /** A list of texts; a single text stands for a list of one. */
 export function textList() {
   return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(text()).max(1_000));
+}
+
+/** Networks in CIDR notation. */
+export function networks() {
+  const network = text().refine(ipaddr.isValidCIDR, 'must be a network such as 10.0.0.0/8 or 2001:db8::/32');
+  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(network).max(100));
 }
 
 /** An http or https address, as written. */

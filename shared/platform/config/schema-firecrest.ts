@@ -267,7 +267,7 @@ export const authSchema = section(
       open,
     )
       .nullish()
-      .describe('Authorization by OpenFGA, with `goldcrest.authorization.store_id`; refused at start by this version.'),
+      .describe('Authorization by OpenFGA, with `goldcrest.authorization.store_id`.'),
   },
   open,
 );

@@ -4,7 +4,19 @@
  */
 import { z } from 'zod';
 import { defaultProcessJobs } from './process-jobs.ts';
-import { duration, flag, integer, port, secret, section, size, text, textList, webAddress } from './schema-fields.ts';
+import {
+  duration,
+  flag,
+  integer,
+  networks,
+  port,
+  secret,
+  section,
+  size,
+  text,
+  textList,
+  webAddress,
+} from './schema-fields.ts';
 import { signatureAlgorithms, sshCredentialsSchema } from './schema-firecrest.ts';
 
 const minuteMs = 60_000;
@@ -22,6 +34,9 @@ const api = section({
   hold: duration({ minMs: 1_000, maxMs: 60 * minuteMs })
     .prefault('60s')
     .describe('Longest time a FirecREST request waits for its task.'),
+  trusted_proxies: networks()
+    .default([])
+    .describe('Networks (CIDR) of proxies whose `X-Forwarded-For` is believed, for grants limited to addresses.'),
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for held requests when the API is told to stop.'),
@@ -115,16 +130,18 @@ const issuer = section({
 });
 
 const authorization = section({
-  type: z
-    .enum(['builtin', 'openfga'])
-    .optional()
-    .describe('`openfga` if a store or `auth.authorization` is given; refused at start by this version.'),
+  type: z.enum(['builtin', 'openfga']).optional().describe('`openfga` if a store or `auth.authorization` is given.'),
   url: webAddress().optional().describe('Address of OpenFGA; as in `auth.authorization` if not given.'),
   store_id: text().optional().describe('Its store. Required with OpenFGA.'),
   model_id: text().optional().describe('Authorization model; the newest of the store if not given.'),
   api_token: secret().optional().describe('Preshared key of OpenFGA.'),
   timeout: duration({ minMs: 50, maxMs: minuteMs }).optional().describe('Time for one check; 1s if not given.'),
   connections_max: integer(1, 10_000).optional().describe('Connections to it; 100 if not given.'),
+  cache: duration({ minMs: 0, maxMs: 5 * minuteMs })
+    .prefault('10s')
+    .describe(
+      'A permission is remembered so long: a grant that is taken back may count till then. A refusal: 1s at most.',
+    ),
 });
 
 const publicKey = text().regex(

@@ -21,14 +21,6 @@ const credentialServices: Record<SshCredentialsConfig['type'], string | null> = 
 export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const refuse = (message: string, ...paths: [Path, ...Path[]]) => problems.push(problemAt(placeOf, message, paths));
-  if (config.authorization.type === 'openfga') {
-    refuse(
-      'OpenFGA is not asked by this version, and access would be open: remove it or set goldcrest.authorization.type to builtin',
-      ['goldcrest', 'authorization', 'type'],
-      ['auth', 'authorization'],
-      ['goldcrest', 'authorization'],
-    );
-  }
   const service = credentialServices[config.sshCredentials.type];
   if (service !== null) {
     refuse(

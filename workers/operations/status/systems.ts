@@ -1,6 +1,6 @@
 /** The configured systems and the health of their services, as FirecREST v2 shows them. */
 import type { SystemHealth } from '../../../shared/health/system-health.ts';
-import type { ResultOf } from '../../../shared/operations/operation.ts';
+import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { systems } from '../../../shared/operations/status/systems.ts';
 import type { SystemConfig } from '../../../shared/platform/config/config.ts';
 import type { BrokerContext } from '../operation-context.ts';
@@ -8,12 +8,14 @@ import type { BrokerContext } from '../operation-context.ts';
 type SystemView = ResultOf<typeof systems>['systems'][number];
 
 export async function handleSystems(
-  _input: Record<string, never>,
+  { names }: InputOf<typeof systems>,
   context: Pick<BrokerContext, 'systems' | 'readHealth'>,
 ): Promise<ResultOf<typeof systems>> {
   const health = await context.readHealth();
+  const wanted = names?.toLowerCase().split(',');
+  const shown = context.systems.filter(({ name }) => wanted === undefined || wanted.includes(name));
   return {
-    systems: context.systems.map(({ name, firecrest, probing }) => ({
+    systems: shown.map(({ name, firecrest, probing }) => ({
       ...firecrest,
       scheduler: { ...firecrest.scheduler, timeout: firecrest.scheduler.timeout ?? 10 },
       ...healthView(health.get(name), probing),

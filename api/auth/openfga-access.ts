@@ -1,0 +1,114 @@
+/**
+ * Asks OpenFGA who may do what, by its Check and ListObjects APIs, with the model of `authorization-model.ts`. Every
+ * failure refuses: no answer is never taken for a yes.
+ */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { Relation } from '../../shared/operations/operation.ts';
+import type { Principal } from '../../shared/tasks/task.ts';
+import type { Access } from './access-checker.ts';
+import { createDecisions } from './decisions.ts';
+import { createOpenFgaClient, describeFailure, type OpenFgaSettings } from './openfga-client.ts';
+
+export interface OpenFgaAccessOptions extends OpenFgaSettings {
+  storeId: string;
+  /** How long a permission is remembered: a grant that was revoked counts no longer than this. */
+  cacheMs: number;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+}
+
+const entriesMax = 20_000;
+/** A refusal is remembered for less: who was just granted something tries again. */
+const refusalMsMax = 1_000;
+const retryAfterSeconds = 2;
+/** In no network, so that a grant for some networks does not hold where the address is not known. */
+const unknownAddress = '::';
+const brokerObject = 'broker:goldcrest';
+
+const deeds: Record<Relation, string> = {
+  view_status: 'see the state of',
+  read_files: 'read files on',
+  write_files: 'change files on',
+  submit: 'submit jobs on',
+  cancel: 'cancel jobs on',
+  transfer: 'transfer files of',
+  administer: 'administer',
+};
+
+/**
+ * A token whose subject is its own client belongs to a program (RFC 9068, section 2.2) and has the grants of that client
+ * alone; all others are users, by their names on the clusters.
+ */
+export function subjectOf({ subject, client, username }: Principal): string {
+  return subject === client ? `service_client:${encodeURIComponent(subject)}` : `user:${username}`;
+}
+
+/** Connects when first asked. */
+export function createOpenFgaAccess(options: OpenFgaAccessOptions): Access {
+  const { cacheMs, timeoutMs, now = Date.now } = options;
+  const client = createOpenFgaClient(options);
+  const permissions = createDecisions<boolean>({
+    entriesMax,
+    lifeMsOf: (isAllowed) => (isAllowed ? cacheMs : Math.min(cacheMs, refusalMsMax)),
+    now,
+  });
+  const visible = createDecisions<ReadonlySet<string>>({
+    entriesMax: entriesMax / 10,
+    lifeMsOf: () => Math.min(cacheMs, refusalMsMax),
+    now,
+  });
+
+  const contextOf = (source: string) => ({ current_time: new Date(now()).toISOString(), source });
+
+  const ask = async <T>(request: Promise<T>): Promise<T> => {
+    try {
+      return await within(request, timeoutMs);
+    } catch (error) {
+      // Not as the cause: the client's error holds the request, and that the key.
+      const detail = { openfga: describeFailure(error) };
+      throw new BrokerError('AuthorizationUnavailable', undefined, { detail, retryAfterSeconds });
+    }
+  };
+
+  const check = async (user: string, relation: Relation, object: string, source: string): Promise<boolean> => {
+    const { allowed } = await ask(client.check({ user, relation, object, context: contextOf(source) }));
+    return allowed === true;
+  };
+
+  const listVisible = async (user: string, source: string): Promise<ReadonlySet<string>> => {
+    const request = { user, relation: 'view_status', type: 'system', context: contextOf(source) };
+    const { objects } = await ask(client.listObjects(request));
+    return new Set(objects.map((object) => object.slice('system:'.length)));
+  };
+
+  return {
+    async checkAccess(principal, relation, system, address = unknownAddress) {
+      // What is about the broker is about what is the caller's own, unless it is administration.
+      if (system === null && relation !== 'administer') return;
+      const user = subjectOf(principal);
+      const object = system === null ? brokerObject : `system:${system}`;
+      const key = `${user} ${relation} ${object} ${address}`;
+      if (await permissions.decide(key, () => check(user, relation, object, address))) return;
+      throw new BrokerError('Forbidden', `You may not ${deeds[relation]} ${system ?? 'this service'}.`, {
+        detail: { user, relation, object, address },
+      });
+    },
+    findVisible(principal, address = unknownAddress) {
+      const user = subjectOf(principal);
+      return visible.decide(`${user} ${address}`, () => listVisible(user, address));
+    },
+  };
+}
+
+/** The client's own bound is for each try; this one is for all. */
+async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,137 @@
+/** A broker that asks OpenFGA, through its API: who gets in, what is shown, and what a revocation or an outage does. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { createLabFolder, reapLab } from '../../lab/lab-folder.ts';
+import { type OpenFgaPart, startOpenFga } from '../../lab/parts/openfga.ts';
+import { userNamed } from '../../lab/users.ts';
+import { createStore, type OpenFgaStore } from '../integration/openfga-fixture.ts';
+import { type Answer, type Broker, type Client, clientOf, pathQuery, startBroker, taskEnd } from './broker-fixture.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+/** The lab's tokens are those of programs: the client's id is the subject. */
+const asAlice = 'service_client:alice';
+const home = pathQuery(alice.home);
+const stat = `/filesystem/lab/ops/stat?${home}`;
+const cacheMs = 2_000;
+
+const folder = createLabFolder();
+let server: OpenFgaPart;
+let store: OpenFgaStore;
+let broker: Broker;
+let client: Client;
+let bob: Client;
+
+beforeAll(async () => {
+  server = await startOpenFga(folder);
+  store = await createStore(server);
+  broker = await startBroker(lab, {
+    scheduler: 'process',
+    otherSystems: [{ name: 'other', sshd: lab.sshd }],
+    goldcrest: {
+      authorization: {
+        url: server.apiUrl,
+        store_id: store.storeId,
+        model_id: store.modelId,
+        api_token: server.apiToken,
+        cache: `${cacheMs}ms`,
+      },
+    },
+  });
+  client = await clientOf(lab.oidc, broker.url, 'alice');
+  bob = await clientOf(lab.oidc, broker.url, 'bob');
+  await store.grant(asAlice, 'read_files', 'system:lab', {});
+});
+
+afterAll(async () => {
+  await broker?.stop();
+  await server?.stop();
+  reapLab(folder);
+});
+
+const namesOf = ({ body }: Answer) => (body.systems as { name: string }[]).map(({ name }) => name);
+const taskOf = (operation: string, input: Record<string, unknown>, system?: string) => ({ operation, input, system });
+
+describe('a request', () => {
+  it('is served where its relation was granted', async () => {
+    expect((await client.get(stat)).status).toBe(200);
+  });
+
+  it('is 403 where it was not, by either face, and becomes no task', async () => {
+    const mkdir = { path: `${alice.home}/not-made` };
+    const answers = [
+      await bob.get(stat),
+      await client.get(stat.replace('/lab/', '/other/')),
+      await client.post('/filesystem/lab/ops/mkdir', mkdir),
+      await client.post('/tasks', taskOf('filesystem.mkdir', mkdir, 'lab')),
+      await client.get('/health/systems/other'),
+    ];
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual(Array(5).fill([403, 'Forbidden']));
+    expect(answers[2]?.body.message).toBe('You may not change files on lab.');
+  });
+
+  it('is judged before its body is looked at', async () => {
+    expect((await client.post('/filesystem/lab/ops/mkdir', {})).status).toBe(403);
+  });
+});
+
+describe('the list of systems', () => {
+  it('has those that the caller may see, in every place where it is shown', async () => {
+    const named = `/status/systems?names=${encodeURIComponent('lab,other')}`;
+    const accepted = await client.post('/tasks', taskOf('status.systems', { names: 'other,LAB' }));
+    const { result } = await taskEnd(client, `/tasks/${accepted.body.id}`);
+    expect((result.systems as { name: string }[]).map(({ name }) => name)).toEqual(['lab']);
+    for (const path of ['/status/systems', named]) expect(namesOf(await client.get(path))).toEqual(['lab']);
+    expect(namesOf(await client.get('/status/systems?names=other'))).toEqual([]);
+    expect(namesOf(await bob.get('/status/systems'))).toEqual([]);
+    const { body } = await client.get('/health/systems');
+    expect((body.systems as { system: string }[]).map(({ system }) => system)).toEqual(['lab']);
+  });
+});
+
+describe('a grant', () => {
+  it('that is made counts within a second or so, and one that is taken back no longer than the cache says', async () => {
+    const path = stat.replace('/lab/', '/other/');
+    const statusIs = (status: number, timeout: number) =>
+      vi.waitFor(async () => expect((await client.get(path)).status).toBe(status), { timeout, interval: 100 });
+    await statusIs(403, 1_000);
+    await store.grant(asAlice, 'preset_read', 'system:other', { networks: ['127.0.0.0/8'] });
+    await statusIs(200, 20_000);
+    await store.revoke(asAlice, 'preset_read', 'system:other');
+    await statusIs(403, 20_000);
+  });
+
+  it('for other networks does not count, whatever X-Forwarded-For says', async () => {
+    await store.grant('service_client:carol', 'preset_read', 'system:lab', { networks: ['198.51.100.0/24'] });
+    const carol = await clientOf(lab.oidc, broker.url, 'carol');
+    const headers = { 'x-forwarded-for': '198.51.100.7' };
+    expect((await carol.get('/filesystem/lab/ops/stat?path=/tmp', { headers })).status).toBe(403);
+  });
+});
+
+describe('while OpenFGA', () => {
+  it('does not answer, nobody is let in, and all is well when it does again', async () => {
+    server.pause();
+    try {
+      await vi.waitFor(async () => expect((await client.get(stat)).status).toBe(503), {
+        timeout: 30_000,
+        interval: 100,
+      });
+      const { body, headers } = await client.get(stat);
+      expect([body.code, body.retryable, headers.get('retry-after')]).toEqual(['AuthorizationUnavailable', true, '2']);
+      expect((await bob.get('/status/systems')).status).toBe(503);
+      expect((await client.get('/livez', { token: null })).status).toBe(200);
+    } finally {
+      server.resume();
+    }
+    await vi.waitFor(async () => expect((await client.get(stat)).status).toBe(200), 30_000);
+  });
+
+  it('is gone, its key is in no log', async () => {
+    await server.stop();
+    await vi.waitFor(async () => expect((await client.get(stat)).status).toBe(503), { timeout: 30_000, interval: 100 });
+    const log = readFileSync(broker.api.logFile, 'utf8');
+    expect(log).toContain('It cannot be found out what you may do');
+    expect(log).not.toContain(server.apiToken);
+  });
+});
