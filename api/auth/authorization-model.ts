@@ -32,7 +32,7 @@ export interface Preset {
 }
 
 /** Sets of relations granted as one, above all to programs. The more one can do, the shorter it lives. */
-export const presets: Readonly<Record<string, Preset>> = {
+export const presets = {
   preset_read: { relations: ['read_files'], daysMax: 365, needsNetworks: false },
   preset_transfer: { relations: ['read_files', 'write_files', 'transfer'], daysMax: 180, needsNetworks: false },
   preset_submit: { relations: ['read_files', 'submit', 'cancel'], daysMax: 60, needsNetworks: true },
@@ -41,7 +41,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     daysMax: 30,
     needsNetworks: true,
   },
-};
+} satisfies Record<string, Preset>;
 
 /** Name of the condition that limits a grant to a time and to networks. */
 export const limitsName = 'limits';
@@ -110,7 +110,7 @@ function typeOf(type: string, rules: Readonly<Record<string, RelationRule>>): Ty
 function impliersOf(relation: Relation): string[] {
   if (relation === 'administer') return [];
   if (relation === 'view_status') return [...systemRelations.filter((other) => other !== 'view_status')];
-  const bringing = Object.entries(presets).filter(([, preset]) => preset.relations.includes(relation));
+  const bringing = Object.entries<Preset>(presets).filter(([, preset]) => preset.relations.includes(relation));
   return ['administer', ...bringing.map(([name]) => name)];
 }
 

@@ -1,7 +1,7 @@
 /** The client of an OpenFGA server: bounded connections, bounded time, the preshared key in no error it throws. */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { CredentialsMethod, FgaApiError, OpenFgaClient } from '@openfga/sdk';
+import { CredentialsMethod, FgaApiError, FgaError, OpenFgaClient } from '@openfga/sdk';
 import type { Secret } from '../../shared/platform/secret.ts';
 
 export interface OpenFgaSettings {
@@ -36,6 +36,11 @@ export function createOpenFgaClient(settings: OpenFgaSettings): OpenFgaClient {
       maxRedirects: 0,
     },
   });
+}
+
+/** Whether the server, or the way to it, is at fault. */
+export function isOpenFgaFailure(error: unknown): boolean {
+  return error instanceof FgaError;
 }
 
 /** Status and words of the server, or of the network; never the request, which carries the key. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { freePorts } from '../../lab/free-ports.ts';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { userNamed } from '../../lab/users.ts';
+import { createStore } from '../integration/openfga-fixture.ts';
 import {
   type Broker,
   type Client,
@@ -50,6 +51,28 @@ describe('a token', () => {
       expect(JSON.stringify([...headers]) + text).not.toContain(token.split('.')[2]);
     },
   );
+});
+
+describe('OpenFGA’s word', () => {
+  it('counts: a no is 403, each class of operations is asked for by itself, and the list has what may be seen', async () => {
+    const store = await createStore(lab.openfga);
+    await store.grant('service_client:alice', 'read_files', 'system:lab', {});
+    const { apiUrl: url, apiToken } = lab.openfga;
+    const judged = await startBroker(lab, {
+      scheduler: 'process',
+      otherSystems: [{ name: 'other', sshd: lab.sshd }],
+      goldcrest: { authorization: { url, store_id: store.storeId, api_token: apiToken } },
+    });
+    try {
+      const user = createClient(judged.url, await requestToken(lab.oidc, 'alice'));
+      const answers = [await user.get(home), await user.post(jobs, held), await user.get(home.replace('lab', 'other'))];
+      expect(answers.map(({ status }) => status)).toEqual([200, 403, 403]);
+      const { systems } = (await user.get('/status/systems')).body as unknown as { systems: { name: string }[] };
+      expect(systems.map(({ name }) => name)).toEqual(['lab']);
+    } finally {
+      await judged.stop();
+    }
+  });
 });
 
 describe('a login node', () => {

@@ -16,6 +16,11 @@ const smallWith = (from: string, to: string) => {
 };
 
 const openfga = 'auth: {authentication: {token_url: "http://i"}, authorization: {url: "http://openfga"}}\n';
+const rest = 'scheduler: {type: slurm, connection_mode: rest, api_url: "http://slurmrestd", api_version: "0.0.36"';
+const withOldSlurmrestd = smallWith('scheduler: {type: slurm', rest).replace(
+  '  host_keys:',
+  '  systems: {one: {slurmrestd: {jwt_key_file: /etc/key}}}\n  host_keys:',
+);
 const store = { over: 'goldcrest: {authorization: {store_id: store}}' };
 
 describe('what this version cannot honour is refused', () => {
@@ -46,15 +51,10 @@ describe('what this version cannot honour is refused', () => {
   });
 
   it('a version of slurmrestd that is not known, with those that are', () => {
-    const rest = 'scheduler: {type: slurm, connection_mode: rest, api_url: "http://slurmrestd", api_version: "0.0.36"';
-    const text = smallWith('scheduler: {type: slurm', rest).replace(
-      '  host_keys:',
-      '  systems: {one: {slurmrestd: {jwt_key_file: /etc/key}}}\n  host_keys:',
-    );
-    expect(refused(loadText(text))).toMatchObject([
+    expect(refused(loadText(withOldSlurmrestd))).toMatchObject([
       { key: 'clusters[0].scheduler.api_version', place: 'site.yaml:10' },
     ]);
-    expect(refused(loadText(text.replace('0.0.36', 'v0.0.38')))).toEqual([]);
+    expect(refused(loadText(withOldSlurmrestd.replace('0.0.36', 'v0.0.38')))).toEqual([]);
   });
 
   it.each(['api/main.ts', 'workers/main.ts'])(
@@ -63,14 +63,13 @@ describe('what this version cannot honour is refused', () => {
       const folder = mkdtempSync(join(tmpdir(), 'gc-unsupported-'));
       try {
         const file = join(folder, 'site.yaml');
-        const service = '{type: SSHCA, url: "https://keys.example.org"}';
-        writeFileSync(file, smallWith('  host_keys:', `  ssh_credentials: ${service}\n  host_keys:`));
+        writeFileSync(file, withOldSlurmrestd);
         const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', entry], {
           env: { PATH: process.env.PATH, GOLDCREST_CONFIG: file },
           encoding: 'utf8',
           timeout: 30_000,
         });
-        expect(stderr).toContain(`- goldcrest.ssh_credentials.type (${file}:19): SSHCA is not asked by this version`);
+        expect(stderr).toContain(`- clusters[0].scheduler.api_version (${file}:10): is not known to this version`);
         expect(stderr).not.toContain('    at ');
         expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
       } finally {

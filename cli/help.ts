@@ -1,0 +1,38 @@
+/** What the program says of itself. */
+import { networksMax, type Preset, presets, systemRelations } from '../api/auth/authorization-model.ts';
+
+export const programHelp = `Usage: goldcrest COMMAND …
+
+  authz   who may do what, as kept in OpenFGA (goldcrest authz --help)`;
+
+const presetLines = Object.entries<Preset>(presets).map(([name, { relations, daysMax, needsNetworks }]) => {
+  const limits = `to a service client for ${daysMax} days at most${needsNetworks ? ', with --from' : ''}`;
+  return `  ${name.padEnd(16)} ${relations.join(', ')}; ${limits}`;
+});
+
+export const authzHelp = `Usage: goldcrest authz COMMAND …
+
+  model show                       print the authorization model as JSON
+  model push [--new-store NAME]    write it to the store, or to a new one; prints the ids for the configuration
+  grant SUBJECT RELATION OBJECT    let SUBJECT; with --until and --from for a time and from some networks only
+  revoke SUBJECT RELATION OBJECT   take that back
+  list [--subject S] [--object O]  what is granted
+  check SUBJECT RELATION OBJECT    whether it is allowed now; --from names the address that is asked about
+
+SUBJECT   user:NAME (on the clusters), service_client:ID (OAuth client of a program), group:NAME, project:NAME
+OBJECT    system:NAME, group:NAME, project:NAME, broker:goldcrest
+RELATION  on a system: ${systemRelations.join(', ')}
+          or a preset, see below; on a group or project: member; on the broker: administer
+
+Options
+  --until TIME       RFC 3339, e.g. 2026-12-31T00:00:00Z; a service client's grant must have one
+  --from NETWORKS    CIDR, up to ${networksMax}, separated by commas
+  --url URL          OpenFGA; with it the configuration (GOLDCREST_CONFIG) is not read
+  --store ID         its store
+  --token-file FILE  file with the preshared key
+
+Presets
+${presetLines.join('\n')}
+
+A grant is replaced by revoke and grant. Exit status: 0 done or allowed; 1 not allowed; 2 wrong usage; 3 OpenFGA refused or
+did not answer; 78 wrong configuration.`;

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+/** The program of operators: `goldcrest authz …`. Wiring only. */
+import { runAuthz } from './authz.ts';
+import { programHelp } from './help.ts';
+
+const [area, ...words] = process.argv.slice(2);
+const io = {
+  env: process.env,
+  print: (line: string) => process.stdout.write(`${line}\n`),
+  complain: (line: string) => process.stderr.write(`${line}\n`),
+};
+if (area === 'authz') process.exitCode = await runAuthz(words, io);
+else if (area === 'help' || area === '--help' || area === '-h') io.print(programHelp);
+else {
+  io.complain(area === undefined ? programHelp : `Unknown command: ${area}\n\n${programHelp}`);
+  process.exitCode = 2;
+}
