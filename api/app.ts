@@ -8,8 +8,8 @@ import { serveDownload } from './faces/firecrest/serve-download.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
-
 import { listTasks } from './faces/tasks/list-tasks.ts';
+import { readLimits } from './faces/tasks/read-limits.ts';
 import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitBatch } from './faces/tasks/submit-batch.ts';
@@ -45,6 +45,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
   });
   return [
     ...firecrest,
+    { method: 'GET', path: '/limits', isPublic: false, handle: readLimits(deps) },
     { method: 'GET', path: '/tasks', isPublic: false, handle: listTasks(deps) },
     { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'POST', path: '/tasks/batch', isPublic: false, handle: submitBatch(faceDeps) },

@@ -22,6 +22,7 @@ export const commonErrors: readonly ErrorCode[] = [
   'HoldTimeout',
   'TaskCanceled',
   'UserQueueFull',
+  'RateLimited',
   'SshUnavailable',
   'Internal',
   'StoreFull',

@@ -1,6 +1,7 @@
 /** The native face in the OpenAPI document. */
 import { type ErrorCode, errorCodes } from '../shared/errors/catalogue.ts';
 import { listQuery, taskListView } from './faces/tasks/list-tasks.ts';
+import { limitsView } from './faces/tasks/read-limits.ts';
 import { transferAddresses } from './faces/tasks/sign-transfer.ts';
 import { taskSubmission } from './faces/tasks/submission.ts';
 import { batchSubmission, batchView } from './faces/tasks/submit-batch.ts';
@@ -50,6 +51,17 @@ export function taskPaths(): Json {
         responses: {
           202: acceptedTask,
           ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors, ...mutationErrors]),
+        },
+      },
+    },
+    '/limits': {
+      get: {
+        operationId: 'get_limits',
+        summary: 'What you may do, and how much of it is left',
+        tags: ['tasks'],
+        responses: {
+          200: { description: 'The limits', ...jsonContent(resultSchema(limitsView)) },
+          ...errorResponses(accessErrors),
         },
       },
     },

@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
-import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
+import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
+import type { RateState } from '../../shared/platform/user-rate.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { AccessChecker, SystemsFinder } from '../auth/access-checker.ts';
@@ -34,6 +35,8 @@ export interface AppEnv {
     address: string | undefined;
     /** How an answer went that was streamed past the application, for the log. */
     relayed: { status: number; brokenOffBy?: string };
+    /** What the caller may still submit, once the request took from it. */
+    rate: RateState;
     /** Set once the request has become a task, for the log. */
     taskId: string;
   };
@@ -49,6 +52,7 @@ export interface AppConfig {
   api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers' | 'trustedProxies'>;
   authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
+  tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax'>;
   /** Version of this software. */
   version: string;
 }

@@ -5,6 +5,7 @@
 import type { MiddlewareHandler } from 'hono';
 import type { AppEnv } from '../http/app-env.ts';
 import { f7tHeaders } from '../http/f7t-headers.ts';
+import { rateHeaders } from '../http/rate-headers.ts';
 import { requestIdsOf } from '../http/request-ids.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 
@@ -25,6 +26,7 @@ export function responseHeaders({ now, isHttps }: ResponseHeadersOptions): Middl
       ...f7tHeaders(now()),
       'x-request-id': ids.requestId,
       'x-correlation-id': ids.correlationId,
+      ...rateHeaders(c.get('rate')),
     });
     c.set('requestId', ids.requestId);
     c.set('correlationId', ids.correlationId);

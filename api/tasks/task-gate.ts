@@ -7,6 +7,7 @@ import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
+import { RateLimitError, type RateState } from '../../shared/platform/user-rate.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import type { StoreRoom } from './store-room.ts';
@@ -31,6 +32,8 @@ export interface AcceptRequest {
   /** Of the payload; the same key with another fingerprint is refused. */
   fingerprint?: string;
   requestId: string;
+  /** Told what the caller may still submit, also when that is nothing. */
+  onRate?: (rate: RateState) => void;
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
@@ -71,6 +74,8 @@ export interface TaskGate {
   beginBatch(principal: Principal, key: string, fingerprint: string): Promise<void>;
   /** Tasks of the caller, newest first, without input and result. */
   list(principal: Principal, filter: TaskFilter): Promise<TaskPage>;
+  /** What the caller may submit now; null: no limit. */
+  rateOf(principal: Principal): Promise<RateState | null>;
   /** How many tasks of the caller are open in each queue. */
   countOpen(principal: Principal, queues: readonly string[]): Promise<number[]>;
   /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
@@ -134,7 +139,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const ticket: TaskTicket = { id, fence: 0, ...(isClaimedFirst ? { isMutation: true } : {}) };
     const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
-    const accepted = await store.accept({
+    const accepting = store.accept({
       id,
       operation: request.operation,
       system: request.system,
@@ -159,6 +164,11 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
     });
+    const accepted = await accepting.catch((error: unknown) => {
+      if (error instanceof RateLimitError) request.onRate?.(error.rate);
+      throw error;
+    });
+    if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);
     }
@@ -308,6 +318,8 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     beginBatch: (principal, key, fingerprint) => store.rememberBatch(principalKey(principal), key, fingerprint),
 
     list: (principal, filter) => store.list(principalKey(principal), filter),
+
+    rateOf: (principal) => store.rateOf(principalKey(principal)),
 
     countOpen: (principal, queueNames) => store.countOpen(principalKey(principal), queueNames),
 

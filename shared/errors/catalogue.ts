@@ -215,6 +215,13 @@ export const errorCatalogue = {
     'Too many open tasks',
     'Wait as Retry-After says; fewer of your tasks may be open at once.',
   ),
+  RateLimited: entry(
+    429,
+    'caller',
+    true,
+    'Too many tasks in a short time',
+    'Wait as Retry-After says; GET /limits shows how many tasks you may submit, and a batch counts each.',
+  ),
   // the cluster
   SshUnavailable: entry(
     424,

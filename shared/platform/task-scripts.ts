@@ -31,12 +31,13 @@ end
 `;
 
 /**
- * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key, aside, later, names of queues.
- * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
+ * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key, aside, later, names of queues,
+ * rate.  * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
  * (empty: no key), index horizon (older index rows are dropped), place among the waiting, not to begin before (empty:
- * at once), queue, then field, value …
+ * at once), queue, milliseconds in which the owner may submit one more (empty: no limit), most at once, then field, value …
  * A task that must not begin yet stands in `later`, and takes no place from others.
- * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'}.
+ * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'} |
+ * {'rate', ms to wait, ms until the bucket is full}. Of an accepted task the last is told too, where there is a limit.
  */
 export const acceptScript = `
 local id, now = ARGV[1], tonumber(ARGV[2])
@@ -53,7 +54,18 @@ if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} 
 local admitted = redis.call('SCARD', KEYS[5])
 local open = admitted + redis.call('ZCARD', KEYS[4]) + redis.call('SCARD', KEYS[7]) + redis.call('ZCARD', KEYS[8])
 if open >= tonumber(ARGV[4]) then return {'user-full'} end
-redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 12))
+local untilFull = ''
+if ARGV[12] ~= '' then
+  local interval, time = tonumber(ARGV[12]), redis.call('TIME')
+  local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+  local before = math.max(tonumber(redis.call('GET', KEYS[10]) or '0'), clock)
+  local over = before + interval - clock - interval * tonumber(ARGV[13])
+  -- Less than a millisecond is rounding.
+  if over >= 1 then return {'rate', math.ceil(over), math.ceil(before - clock)} end
+  untilFull = math.ceil(before + interval - clock)
+  redis.call('SET', KEYS[10], string.format('%.3f', before + interval), 'PX', untilFull)
+end
+redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 14))
 redis.call('ZADD', KEYS[3], now, id)
 redis.call('SADD', KEYS[9], ARGV[11])
 if ARGV[6] == '1' then
@@ -64,14 +76,14 @@ end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[6], id .. ' ' .. ARGV[7]) end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[8], ARGV[10], id)
-  return {0, id}
+  return {0, id, untilFull}
 end
 if admitted < tonumber(ARGV[5]) then
   redis.call('SADD', KEYS[5], id)
-  return {1, id}
+  return {1, id, untilFull}
 end
 redis.call('ZADD', KEYS[4], ARGV[9], id)
-return {0, id}
+return {0, id, untilFull}
 `;
 
 /**

@@ -2,16 +2,17 @@
  * Task records in Redis, written through the scripts of `task-scripts.ts` only. Every method may be called
  * concurrently from any process; each throws `StoreUnavailable` when Redis cannot serve.
  */
-import { BrokerError } from '../errors/broker-error.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { parseTask, storedTags, type Task, waitScore } from '../tasks/task.ts';
-import { type BatchKeys, createBatchKeys, keyMismatch } from './batch-keys.ts';
+import { parseTask, type Task } from '../tasks/task.ts';
+import { type AcceptingRedis, acceptTask } from './accept-task.ts';
+import { type BatchKeys, createBatchKeys } from './batch-keys.ts';
 import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
 import { fieldsOf, promotedOf } from './task-answers.ts';
 import { createTaskLists, type TaskLists } from './task-lists.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
 import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
+import { type RateLimit, type RateState, readRate } from './user-rate.ts';
 
 export interface TaskStoreSettings {
   keyPrefix: string;
@@ -19,6 +20,8 @@ export interface TaskStoreSettings {
   openPerQueueMax: number;
   admittedPerUserMax: number;
   keepMs: number;
+  /** Of each user; null: no limit. */
+  ratePerUser?: RateLimit | null;
 }
 
 /** A task about to be accepted. Times are milliseconds since the epoch. */
@@ -64,6 +67,8 @@ export interface Accepted {
   isNew: boolean;
   /** Whether its queue entry is to be added now; otherwise the end of another task of the owner promotes it. */
   isAdmitted: boolean;
+  /** What the owner may still submit; null: no limit. */
+  rate: RateState | null;
 }
 
 /**
@@ -127,6 +132,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
   remembers(owner: string, id: string): Promise<boolean>;
   /** Whether the task may stand in its queue, begins later, or waits for the end of another task of its owner. */
   standing(task: Pick<Task, 'id' | 'queue' | 'owner'>): Promise<Standing>;
+  /** What an owner may submit now; null: no limit. */
+  rateOf(owner: string): Promise<RateState | null>;
   /** Ids of open tasks of a queue accepted before a time, oldest first. */
   listOpen(queue: string, acceptedBefore: number, offset: number, count: number): Promise<string[]>;
   /** Drops a dead id from the open index: its record is gone. */
@@ -139,8 +146,7 @@ export type TaskEnd =
   | { state: 'completed'; resultUrl: string }
   | { state: 'failed' | 'canceled'; errorJson: string };
 
-interface ScriptedRedis extends ParkingRedis {
-  gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
+interface ScriptedRedis extends ParkingRedis, AcceptingRedis {
   gcTransition(...args: (string | number)[]): Promise<string[]>;
   gcPeek(...args: string[]): Promise<(string | number)[]>;
 }
@@ -165,7 +171,7 @@ export const earlyWord = 'early';
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
   const { keyPrefix } = settings;
   const scripted = redis as unknown as ScriptedRedis;
-  redis.defineCommand('gcAccept', { numberOfKeys: 9, lua: acceptScript });
+  redis.defineCommand('gcAccept', { numberOfKeys: 10, lua: acceptScript });
   redis.defineCommand('gcPark', { numberOfKeys: 1, lua: parkScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
   redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
@@ -211,7 +217,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   };
 
   return {
-    accept: (task) => accept(scripted, settings, task),
+    accept: (task) => acceptTask(scripted, settings, task),
     async claim(ticket, { entryId, worker, startedAt, claimId }, journal) {
       const [outcome, from, ...flat] = await move(ticket.id, {
         ...{ to: 'active', ticket, entryId, startedAt, claimId },
@@ -303,6 +309,11 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         return dueAt === null ? 'waiting' : 'later';
       }),
     ...createTaskLists(redis, keyPrefix),
+    rateOf: (owner) =>
+      withStore(async () => {
+        const limit = settings.ratePerUser ?? null;
+        return limit === null ? null : readRate(redis, keyPrefix, owner, limit);
+      }),
     ...createBatchKeys(redis, keyPrefix, settings.keepMs),
     listOpen: (queue, acceptedBefore, offset, count) =>
       withStore(() => redis.zrangebyscore(openKey(queue), '-inf', acceptedBefore, 'LIMIT', offset, count)),
@@ -316,78 +327,4 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 function endFields(end: TaskEnd): string[] {
   if (end.state !== 'completed') return ['error', end.errorJson];
   return 'resultUrl' in end ? ['resultUrl', end.resultUrl] : ['result', end.resultJson];
-}
-
-async function accept(redis: ScriptedRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {
-  const { keyPrefix } = settings;
-  const idemKey = `${keyPrefix}:idem:${task.owner}:${task.idempotency?.key ?? ''}`;
-  const { operation, system, queue, owner, principal, input, deadlineAt, keepMs, replyTo, requestId, entryId } = task;
-  const place = waitScore(task.priority ?? 0, task.startAt ?? task.createdAt);
-  const record = {
-    ...{
-      operation,
-      system: system ?? '',
-      queue,
-      owner,
-      principal,
-      input,
-      deadlineAt,
-      keepMs,
-      replyTo,
-      requestId,
-      entryId,
-    },
-    isHeld: task.isHeld ? '1' : '0',
-    timeline: `pending@${task.createdAt}@0`,
-    ...(task.tags?.length ? { tags: storedTags(task.tags) } : {}),
-    ...(task.priority ? { priority: task.priority, waitScore: place } : {}),
-    ...(task.startAt === undefined ? {} : { startAt: task.startAt, waitScore: place }),
-    ...(task.idempotency ? { idem: idemKey } : {}),
-    ...(task.jobId === undefined ? {} : { jobId: task.jobId }),
-    ...(task.admittedMax === undefined ? {} : { admittedMax: task.admittedMax }),
-  };
-  const fields: (string | number)[] = Object.entries(record).flat();
-  const [outcome, id] = await withStore(() =>
-    redis.gcAccept(
-      `${keyPrefix}:task:${task.id}`,
-      `${keyPrefix}:tasks:${task.owner}`,
-      `${keyPrefix}:open:${task.queue}`,
-      `${keyPrefix}:waiting:${task.queue}:${task.owner}`,
-      `${keyPrefix}:admitted:${task.queue}:${task.owner}`,
-      idemKey,
-      `${keyPrefix}:aside:${task.queue}:${task.owner}`,
-      `${keyPrefix}:later:${task.queue}:${task.owner}`,
-      `${keyPrefix}:queues`,
-      task.id,
-      task.createdAt,
-      settings.openPerQueueMax,
-      settings.openPerUserMax,
-      task.admittedMax ?? settings.admittedPerUserMax,
-      task.isIndexed ? '1' : '0',
-      task.idempotency?.fingerprint ?? '',
-      task.createdAt - 2 * settings.keepMs,
-      place,
-      task.startAt ?? '',
-      queue,
-      ...fields,
-    ),
-  );
-  switch (outcome) {
-    case 'replay':
-      return { id: String(id), isNew: false, isAdmitted: false };
-    case 'mismatch':
-      throw keyMismatch();
-    case 'queue-full':
-      throw new BrokerError('QueueFull', `The queue holds ${settings.openPerQueueMax} open tasks, its bound.`, {
-        retryAfterSeconds: 5,
-      });
-    case 'user-full':
-      throw new BrokerError(
-        'UserQueueFull',
-        `You have ${settings.openPerUserMax} open tasks in this queue, the bound for one user.`,
-        { retryAfterSeconds: 5 },
-      );
-    default:
-      return { id: String(id), isNew: true, isAdmitted: Number(outcome) === 1 };
-  }
 }

@@ -13,7 +13,7 @@ describe('the task store', () => {
 
   it('keeps an accepted task as it was sent', async () => {
     const task = tasks.newTask();
-    expect(await tasks.store.accept(task)).toEqual({ id: task.id, isNew: true, isAdmitted: true });
+    expect(await tasks.store.accept(task)).toEqual({ id: task.id, isNew: true, isAdmitted: true, rate: null });
     expect(await tasks.store.read(task.id)).toMatchObject({
       id: task.id,
       state: 'pending',

@@ -114,6 +114,7 @@ it.each(Object.entries(tokens.refused))(
     const headers = authorization === null ? {} : { authorization };
     const id = '01900000-0000-7000-8000-000000000000';
     for (const [method, path] of [
+      ['GET', '/limits'],
       ['GET', '/tasks'],
       ['POST', '/tasks/batch'],
       ['GET', `/tasks/${id}`],

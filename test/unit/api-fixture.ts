@@ -70,6 +70,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
       const next = last === undefined || mine.length === shownMax ? null : { createdAt: last.createdAt, id: last.id };
       return { tasks: mine.slice(0, shownMax), next };
     },
+    rateOf: async () => null,
     countOpen: async (_principal, queues) => queues.map(() => tasks.size),
     wait: (id, principal) => get(id, principal),
     async acceptTransfer(request) {
@@ -134,6 +135,7 @@ export function createTestApp(
         { name: 'alps', ...system },
         { name: 'daint', ...system },
       ],
+      tasks: { openPerUserMax: 20_000, keepMs: 3_600_000, resultBytesMax: 262_144 },
       version: '0.1.0',
     },
     gate,

@@ -1,6 +1,7 @@
 /** The native face in-process: strict submission, polling with ETag and wait, cancel, other people's tasks. */
 import { describe, expect, it } from 'vitest';
 import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import { tooFast } from '../../shared/platform/user-rate.ts';
 import { asAlice, createLocalGate, createTestApp, jsonPost, nowMs } from './api-fixture.ts';
 
 const ls = { operation: 'filesystem.ls', system: 'Alps', input: { path: '/home/a/./b', showHidden: true } };
@@ -318,5 +319,55 @@ describe('GET and DELETE /tasks/{id}', () => {
     const response = await app.request(location, { method: 'DELETE', headers });
     expect([response.status, response.headers.get('preference-applied')]).toEqual([200, 'wait=5, return=minimal']);
     expect(await response.json()).toEqual({ id: location.split('/').at(-1), state: 'canceled' });
+  });
+});
+
+describe('limits', () => {
+  const limit = { perSecond: 10, burst: 25 };
+
+  it('an answer says what is left of the rate, a refusal too, with the time to wait', async () => {
+    const local = createLocalGate();
+    let remaining = 1;
+    const app = createTestApp({
+      ...local.gate,
+      async accept(request) {
+        if (remaining === 0) {
+          const error = tooFast(limit, 100, 2_500);
+          request.onRate?.(error.rate);
+          throw error;
+        }
+        remaining -= 1;
+        request.onRate?.({ limit, remaining, resetSeconds: 3 });
+        return local.gate.accept(request);
+      },
+    });
+    const taken = await app.request('/tasks', jsonPost(ls));
+    const refused = await app.request('/tasks', jsonPost(ls));
+    for (const { headers } of [taken, refused]) {
+      expect(headers.get('ratelimit-policy')).toBe('"tasks";q=25;w=3');
+      expect(headers.get('ratelimit')).toBe('"tasks";r=0;t=3');
+    }
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    const message = 'You may submit 10 tasks a second, and 25 at once after a rest.';
+    expect(await refused.json()).toMatchObject({ code: 'RateLimited', message, retryable: true });
+    const batch = await app.request('/tasks/batch', jsonPost({ tasks: [ls] }));
+    expect(await batch.json()).toMatchObject({ items: [{ status: 429, error: { retryAfterSeconds: 1 } }] });
+  });
+
+  it('are shown, with what is open in each queue', async () => {
+    const local = createLocalGate();
+    const app = createTestApp({ ...local.gate, rateOf: async () => ({ limit, remaining: 7, resetSeconds: 2 }) });
+    const response = await app.request('/limits', { headers: asAlice });
+    const body = (await response.json()) as { openTasks: { queues: unknown[] } };
+    expect(body).toMatchObject({
+      rate: { tasksPerSecond: 10, tasksAtOnce: 25, windowSeconds: 3, remaining: 7 },
+      openTasks: { max: 20_000 },
+      ...{ batchTasksMax: 1_000, requestBodyBytesMax: 65_536, resultBytesMax: 262_144, keepSeconds: 3_600 },
+    });
+    expect(body.openTasks.queues).toContainEqual({ lane: 'interactive', system: 'alps', open: 0 });
+    expect(response.headers.get('ratelimit')).toBe('"tasks";r=7;t=2');
+    expect(await (await createTestApp(local.gate).request('/limits', { headers: asAlice })).json()).toMatchObject({
+      rate: null,
+    });
   });
 });

@@ -13,7 +13,7 @@ import { taskLocation } from '../task-accepted.ts';
 import { type AdmitDeps, admitSubmission, taskSubmission } from './submission.ts';
 
 /** Most submissions in a batch. */
-const batchMax = 1_000;
+export const batchMax = 1_000;
 /** Submissions that are on their way to Redis at once; one write carries them. */
 const atOnce = 100;
 
