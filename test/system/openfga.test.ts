@@ -70,6 +70,15 @@ describe('a request', () => {
     expect(answers[2]?.body.message).toBe('You may not change files on lab.');
   });
 
+  it('in a batch is judged by itself', async () => {
+    const tasks = ['lab', 'other'].map((system) => taskOf('filesystem.stat', { path: alice.home }, system));
+    const { body } = await client.post('/tasks/batch', { tasks: [...tasks, taskOf('status.systems', {})] });
+    const items = body.items as { status: number; id: string | null }[];
+    expect(items.map(({ status }) => status)).toEqual([202, 403, 202]);
+    const { result } = await taskEnd(client, `/tasks/${items[2]?.id}`);
+    expect((result.systems as { name: string }[]).map(({ name }) => name)).toEqual(['lab']);
+  });
+
   it('is judged before its body is looked at', async () => {
     expect((await client.post('/filesystem/lab/ops/mkdir', {})).status).toBe(403);
   });

@@ -27,7 +27,7 @@ export const transferAddresses = z.object({
   downloadUrl: z.string().nullable().describe('Of a download: where the file is once the task has completed'),
 });
 
-type Deps = Pick<AppDeps, 'gate' | 'stagings'>;
+type Deps = Pick<AppDeps, 'gate' | 'stagings' | 'checkAccess'>;
 
 function numberOf(query: ReadonlyMap<string, string>, name: string, byDefault: number, max: number): number {
   const text = query.get(name);
@@ -48,9 +48,11 @@ function stagedOf(task: Task): StagedFile {
   return staged;
 }
 
-export function signTransfer({ gate, stagings }: Deps): (c: AppContext) => Promise<Response> {
+/** Throws TaskNotFound, TaskConflict, InvalidRequest; Forbidden where the grant was taken back meanwhile. */
+export function signTransfer({ gate, stagings, checkAccess }: Deps): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const task = await gate.get(readTaskId(c), c.get('principal'));
+    await checkAccess(c.get('principal'), 'transfer', task.system, c.get('address'));
     const staged = stagedOf(task);
     const signer = stagings.get(task.system ?? '');
     if (signer === undefined) throw new BrokerError('NotSupported', 'The system has no staging store any more.');
