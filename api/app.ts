@@ -3,6 +3,8 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
 import { describeProtectedResource } from './auth/protected-resource.ts';
 import { serveDocs } from './docs-page.ts';
+import { createTicket } from './faces/events/create-ticket.ts';
+import { streamEvents, streamTaskEvents } from './faces/events/stream-events.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
 import { serveDownload } from './faces/firecrest/serve-download.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
@@ -15,6 +17,15 @@ import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitBatch } from './faces/tasks/submit-batch.ts';
 
 import { submitTask } from './faces/tasks/submit-task.ts';
+import { listDeliveries, redeliverOne, redeliverSince, testEndpoint } from './faces/webhooks/deliveries.ts';
+import {
+  changeEndpoint,
+  createEndpoint,
+  getEndpoint,
+  listEndpoints,
+  removeEndpoint,
+  rotateKey,
+} from './faces/webhooks/endpoints.ts';
 import type { AppContext, AppDeps, AppEnv } from './http/app-env.ts';
 import { createClientAddress } from './http/client-address.ts';
 import { serveLivez, serveReadyz } from './http/health.ts';
@@ -24,12 +35,32 @@ import { accessLog } from './middleware/access-log.ts';
 import { answerError } from './middleware/answer-error.ts';
 import { answerMiss } from './middleware/answer-miss.ts';
 import { authenticate } from './middleware/authenticate.ts';
+import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
 import { serveOpenApi } from './openapi.ts';
 
 interface Endpoint extends Route {
   isPublic: boolean;
+  /** Whether a ticket in the address may stand in for the token. */
+  takesTicket?: boolean;
   handle: (c: AppContext) => Response | Promise<Response>;
+}
+
+function webhookEndpoints(deps: AppDeps): Endpoint[] {
+  const one = '/webhooks/{id}';
+  const isPublic = false;
+  return [
+    { method: 'POST', path: '/webhooks', isPublic, handle: createEndpoint(deps) },
+    { method: 'GET', path: '/webhooks', isPublic, handle: listEndpoints(deps) },
+    { method: 'GET', path: one, isPublic, handle: getEndpoint(deps) },
+    { method: 'PATCH', path: one, isPublic, handle: changeEndpoint(deps) },
+    { method: 'DELETE', path: one, isPublic, handle: removeEndpoint(deps) },
+    { method: 'POST', path: `${one}/rotate`, isPublic, handle: rotateKey(deps) },
+    { method: 'POST', path: `${one}/test`, isPublic, handle: testEndpoint(deps) },
+    { method: 'GET', path: `${one}/deliveries`, isPublic, handle: listDeliveries(deps) },
+    { method: 'POST', path: `${one}/deliveries/{delivery_id}/redeliver`, isPublic, handle: redeliverOne(deps) },
+    { method: 'POST', path: `${one}/redeliver`, isPublic, handle: redeliverSince(deps) },
+  ];
 }
 
 /** All endpoints. A later face adds its own to the list. */
@@ -53,6 +84,10 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
     { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
+    { method: 'GET', path: '/events', isPublic: false, takesTicket: true, handle: streamEvents(deps) },
+    { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },
+    { method: 'POST', path: '/events/tickets', isPublic: false, handle: createTicket(deps.notices.tickets) },
+    ...webhookEndpoints(deps),
     { method: 'GET', path: '/health/systems', isPublic: false, handle: listHealth(faceDeps) },
     { method: 'GET', path: '/health/systems/{system_name}', isPublic: false, handle: getHealth(faceDeps) },
     { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },
@@ -102,10 +137,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     addressOf: createClientAddress(api.trustedProxies),
   });
   for (const { method, path } of coveredByChance(endpoints)) app.on(method, patternOf(path), (c) => c.notFound());
-  for (const { method, path, isPublic, handle } of endpoints) {
+  const mayHaveTicket = authenticateByTicket(deps.notices.tickets, mustAuthenticate);
+  for (const { method, path, isPublic, takesTicket, handle } of endpoints) {
     const pattern = patternOf(path);
     if (isPublic) app.on(method, pattern, markRoute(path), handle);
-    else app.on(method, pattern, markRoute(path), mustAuthenticate, handle);
+    else app.on(method, pattern, markRoute(path), takesTicket ? mayHaveTicket : mustAuthenticate, handle);
   }
   return app;
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import type { AuthorizationConfig } from '../shared/platform/config/config.ts';
+import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
@@ -10,10 +11,14 @@ import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
 import { version } from '../shared/platform/version.ts';
+import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
+import { createSealer } from '../shared/webhooks/sealing.ts';
 import { createApp } from './app.ts';
 import { type Access, openAccess } from './auth/access-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
+import { createEventHub } from './events/event-hub.ts';
+import { createEventTickets } from './events/event-tickets.ts';
 import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
@@ -30,6 +35,7 @@ const instance = randomUUID();
 const { keyPrefix } = config.redis;
 
 const redis = connectRedis(config.redis.url.reveal(), 'answer', log);
+const wakeUps = connectRedis(config.redis.url.reveal(), 'persist', log);
 const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
 guardDurability(redis, config.redis.requireDurability, log);
 
@@ -48,6 +54,8 @@ const healthView = createHealthView({
   log,
 });
 const workers = createWorkerPort();
+const events = createEventStore(redis, keyPrefix);
+const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: config.events.streamsPerUserMax, log });
 let isStopping = false;
 
 const app = createApp({
@@ -55,6 +63,16 @@ const app = createApp({
   gate,
   jobNumbers,
   stagings,
+  webhooks: {
+    store: createWebhookStore(redis, keyPrefix),
+    sealer: createSealer(config.webhooks.sealingKeys),
+    targets: config.webhooks.targets,
+    endpointsPerUserMax: config.webhooks.endpointsPerUserMax,
+  },
+  notices: {
+    ...{ hub, events, tickets: createEventTickets(redis, keyPrefix) },
+    heartbeatMs: config.events.heartbeatMs,
+  },
   verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
   ...(await accessOf(config.authorization)),
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
@@ -72,6 +90,8 @@ log.info({ host: config.api.host, port: listener.port, instance }, 'API is ready
 
 onShutdown(
   [
+    // First: a stream is a request that would not end by itself.
+    { name: 'event streams', run: async () => hub.close() },
     {
       name: 'http',
       run() {
@@ -87,7 +107,7 @@ onShutdown(
     {
       name: 'redis',
       run: async () => {
-        for (const connection of [redis, subscriber]) connection.disconnect();
+        for (const connection of [redis, subscriber, wakeUps]) connection.disconnect();
       },
     },
   ],

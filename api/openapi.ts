@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../shared/errors/catalogue.ts';
 import { hasBody, type Operation } from '../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
+import { eventView } from '../shared/tasks/event.ts';
 import { taskView } from '../shared/tasks/task.ts';
 import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
 import { historyQuery } from './faces/health/read-health.ts';
@@ -11,6 +12,7 @@ import type { AppConfig, AppContext } from './http/app-env.ts';
 import { firecrestApiVersion } from './http/f7t-headers.ts';
 import { textResponse } from './http/json-response.ts';
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
+import { eventPaths, webhookMessages, webhookPaths } from './openapi-notices.ts';
 import {
   acceptedTask,
   accessErrors,
@@ -197,9 +199,12 @@ export function openApiDocument(config: AppConfig): Json {
       '/status/liveness/': { get: { ...liveness, responses: { 200: { description: 'Alive', ...jsonContent({}) } } } },
       ...taskPaths(),
       ...healthPaths(),
+      ...eventPaths(),
+      ...webhookPaths(),
     },
+    webhooks: webhookMessages(),
     components: {
-      schemas: { Problem: problemSchema, Task: resultSchema(taskView) },
+      schemas: { Problem: problemSchema, Task: resultSchema(taskView), Event: resultSchema(eventView) },
       securitySchemes: schemes,
     },
     security: Object.keys(schemes).map((name) => ({ [name]: [] })),

@@ -203,6 +203,13 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
       api: { host: '127.0.0.1', port },
       redis: { url: redis.url, key_prefix: keyPrefix },
       issuers: [{ issuer: oidc.issuer, audiences: [oidc.audience] }],
+      // Any key will do: it lives as long as this broker. Receivers are on this machine.
+      webhooks: {
+        sealing_keys: [{ id: 'lab', key: randomBytes(32).toString('base64') }],
+        allow_http: true,
+        ports: Array.from({ length: 5 }, (_, at) => 18_080 + at),
+        allowed_networks: ['127.0.0.1/32'],
+      },
       ssh_credentials: { type: 'UserCA', private_key: `secret_file:${sshd.userCa.privateKeyPath}` },
       systems: Object.fromEntries(
         systems.map(({ name, sshd: at, section }) => [name, { host_keys: { pinned: [at.hostKey] }, ...section }]),

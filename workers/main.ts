@@ -1,5 +1,6 @@
 /** The worker process: configuration → Redis and SSH → consumer, sweeper and prober → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerError } from '../shared/errors/broker-error.ts';
@@ -10,7 +11,9 @@ import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
+import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
+import { createSealer } from '../shared/webhooks/sealing.ts';
 import { startProber } from './health/prober.ts';
 import { readKnownHealth } from './health/read-known-health.ts';
 import { createFindUsername } from './health/service-account.ts';
@@ -30,6 +33,8 @@ import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
 import { createSsh } from './ssh/ssh.ts';
+import { startDeliverer } from './webhooks/deliverer.ts';
+import { createSsrfGuard } from './webhooks/ssrf-guard.ts';
 
 const { config, log } = startUp(process, 'worker');
 const worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
@@ -112,6 +117,30 @@ const prober = startProber({ config, systems: served, ssh, store: health, worker
 const knownQueues = queuesOf(config.systems);
 const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, log });
 
+const sealer = createSealer(config.webhooks.sealingKeys);
+const notices = connectRedis(config.redis.url.reveal(), 'persist', log);
+const baseUrl = config.api.publicUrl ?? config.api.rootPath;
+const { caFile, targets, dnsServers } = config.webhooks;
+const deliverer =
+  sealer === null
+    ? null
+    : startDeliverer({
+        ...{
+          ...config.webhooks,
+          store: createWebhookStore(redis, keyPrefix),
+          sealer,
+          redis,
+          keyPrefix,
+          worker,
+          baseUrl,
+          log,
+        },
+        guard: createSsrfGuard({ ...targets, dnsServers }),
+        ca: caFile === null ? null : readFileSync(caFile, 'utf8'),
+        source: baseUrl === '' ? '/' : baseUrl,
+        blocking: notices,
+      });
+
 /** Time that a task which was told to stop has to do so before the process goes. */
 const abortGraceMs = 5_000;
 
@@ -132,6 +161,8 @@ onShutdown(
       },
     },
     { name: 'look-ups', run: async () => lookups.close() },
+    // After the tasks, so that the last of them is told of too.
+    { name: 'webhooks', run: async () => deliverer?.stop() },
     { name: 'ssh', run: () => ssh.close() },
     {
       name: 'staging',
@@ -141,7 +172,7 @@ onShutdown(
     },
     { name: 'internal port', run: () => port.close() },
     { name: 'queues', run: () => queues.close() },
-    { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit()]) },
+    { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit(), notices.quit()]) },
   ],
   config.worker.drainMs + 2 * abortGraceMs + 10_000,
   log,

@@ -76,6 +76,8 @@ export interface TaskWish {
   startAt?: number;
   priority?: number;
   tags?: readonly string[];
+  /** JSON of an address to tell of the end, with the sealed secret to sign with. */
+  webhook?: string;
   /** Whether an Idempotency-Key counts although nothing is changed: on the native face it does, whatever the operation. */
   isKeyed?: boolean;
   /** In the place of the header's: of one task of a batch. */
@@ -108,6 +110,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),
     ...(wish.priority === undefined ? {} : { priority: wish.priority }),
     ...(wish.tags === undefined ? {} : { tags: wish.tags }),
+    ...(wish.webhook === undefined ? {} : { webhook: wish.webhook }),
     ...(idempotency === undefined ? {} : { idempotencyKey: idempotency.key, fingerprint: idempotency.fingerprint }),
   };
 }

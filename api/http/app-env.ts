@@ -3,12 +3,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
+import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';
+import type { WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
+import type { Sealer } from '../../shared/webhooks/sealing.ts';
+import type { TargetRules } from '../../shared/webhooks/target-rules.ts';
 import type { AccessChecker, SystemsFinder } from '../auth/access-checker.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { EventHub } from '../events/event-hub.ts';
+import type { EventTickets } from '../events/event-tickets.ts';
 import type { HealthReader } from '../faces/health/read-health.ts';
 import type { RequireHealthy } from '../health/require-healthy.ts';
 import type { TaskGate } from '../tasks/task-gate.ts';
@@ -33,6 +39,8 @@ export interface AppEnv {
     principal: Principal;
     /** Where the request comes from; undefined where that is not known. */
     address: string | undefined;
+    /** When the token ends that the request came with, in milliseconds since the epoch; set where a stream needs it. */
+    tokenEndsAt: number;
     /** How an answer went that was streamed past the application, for the log. */
     relayed: { status: number; brokenOffBy?: string };
     /** What the caller may still submit, once the request took from it. */
@@ -57,12 +65,32 @@ export interface AppConfig {
   version: string;
 }
 
+/** What tells clients of their tasks without being asked. */
+export interface Notices {
+  hub: EventHub;
+  events: EventStore;
+  tickets: EventTickets;
+  /** Between two signs of life of a stream. */
+  heartbeatMs: number;
+}
+
+/** Where webhooks are kept, and what they may be. */
+export interface WebhookDeps {
+  store: WebhookStore;
+  /** Null: there is no key, and so there are no webhooks. */
+  sealer: Sealer | null;
+  targets: TargetRules;
+  endpointsPerUserMax: number;
+}
+
 export interface AppDeps {
   config: AppConfig;
   gate: TaskGate;
   jobNumbers: Pick<JobNumbers, 'taskOf'>;
   /** Staging store by system name, for systems that have one. */
   stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>>;
+  notices: Notices;
+  webhooks: WebhookDeps;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
   findVisible: SystemsFinder;

@@ -28,6 +28,8 @@ export interface AcceptRequest {
   heldFor?: WaitedFor;
   /** Milliseconds since the epoch; default: a day after now, for a held read the end of the hold. */
   deadlineAt?: number;
+  /** JSON of an address to tell of the end, with the sealed secret to sign with. */
+  webhook?: string;
   idempotencyKey?: string;
   /** Of the payload; the same key with another fingerprint is refused. */
   fingerprint?: string;
@@ -160,6 +162,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.tags === undefined ? {} : { tags: request.tags }),
       ...(request.priority === undefined ? {} : { priority: request.priority }),
       ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
+      ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
       ...(request.idempotencyKey === undefined
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),

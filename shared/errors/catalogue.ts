@@ -76,6 +76,13 @@ export const errorCatalogue = {
     'The scheduler refused the job',
     'Correct the job as the scheduler says and submit again.',
   ),
+  WebhookNotAllowed: entry(
+    400,
+    'caller',
+    false,
+    'The address of the webhook is not allowed',
+    'Use an https address that is reachable from the internet, or ask the administrators which are allowed.',
+  ),
   // who is asking
   Unauthenticated: entry(
     401,
@@ -124,6 +131,7 @@ export const errorCatalogue = {
     'Check the job id; a job that left the accounting records cannot be shown.',
   ),
   FileNotFound: entry(404, 'caller', false, 'No such file or directory', 'Check the path on the cluster.'),
+  WebhookNotFound: entry(404, 'caller', false, 'Webhook not found', 'Check the id against GET /webhooks.'),
   TaskNotFound: entry(404, 'caller', false, 'Task not found', 'Check the task id.'),
   MethodNotAllowed: entry(405, 'caller', false, 'Method not allowed', 'Use one of the methods in the Allow header.'),
   CommandTimeout: entry(
@@ -221,6 +229,20 @@ export const errorCatalogue = {
     true,
     'Too many tasks in a short time',
     'Wait as Retry-After says; GET /limits shows how many tasks you may submit, and a batch counts each.',
+  ),
+  TooManyStreams: entry(
+    429,
+    'caller',
+    true,
+    'Too many open event streams',
+    'Close a stream that is no longer read, or read all events from one.',
+  ),
+  TooManyWebhooks: entry(
+    429,
+    'caller',
+    false,
+    'Too many webhooks',
+    'Remove a webhook that is no longer used; one can be told of all your tasks.',
   ),
   // the cluster
   SshUnavailable: entry(

@@ -32,6 +32,8 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
     },
     isHeld: task.isHeld ? '1' : '0',
     timeline: `pending@${task.createdAt}@0`,
+    ...(task.isIndexed ? { emits: '1' } : {}),
+    ...(task.webhook === undefined ? {} : { webhook: task.webhook }),
     ...(task.tags?.length ? { tags: storedTags(task.tags) } : {}),
     ...(task.priority ? { priority: task.priority, waitScore: place } : {}),
     ...(task.startAt === undefined ? {} : { startAt: task.startAt, waitScore: place }),

@@ -3,6 +3,7 @@
  * in the indexes and its idempotency key change together or not at all.
  */
 import { legalTransitions } from '../tasks/states.ts';
+import { emitFunction } from './event-script.ts';
 
 /** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
 const repliedBytesMax = 4_096;
@@ -40,6 +41,7 @@ end
  * {'rate', ms to wait, ms until the bucket is full}. Of an accepted task the last is told too, where there is a limit.
  */
 export const acceptScript = `
+${emitFunction}
 local id, now = ARGV[1], tonumber(ARGV[2])
 if ARGV[7] ~= '' then
   local known = redis.call('GET', KEYS[6])
@@ -74,6 +76,7 @@ if ARGV[6] == '1' then
   redis.call('PEXPIRE', KEYS[2], now - tonumber(ARGV[8]))
 end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[6], id .. ' ' .. ARGV[7]) end
+if ARGV[6] == '1' then emit(string.sub(KEYS[1], 1, -1 - #':task:' - #id), KEYS[1], id, 'accepted', now) end
 if ARGV[10] ~= '' then
   redis.call('ZADD', KEYS[8], ARGV[10], id)
   return {0, id, untilFull}
@@ -98,10 +101,11 @@ return {0, id, untilFull}
  * of each promoted task for an end.
  */
 export const transitionScript = `
+${emitFunction}
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel', 'emits')
 local state = task[1]
 local admittedMax = tonumber(task[12] or ARGV[7])
 local isParked = task[13] and task[13] ~= ''
@@ -144,6 +148,7 @@ if entryFence ~= '' and to ~= 'active' then
   task[3] = tonumber(task[3]) + 1
   timeline = timeline .. 'active@' .. ARGV[10] .. '@' .. task[3] .. ';'
   redis.call('HSET', KEYS[1], 'attempt', task[3], 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'startedAt', ARGV[10])
+  if task[15] then emit(prefix, KEYS[1], id, 'started', ARGV[10]) end
   state = 'active'
 end
 if to == '' then
@@ -161,11 +166,13 @@ redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 12))
 if to == 'active' then
   redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '')
   redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])
+  if task[15] and not isContinued then emit(prefix, KEYS[1], id, 'started', now) end
   local claimed = redis.call('HGETALL', KEYS[1])
   table.insert(claimed, 1, state)
   table.insert(claimed, 1, 'ok')
   return claimed
 end
+if task[15] then emit(prefix, KEYS[1], id, to == 'pending' and 'requeued' or to, now) end
 if to == 'pending' then return {'ok', state} end
 local queue, owner, keep = task[4], task[5], tonumber(task[9])
 local admittedKey = prefix .. ':admitted:' .. queue .. ':' .. owner

@@ -50,6 +50,8 @@ export interface NewTask {
   jobId?: string;
   /** Of the owner's tasks in this queue, so many may stand in it at once; the store's own bound when left out. */
   admittedMax?: number;
+  /** JSON of an address to tell of its end, with the sealed secret to sign with. */
+  webhook?: string;
   idempotency?: { key: string; fingerprint: string };
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */

@@ -150,14 +150,16 @@ describe('the task store', () => {
     expect(Math.abs(keyMs - taskMs)).toBeLessThan(100);
   });
 
-  it('leaves nothing of a task but its record and its place in the list when it has ended', async () => {
+  it('leaves nothing of a task but its record, its events and its place in the list when it has ended', async () => {
     const task = tasks.newTask();
     await tasks.store.accept(task);
     await tasks.store.claim({ id: task.id, fence: 0 }, by('e', 'w'));
     await tasks.store.settle(task.id, 1, completed);
     // The names of the queues are no more than there are queues.
     const keys = (await tasks.redis.keys(`${tasks.keyPrefix}:*`)).filter((key) => !key.endsWith(':queues')).sort();
-    expect(keys).toEqual([`${tasks.keyPrefix}:task:${task.id}`, `${tasks.keyPrefix}:tasks:alice`]);
+    expect(keys).toEqual(
+      ['events:alice', `task:${task.id}`, 'tasks:alice'].map((name) => `${tasks.keyPrefix}:${name}`),
+    );
     expect(await tasks.store.listOpen(queue, Date.now() + 1, 0, 10)).toEqual([]);
   });
 

@@ -71,14 +71,29 @@ describe('authentication', () => {
     method,
     path.replace('{system_name}', 'alps').replace('{job_id}', '1'),
   ]);
-  it.each([...paths, ['POST', '/tasks'], ['GET', '/tasks/x'], ['DELETE', '/tasks/x']])(
-    '%s %s without a token is 401 with a challenge',
-    async (method = '', path = '') => {
-      const response = await app.request(path, { method });
-      expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
-      expect(await response.json()).toMatchObject({ errorType: 'error', message: 'Not authenticated', user: null });
-    },
-  );
+  it.each([
+    ...paths,
+    ['POST', '/tasks'],
+    ['GET', '/tasks/x'],
+    ['DELETE', '/tasks/x'],
+    ['GET', '/events'],
+    ['GET', '/tasks/x/events'],
+    ['POST', '/events/tickets'],
+    ['POST', '/webhooks'],
+    ['GET', '/webhooks'],
+    ['GET', '/webhooks/x'],
+    ['PATCH', '/webhooks/x'],
+    ['DELETE', '/webhooks/x'],
+    ['POST', '/webhooks/x/test'],
+    ['POST', '/webhooks/x/rotate'],
+    ['GET', '/webhooks/x/deliveries'],
+    ['POST', '/webhooks/x/redeliver'],
+    ['POST', '/webhooks/x/deliveries/y/redeliver'],
+  ])('%s %s without a token is 401 with a challenge', async (method = '', path = '') => {
+    const response = await app.request(path, { method });
+    expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+    expect(await response.json()).toMatchObject({ errorType: 'error', message: 'Not authenticated', user: null });
+  });
 
   it('another scheme and an invalid token are 401, and the token is never repeated', async () => {
     const basic = await app.request('/status/systems', { headers: { authorization: 'Basic YTpi' } });

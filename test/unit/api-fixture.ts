@@ -108,6 +108,19 @@ export function createLogSink() {
   return { lines, log: pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }) };
 }
 
+/** Nothing happens here that is told without being asked. */
+const noNotices: AppDeps['notices'] = {
+  hub: { follow: async () => ({ replayed: Promise.resolve() }), size: () => 0, close: () => {} },
+  events: { read: async () => [], lastId: async () => '0-0', isPast: async () => false },
+  tickets: {
+    issue: async () => ({ ticket: 't', expiresAt: nowMs }),
+    redeem: async () => {
+      throw new BrokerError('TokenInvalid', 'The ticket is not valid, or was used.');
+    },
+  },
+  heartbeatMs: 15_000,
+};
+
 /** The application with two systems; the token is the user's name. */
 export function createTestApp(
   gate: TaskGate,
@@ -141,6 +154,13 @@ export function createTestApp(
     gate,
     jobNumbers: { taskOf: async () => null },
     stagings: new Map(),
+    notices: noNotices,
+    webhooks: {
+      store: {} as AppDeps['webhooks']['store'],
+      sealer: null,
+      targets: { allowHttp: false, ports: [443], networks: [] },
+      endpointsPerUserMax: 20,
+    },
     verifyToken: async (token) => {
       const principal = [alice, bob].find(({ username }) => username === token);
       if (principal === undefined) throw new BrokerError('TokenInvalid', 'Access token is invalid.');

@@ -40,7 +40,7 @@ describe('POST /tasks', () => {
     [{ ...ls, operation: '__proto__' }, 400, '/operation', 'is not an operation'],
     [{ ...ls, system: 'nosuch' }, 404, undefined, 'System not found'],
     [{ operation: 'filesystem.ls', input: ls.input }, 400, '/system', 'is required'],
-    [{ ...ls, webhook: 'https://x' }, 400, '/webhook', 'is not known'],
+    [{ ...ls, callback: 'https://x' }, 400, '/callback', 'is not known'],
     [{ ...ls, input: { path: '/home', show_hidden: true } }, 400, '/input/show_hidden', 'is not known'],
     [{ ...ls, input: { path: 7 } }, 400, '/input/path', 'must be a text'],
     [{ ...ls, input: {} }, 400, '/input/path', 'is required'],

@@ -137,8 +137,8 @@ describe('a mistake in the configuration is named with key and line', () => {
     [
       'a section for what this version does not do',
       '  host_keys:',
-      '  webhooks: {attempts_max: 3}\n  host_keys:',
-      'goldcrest.webhooks',
+      '  watches: {attempts_max: 3}\n  host_keys:',
+      'goldcrest.watches',
       19,
       'unknown key',
     ],

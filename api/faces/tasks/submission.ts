@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
-import { priorityMax } from '../../../shared/tasks/task.ts';
-import type { AppDeps, SystemEntry } from '../../http/app-env.ts';
+import { type Principal, principalKey, priorityMax } from '../../../shared/tasks/task.ts';
+import { isSecret } from '../../../shared/webhooks/signing.ts';
+import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
+import type { AppDeps, SystemEntry, WebhookDeps } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type SystemsByName,
   type TaskWish,
 } from '../accept-task.ts';
+import { sealerOf } from '../webhooks/endpoints.ts';
 
 const tagsMax = 16;
 
@@ -47,11 +50,21 @@ export const taskSubmission = z.object({
     .max(tagsMax, `must hold at most ${tagsMax} tags`)
     .optional()
     .describe('Words to find tasks by'),
+  webhook: z
+    .object({
+      url: z.string('must be an address').max(2_048),
+      secret: z
+        .string('must be a text')
+        .refine(isSecret, 'must be whsec_ and base64 of 24 to 64 bytes')
+        .describe('To sign with; see Standard Webhooks'),
+    })
+    .optional()
+    .describe('To be told of the end of this task'),
 });
 
 type Submission = z.infer<typeof taskSubmission>;
 /** What a submission is admitted with. */
-export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'requireHealthy'> & {
+export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'requireHealthy' | 'webhooks'> & {
   systems: SystemsByName;
   now: () => number;
 };
@@ -129,6 +142,15 @@ function admitTaskInput(operation: Operation, input: Record<string, unknown>, sy
   }
 }
 
+/** The address with its secret sealed for tasks of this caller. WebhookNotAllowed, NotSupported. */
+function sealWebhook(webhooks: WebhookDeps, principal: Principal, { webhook }: Submission): { webhook?: string } {
+  if (webhook === undefined) return {};
+  const sealer = sealerOf(webhooks);
+  admitTarget(webhook.url, webhooks.targets);
+  const sealed = sealer.seal(webhook.secret, `task ${principalKey(principal)}`);
+  return { webhook: JSON.stringify({ url: webhook.url, sealed }) };
+}
+
 /**
  * One submission as what is asked of the gate. Throws InvalidRequest, SystemNotFound, Forbidden, ServiceUnhealthy; the
  * pointers of the problems begin at the submission.
@@ -150,6 +172,7 @@ export async function admitSubmission(
   return {
     ...{ operation, system: system?.name ?? null, input, isHeld: false, holdMs: 0, isKeyed: true },
     ...timesOf(submission, deps.now()),
+    ...sealWebhook(deps.webhooks, caller.principal, submission),
     ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
     ...(priority === undefined ? {} : { priority }),
   };

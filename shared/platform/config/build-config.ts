@@ -2,7 +2,7 @@
 import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
-import type { Config, HealthConfig, RedisConfig, SystemConfig, TasksConfig } from './config.ts';
+import type { Config, HealthConfig, RedisConfig, SystemConfig, TasksConfig, WebhooksConfig } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
@@ -20,6 +20,11 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     redis: buildRedis(settings, questions),
     tasks: buildTasks(settings),
     health: buildHealth(settings),
+    events: {
+      streamsPerUserMax: settings.goldcrest.events.streams_per_user_max,
+      heartbeatMs: settings.goldcrest.events.heartbeat,
+    },
+    webhooks: buildWebhooks(settings, questions),
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
@@ -132,6 +137,27 @@ function buildHealth(settings: FileSettings): HealthConfig {
     failuresUntilBroken: health.failures,
     recheckMs: health.recheck,
     recoveryIntervalMs: health.recovery_interval,
+  };
+}
+
+function buildWebhooks(settings: FileSettings, questions: Questions): WebhooksConfig {
+  const { webhooks } = settings.goldcrest;
+  webhooks.sealing_keys.forEach(({ key }, index) => {
+    if (Buffer.from(key.reveal(), 'base64').length === 32) return;
+    questions.refuse(['goldcrest', 'webhooks', 'sealing_keys', index, 'key'], 'must be base64 of 32 bytes');
+  });
+  if (webhooks.allow_http) {
+    questions.warn(['goldcrest', 'webhooks', 'allow_http'], 'webhooks can be read on their way; for development only');
+  }
+  return {
+    sealingKeys: webhooks.sealing_keys,
+    targets: { allowHttp: webhooks.allow_http, ports: webhooks.ports, networks: webhooks.allowed_networks },
+    dnsServers: webhooks.dns_servers,
+    caFile: webhooks.ca_file ?? null,
+    timeoutMs: webhooks.timeout,
+    atOnceMax: webhooks.at_once_max,
+    endpointsPerUserMax: webhooks.endpoints_per_user_max,
+    giveUpAfterMs: webhooks.give_up_after,
   };
 }
 

@@ -4,6 +4,8 @@
  * FirecREST v2 knows are listed in its own configuration reference.
  */
 import type { ProbedService } from '../../health/system-health.ts';
+import type { SealingKey } from '../../webhooks/sealing.ts';
+import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { Secret } from '../secret.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
@@ -15,6 +17,8 @@ export interface Config {
   redis: RedisConfig;
   tasks: TasksConfig;
   health: HealthConfig;
+  events: EventsConfig;
+  webhooks: WebhooksConfig;
   authentication: AuthenticationConfig;
   authorization: AuthorizationConfig;
   sshCredentials: SshCredentialsConfig;
@@ -98,6 +102,31 @@ export interface HealthConfig {
   recheckMs: number;
   /** Between the probes of a broken service; what is refused for it may be repeated after that. */
   recoveryIntervalMs: number;
+}
+
+export interface EventsConfig {
+  /** Open streams of one user in one API process; beyond it `TooManyStreams`. */
+  streamsPerUserMax: number;
+  /** Between two signs of life on a stream. */
+  heartbeatMs: number;
+}
+
+export interface WebhooksConfig {
+  /** The first seals; empty: there are no webhooks. */
+  sealingKeys: SealingKey[];
+  /** Where webhooks may go. */
+  targets: TargetRules;
+  /** Empty: names are resolved as the machine does. */
+  dnsServers: string[];
+  /** Path of PEM certificates; null: those of the system. */
+  caFile: string | null;
+  /** For one attempt. */
+  timeoutMs: number;
+  /** Attempts of one worker at the same time. */
+  atOnceMax: number;
+  endpointsPerUserMax: number;
+  /** An endpoint that fails for so long is disabled. */
+  giveUpAfterMs: number;
 }
 
 export interface AuthenticationConfig {

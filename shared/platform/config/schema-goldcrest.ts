@@ -3,6 +3,7 @@
  * and sizes are written with their unit. `loadConfig` asks for what has no safe default.
  */
 import { z } from 'zod';
+import { isNetwork } from '../../webhooks/target-rules.ts';
 import { defaultProcessJobs } from './process-jobs.ts';
 import {
   duration,
@@ -105,6 +106,56 @@ const health = section({
   recovery_interval: duration({ minMs: 500, maxMs: 10 * minuteMs })
     .prefault('5s')
     .describe('Time between probes of a broken service, and the `Retry-After` of what is refused for it.'),
+});
+
+const events = section({
+  streams_per_user_max: integer(1, 10_000)
+    .default(50)
+    .describe('Event streams that one user may have open with one API process.'),
+  heartbeat: duration({ minMs: 1_000, maxMs: 5 * minuteMs })
+    .prefault('15s')
+    .describe(
+      'Time between the signs of life on an event stream; shorter than what proxies on the way allow to be idle.',
+    ),
+});
+
+const sealingKey = section({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'must be letters, digits, hyphens, underscores; 32 at most')
+    .describe('Names the key in what it sealed.'),
+  key: secret().describe('Base64 of 32 random bytes: `openssl rand -base64 32`.'),
+});
+
+const network = text().refine(isNetwork, 'must be a network, such as 10.0.0.0/8 or fd00::/8');
+
+const webhooks = section({
+  sealing_keys: z
+    .array(sealingKey)
+    .max(10)
+    .default([])
+    .describe(
+      'Keys that seal the secrets of webhooks in Redis; the first seals, all open. Without one there are no webhooks.',
+    ),
+  allow_http: flag().default(false).describe('For development only: webhooks may go to plain http addresses.'),
+  ports: z.array(port(1)).min(1).max(100).default([443]).describe('Ports that webhooks may go to.'),
+  allowed_networks: z
+    .array(network)
+    .max(100)
+    .default([])
+    .describe(
+      'Networks that webhooks may go to though they are not public; given, short and local names are taken too.',
+    ),
+  dns_servers: textList()
+    .default([])
+    .describe('DNS servers to ask for the names of receivers; as the machine does if empty.'),
+  ca_file: text().optional().describe('PEM certificates to trust in receivers; the usual ones if not given.'),
+  timeout: duration({ minMs: 100, maxMs: minuteMs }).prefault('15s').describe('Time for one attempt.'),
+  at_once_max: integer(1, 10_000).default(64).describe('Attempts that one worker makes at once.'),
+  endpoints_per_user_max: integer(1, 1_000).default(20).describe('Endpoints of one user.'),
+  give_up_after: duration({ minMs: 1_000, maxMs: 365 * dayMs })
+    .prefault('5d')
+    .describe('An endpoint whose attempts all fail for so long is disabled.'),
 });
 
 const issuer = section({
@@ -253,6 +304,8 @@ export const goldcrestSchema = section({
   redis: redis.prefault({}).describe('The task store.'),
   tasks: tasks.prefault({}).describe('How long and how many.'),
   health: health.prefault({}).describe('When a service that is probed (`probing` of a system) counts as broken.'),
+  events: events.prefault({}).describe('Event streams.'),
+  webhooks: webhooks.prefault({}).describe('Signed messages to addresses of users.'),
   issuers: z
     .array(issuer)
     .min(1)

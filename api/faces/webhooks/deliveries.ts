@@ -1,0 +1,78 @@
+/** The deliveries of an endpoint: the log, one or all made again, and one that only tests. */
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { Delivery } from '../../../shared/webhooks/delivery.ts';
+import { viewDelivery } from '../../../shared/webhooks/delivery.ts';
+import type { WebhookMessage } from '../../../shared/webhooks/message.ts';
+import type { AppContext, AppDeps } from '../../http/app-env.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { findEndpoint, ownerOf, sealerOf } from './endpoints.ts';
+import { readBody } from './read-body.ts';
+
+type Handle = (c: AppContext) => Promise<Response>;
+type Deps = Pick<AppDeps, 'webhooks'>;
+
+/** The body of POST /webhooks/{id}/redeliver. */
+export const redeliveryWish = z.object({
+  since: z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time with zone' }).describe('All made since then'),
+  onlyFailed: z.boolean().default(true).describe('Leave out what was delivered'),
+});
+
+/** Newest first. */
+export function listDeliveries({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const { endpoint } = await findEndpoint(c, webhooks);
+    const deliveries = await webhooks.store.deliveries(endpoint.id);
+    return jsonResponse(c, 200, { deliveries: deliveries.map(viewDelivery) });
+  };
+}
+
+async function again({ webhooks }: Deps, c: AppContext, chosen: readonly Delivery[]): Promise<Response> {
+  await webhooks.store.redeliver(chosen.map(({ id }) => id));
+  return jsonResponse(c, 202, { redelivered: chosen.map(({ id }) => id) });
+}
+
+/** One delivery once more, with the same webhook-id. WebhookNotFound. */
+export function redeliverOne(deps: Deps): Handle {
+  return async (c) => {
+    const { endpoint } = await findEndpoint(c, deps.webhooks);
+    const wanted = c.req.param('delivery_id');
+    const chosen = (await deps.webhooks.store.deliveries(endpoint.id)).filter(({ id }) => id === wanted);
+    if (chosen.length === 0) throw new BrokerError('WebhookNotFound', 'Delivery not found.');
+    return again(deps, c, chosen);
+  };
+}
+
+export function redeliverSince(deps: Deps): Handle {
+  return async (c) => {
+    const { endpoint } = await findEndpoint(c, deps.webhooks);
+    const { since, onlyFailed } = await readBody(c, redeliveryWish);
+    const from = Date.parse(since);
+    const all = await deps.webhooks.store.deliveries(endpoint.id);
+    return again(
+      deps,
+      c,
+      all.filter(({ createdAt, state }) => createdAt >= from && (state === 'failed' || !onlyFailed)),
+    );
+  };
+}
+
+/** A message of the type `webhook.test`; the log shows what became of it. */
+export function testEndpoint({ webhooks }: Deps): Handle {
+  return async (c) => {
+    sealerOf(webhooks);
+    const { endpoint } = await findEndpoint(c, webhooks);
+    const messageId = `msg_test_${randomUUID()}`;
+    const type = 'webhook.test';
+    const message: WebhookMessage = {
+      type,
+      timestamp: new Date().toISOString(),
+      data: { webhookId: endpoint.id },
+    };
+    const id = `${endpoint.id}_${messageId}`;
+    const delivery = { id, messageId, owner: ownerOf(c), endpoint: endpoint.id, target: '', type };
+    await webhooks.store.dispatch([{ ...delivery, message: JSON.stringify(message) }], null);
+    return jsonResponse(c, 202, { delivery: id });
+  };
+}

@@ -1,0 +1,128 @@
+/** /webhooks: the endpoints of the caller, made, shown, changed, given a new key, removed. */
+import { randomUUID } from 'node:crypto';
+import type { z } from 'zod';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { principalKey } from '../../../shared/tasks/task.ts';
+import {
+  type Endpoint,
+  endpointChange,
+  endpointSubmission,
+  type newEndpointView,
+  rotationWish,
+  viewEndpoint,
+} from '../../../shared/webhooks/endpoint.ts';
+import type { Sealer } from '../../../shared/webhooks/sealing.ts';
+import { newSigningKey, publicKeyOf, type SigningScheme } from '../../../shared/webhooks/signing.ts';
+import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
+import type { AppContext, AppDeps, WebhookDeps } from '../../http/app-env.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { linkTo } from '../../http/links.ts';
+import { readBody } from './read-body.ts';
+
+type Handle = (c: AppContext) => Promise<Response>;
+type Deps = Pick<AppDeps, 'config' | 'webhooks'>;
+
+const freshState = { failingSince: null, disabledAt: null, disabledReason: null };
+const noStore = { 'cache-control': 'no-store' };
+
+/** NotSupported where no key is configured that would seal the secrets. */
+export function sealerOf({ sealer }: WebhookDeps): Sealer {
+  if (sealer !== null) return sealer;
+  throw new BrokerError('NotSupported', 'This service sends no webhooks: it has no key to seal their secrets with.');
+}
+
+export function ownerOf(c: AppContext): string {
+  return principalKey(c.get('principal'));
+}
+
+/** The endpoint of the path. WebhookNotFound also for another owner's. */
+export async function findEndpoint(c: AppContext, { store }: WebhookDeps) {
+  const found = await store.find(ownerOf(c), c.req.param('id') ?? '');
+  if (found === null) throw new BrokerError('WebhookNotFound', 'Webhook not found.');
+  return found;
+}
+
+/** A new key: what signs, what is kept of it, and what the owner is told once. */
+function makeKey(sealer: Sealer, id: string, scheme: SigningScheme) {
+  const key = newSigningKey(scheme);
+  return {
+    stored: { sealed: sealer.seal(key, id), until: null },
+    publicKey: scheme === 'v1a' ? publicKeyOf(key) : null,
+    secret: scheme === 'v1' ? key : null,
+  };
+}
+
+/** 201 with the secret, which is not shown again. InvalidRequest, WebhookNotAllowed, TooManyWebhooks, NotSupported. */
+export function createEndpoint({ config, webhooks }: Deps): Handle {
+  return async (c) => {
+    const sealer = sealerOf(webhooks);
+    const { url, description, events, format, signature } = await readBody(c, endpointSubmission);
+    admitTarget(url, webhooks.targets);
+    const id = `wh_${randomUUID().replaceAll('-', '')}`;
+    const { stored, publicKey, secret } = makeKey(sealer, id, signature);
+    const endpoint: Endpoint = {
+      ...{ id, url, description, events, format, scheme: signature, keys: [stored], publicKey },
+      createdAt: Date.now(),
+    };
+    if (!(await webhooks.store.add(ownerOf(c), endpoint, webhooks.endpointsPerUserMax))) {
+      throw new BrokerError('TooManyWebhooks', `You have ${webhooks.endpointsPerUserMax} webhooks, the bound.`);
+    }
+    const view: z.infer<typeof newEndpointView> = { ...viewEndpoint(endpoint, freshState), secret };
+    return jsonResponse(c, 201, view, { ...noStore, location: linkTo(config.api, `/webhooks/${id}`) });
+  };
+}
+
+export function listEndpoints({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const found = await webhooks.store.list(ownerOf(c));
+    found.sort((a, b) => a.endpoint.createdAt - b.endpoint.createdAt);
+    return jsonResponse(c, 200, { webhooks: found.map(({ endpoint, state }) => viewEndpoint(endpoint, state)) });
+  };
+}
+
+export function getEndpoint({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const { endpoint, state } = await findEndpoint(c, webhooks);
+    return jsonResponse(c, 200, viewEndpoint(endpoint, state));
+  };
+}
+
+export function changeEndpoint({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const { endpoint } = await findEndpoint(c, webhooks);
+    const { enabled, ...change } = await readBody(c, endpointChange);
+    if (change.url !== undefined) admitTarget(change.url, webhooks.targets);
+    const { url, description, events, format } = { ...endpoint, ...change };
+    await webhooks.store.replace(ownerOf(c), {
+      ...endpoint,
+      ...{ url: url ?? endpoint.url, description: description ?? endpoint.description },
+      ...{ events: events ?? endpoint.events, format: format ?? endpoint.format },
+    });
+    if (enabled !== undefined) await webhooks.store.setDisabled(endpoint.id, enabled ? null : 'owner');
+    const now = await findEndpoint(c, webhooks);
+    return jsonResponse(c, 200, viewEndpoint(now.endpoint, now.state));
+  };
+}
+
+export function removeEndpoint({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const { endpoint } = await findEndpoint(c, webhooks);
+    await webhooks.store.remove(ownerOf(c), endpoint.id);
+    return jsonResponse(c, 204, null);
+  };
+}
+
+/** A new key; the old one signs beside it for the overlap. Older ones than that are dropped at once. */
+export function rotateKey({ webhooks }: Deps): Handle {
+  return async (c) => {
+    const sealer = sealerOf(webhooks);
+    const { endpoint, state } = await findEndpoint(c, webhooks);
+    const { overlapSeconds } = await readBody(c, rotationWish);
+    const { stored, publicKey, secret } = makeKey(sealer, endpoint.id, endpoint.scheme);
+    const [present] = endpoint.keys;
+    const until = Date.now() + overlapSeconds * 1_000;
+    const changed = { ...endpoint, keys: [stored, ...(present ? [{ ...present, until }] : [])], publicKey };
+    await webhooks.store.replace(ownerOf(c), changed);
+    return jsonResponse(c, 200, { ...viewEndpoint(changed, state), secret }, noStore);
+  };
+}

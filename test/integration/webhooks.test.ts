@@ -1,0 +1,362 @@
+import { createPublicKey, randomBytes, verify } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { Webhook } from 'standardwebhooks';
+import { v7 as uuidv7 } from 'uuid';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { outboxKey } from '../../shared/platform/event-script.ts';
+import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
+import { Secret } from '../../shared/platform/secret.ts';
+import { createWebhookStore, type WebhookStore } from '../../shared/platform/webhook-store.ts';
+import { principalKey } from '../../shared/tasks/task.ts';
+import { createSealer } from '../../shared/webhooks/sealing.ts';
+import { type Deliverer, startDeliverer } from '../../workers/webhooks/deliverer.ts';
+import { createSsrfGuard } from '../../workers/webhooks/ssrf-guard.ts';
+import { createTestApp } from '../unit/api-fixture.ts';
+import { alice, bob, by, openTasks, silent, type TaskFixture } from './task-fixture.ts';
+import { type Received, type Receiver, startReceiver } from './webhook-receiver.ts';
+
+const completed = { state: 'completed', resultJson: '{"size":1}' } as const;
+const sealer = createSealer([{ id: 'k1', key: new Secret(randomBytes(32).toString('base64')) }]);
+const ok = (response: ServerResponse) => response.writeHead(200).end('thanks');
+
+let tasks: TaskFixture;
+let store: WebhookStore;
+let receiver: Receiver;
+let app: ReturnType<typeof createTestApp>;
+let running: { deliverer: Deliverer; blocking: Redis }[];
+let respond: (response: ServerResponse, count: number) => void;
+
+beforeEach(async () => {
+  tasks = await openTasks(inject('lab').redis.url);
+  store = createWebhookStore(tasks.redis, tasks.keyPrefix);
+  respond = ok;
+  receiver = await startReceiver((response, count) => respond(response, count));
+  running = [];
+  app = createTestApp(tasks.gate, {
+    webhooks: { store, sealer, targets: targets(), endpointsPerUserMax: 3 },
+    verifyToken: async (token) => (token === 'alice' ? alice : bob),
+  });
+});
+afterEach(async () => {
+  for (const { deliverer, blocking } of running) {
+    await deliverer.stop();
+    blocking.disconnect();
+  }
+  await receiver.close();
+  await tasks.close();
+});
+
+const targets = () => ({ allowHttp: true, ports: [receiver.port], networks: ['127.0.0.1/32'] });
+
+function work(over: { giveUpAfterMs?: number; timeoutMs?: number } = {}): void {
+  if (sealer === null) throw new Error('no sealer');
+  const blocking = connectRedis(inject('lab').redis.url, 'persist', silent);
+  const deliverer = startDeliverer({
+    ...{ store, sealer, blocking, redis: tasks.redis, keyPrefix: tasks.keyPrefix, worker: `w${running.length}` },
+    guard: createSsrfGuard({ ...targets(), dnsServers: [] }),
+    ...{
+      timeoutMs: 2_000,
+      ca: null,
+      source: '/',
+      baseUrl: 'https://hpc.example',
+      giveUpAfterMs: 60_000,
+      atOnceMax: 16,
+    },
+    log: silent,
+    ...over,
+  });
+  running.push({ deliverer, blocking });
+}
+
+type Json = Record<string, unknown> & { id: string; secret: string; publicKey: string };
+async function ask(method: string, path: string, body?: unknown, user = 'alice') {
+  const response = await app.request(path, {
+    method,
+    headers: { authorization: `Bearer ${user}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: (text === '' ? {} : JSON.parse(text)) as Json,
+  };
+}
+async function endpoint(over: Record<string, unknown> = {}): Promise<Json> {
+  const answer = await ask('POST', '/webhooks', { url: receiver.url, ...over });
+  expect(answer.status, answer.text).toBe(201);
+  return answer.body;
+}
+async function end(of = alice, webhook?: string): Promise<string> {
+  const id = uuidv7();
+  const owner = principalKey(of);
+  await tasks.store.accept(tasks.newTask({ id, owner, ...(webhook === undefined ? {} : { webhook }) }));
+  await tasks.store.claim({ id, fence: 0 }, by(`e-${id}`, 'w'));
+  await tasks.store.settle(id, 1, completed);
+  return id;
+}
+const check = (secret: string, { body, headers }: Received) => new Webhook(secret).verify(body, headers);
+const log = async (id: string) =>
+  (await ask('GET', `/webhooks/${id}/deliveries`)).body.deliveries as {
+    id: string;
+    state: string;
+    attempts: { status: number; error: string }[];
+    nextAttemptAt: string;
+  }[];
+
+describe('the outbox', () => {
+  it('has a row of each event of an owner with endpoints, written with the state, and none of others', async () => {
+    await end();
+    expect(await tasks.redis.exists(outboxKey(tasks.keyPrefix))).toBe(0);
+    await endpoint();
+    await end();
+    await end(bob);
+    expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(3);
+  });
+
+  it('keeps what happened while no worker was there, and is empty when it was told', async () => {
+    const { secret } = await endpoint();
+    const ids = await Promise.all(Array.from({ length: 20 }, () => end()));
+    work();
+    work();
+    const received = await receiver.until(20);
+    const told = received.map((one) => check(secret, one) as { data: { taskId: string } });
+    expect(told.map(({ data }) => data.taskId).sort()).toEqual(ids.sort());
+    expect(new Set(received.map(({ headers }) => headers['webhook-id'])).size).toBe(20);
+    await vi.waitFor(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
+  });
+
+  it('gives the row of a worker that died to another one', async () => {
+    const { secret } = await endpoint();
+    await end();
+    const stream = outboxKey(tasks.keyPrefix);
+    await tasks.redis.xgroup('CREATE', stream, 'deliver', '0');
+    await tasks.redis.xreadgroup('GROUP', 'deliver', 'dead', 'COUNT', 10, 'STREAMS', stream, '>');
+    const pending = (await tasks.redis.xpending(stream, 'deliver', '-', '+', 10)) as [string][];
+    for (const [id] of pending) await tasks.redis.xclaim(stream, 'deliver', 'dead', 0, id, 'IDLE', 60_000);
+    work();
+    const [first] = await receiver.until(1);
+    expect(check(secret, first as Received)).toMatchObject({ type: 'task.completed' });
+  });
+});
+
+describe('a webhook', () => {
+  it('is told of an end by a message that the reference library takes, within moments', async () => {
+    work();
+    const { secret } = await endpoint();
+    const id = await end();
+    const endedAt = Date.now();
+    const [one] = await receiver.until(1);
+    expect((one as Received).at - endedAt).toBeLessThan(5_000);
+    expect(check(secret, one as Received)).toEqual({
+      type: 'task.completed',
+      timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
+      data: {
+        ...{ taskId: id, sequence: 3, operation: 'filesystem.stat', system: 'lab', attempt: 1, errorCode: null },
+        url: `https://hpc.example/tasks/${id}`,
+      },
+    });
+    expect((one as Received).headers).toMatchObject({
+      'webhook-id': `msg_${id}_3`,
+      'content-type': 'application/json',
+    });
+    expect(() => check('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', one as Received)).toThrow();
+  });
+
+  it('with v1a is checked with a public key alone', async () => {
+    work();
+    const { publicKey, secret } = await endpoint({ signature: 'v1a' });
+    expect([secret, publicKey]).toEqual([null, expect.stringMatching(/^whpk_/)]);
+    await end();
+    const [one] = await receiver.until(1);
+    const { headers, body } = one as Received;
+    const key = createPublicKey({
+      key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey.slice(5), 'base64').toString('base64url') },
+      format: 'jwk',
+    });
+    const signed = Buffer.from(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`);
+    const signature = headers['webhook-signature'] ?? '';
+    expect(signature).toMatch(/^v1a,/);
+    expect(verify(null, signed, key, Buffer.from(signature.slice(4), 'base64'))).toBe(true);
+  });
+
+  it('signs with both keys while one takes the place of the other', async () => {
+    work();
+    const { id, secret: old } = await endpoint();
+    const rotated = await ask('POST', `/webhooks/${id}/rotate`, { overlapSeconds: 60 });
+    await end();
+    const [one] = await receiver.until(1);
+    check(old, one as Received);
+    check(rotated.body.secret, one as Received);
+    const last = await ask('POST', `/webhooks/${id}/rotate`, { overlapSeconds: 0 });
+    await end();
+    const two = (await receiver.until(2))[1] as Received;
+    check(last.body.secret, two);
+    expect(() => check(rotated.body.secret, two)).toThrow();
+  });
+
+  it('may be a CloudEvent', async () => {
+    work();
+    const { secret } = await endpoint({ format: 'cloudevents', events: ['task.started'] });
+    const id = await end();
+    const [one] = await receiver.until(1);
+    expect((one as Received).headers['content-type']).toBe('application/cloudevents+json; charset=utf-8');
+    expect(check(secret, one as Received)).toMatchObject({
+      ...{ specversion: '1.0', id: `msg_${id}_2`, source: '/', type: 'task.started', subject: id },
+    });
+  });
+
+  it('that fails is tried again with the same id and a new time, and the log says what came of it', async () => {
+    work();
+    const { id, secret } = await endpoint();
+    respond = (response, count) => response.writeHead(count === 1 ? 503 : 204).end();
+    await end();
+    await receiver.until(1);
+    await vi.waitFor(async () =>
+      expect((await log(id))[0]).toMatchObject({ state: 'pending', attempts: [{ status: 503 }] }),
+    );
+    await tasks.redis.zadd(`${tasks.keyPrefix}:deliveries-due`, 0, (await log(id))[0]?.id ?? '');
+    const [first, second] = await receiver.until(2);
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    check(secret, second as Received);
+    await vi.waitFor(async () =>
+      expect((await log(id))[0]).toMatchObject({
+        state: 'delivered',
+        attempts: [{ status: 503 }, { status: 204, error: null }],
+      }),
+    );
+  });
+
+  it('waits as long as the receiver asks', async () => {
+    work();
+    const { id } = await endpoint();
+    respond = (response) => response.writeHead(429, { 'retry-after': '3600' }).end();
+    await end();
+    await vi.waitFor(async () => expect((await log(id))[0]?.attempts).toHaveLength(1));
+    expect(Date.parse((await log(id))[0]?.nextAttemptAt ?? '') - Date.now()).toBeGreaterThan(3_500_000);
+  });
+
+  it('that redirects has failed, and nobody follows', async () => {
+    work();
+    const { id } = await endpoint();
+    respond = (response) => response.writeHead(307, { location: receiver.url }).end();
+    await end();
+    await vi.waitFor(async () =>
+      expect((await log(id))[0]).toMatchObject({ state: 'pending', attempts: [{ status: 307 }] }),
+    );
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it('that answers 410 is disabled, and hears no more until its owner says so', async () => {
+    work();
+    const { id } = await endpoint();
+    respond = (response) => response.writeHead(410).end();
+    await end();
+    await vi.waitFor(async () =>
+      expect((await ask('GET', `/webhooks/${id}`)).body).toMatchObject({ enabled: false, disabledReason: 'gone' }),
+    );
+    await end();
+    await vi.waitFor(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
+    expect(receiver.received).toHaveLength(1);
+    respond = ok;
+    await ask('PATCH', `/webhooks/${id}`, { enabled: true });
+    await end();
+    await receiver.until(2);
+  });
+
+  it('that fails for too long is disabled', async () => {
+    work({ giveUpAfterMs: 0 });
+    const { id } = await endpoint();
+    respond = (response) => response.writeHead(500).end();
+    await end();
+    await vi.waitFor(async () => expect((await ask('GET', `/webhooks/${id}`)).body.disabledReason).toBe('failing'));
+  });
+
+  it('is told again what its owner wants told again, one or all since a time, and a test', async () => {
+    work();
+    const { id, secret } = await endpoint();
+    await end();
+    await receiver.until(1);
+    await vi.waitFor(async () => expect((await log(id))[0]?.state).toBe('delivered'));
+    const delivery = (await log(id))[0]?.id ?? '';
+    expect((await ask('POST', `/webhooks/${id}/deliveries/${delivery}/redeliver`)).status).toBe(202);
+    const [first, second] = await receiver.until(2);
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    await vi.waitFor(async () => expect((await log(id))[0]).toMatchObject({ state: 'delivered', attempts: [{}, {}] }));
+    const since = new Date(0).toISOString();
+    expect((await ask('POST', `/webhooks/${id}/redeliver`, { since })).body).toEqual({ redelivered: [] });
+    expect((await ask('POST', `/webhooks/${id}/redeliver`, { since, onlyFailed: false })).body).toEqual({
+      redelivered: [delivery],
+    });
+    await receiver.until(3);
+    await ask('POST', `/webhooks/${id}/test`);
+    expect(check(secret, (await receiver.until(4))[3] as Received)).toMatchObject({ type: 'webhook.test' });
+  });
+
+  it('is its owner’s alone, bounded in number, and its secret is shown once and kept sealed', async () => {
+    const { id, secret } = await endpoint();
+    for (const path of [`/webhooks/${id}`, `/webhooks/${id}/deliveries`])
+      expect((await ask('GET', path, undefined, 'bob')).status).toBe(404);
+    expect((await ask('DELETE', `/webhooks/${id}`, undefined, 'bob')).status).toBe(404);
+    expect((await ask('GET', `/webhooks/${id}`)).text).not.toContain(secret.slice(6));
+    const kept = await tasks.redis.hgetall(`${tasks.keyPrefix}:hooks:${principalKey(alice)}`);
+    expect(JSON.stringify(kept)).not.toContain(secret.slice(6));
+    await endpoint();
+    await endpoint();
+    expect((await ask('POST', '/webhooks', { url: receiver.url })).body.code).toBe('TooManyWebhooks');
+    expect((await ask('DELETE', `/webhooks/${id}`)).status).toBe(204);
+    expect((await ask('GET', '/webhooks')).body.webhooks).toHaveLength(2);
+  });
+
+  it.each([
+    [{ url: 'https://169.254.169.254/' }, 'WebhookNotAllowed'],
+    [{ url: 5 }, 'InvalidRequest'],
+    [{ url: 'https://example.org/', events: ['nope'] }, 'InvalidRequest'],
+    [{ url: 'https://example.org/', secret: 'x' }, 'InvalidRequest'],
+  ])('%j is refused', async (body, code) => {
+    expect((await ask('POST', '/webhooks', body)).body.code).toBe(code);
+  });
+});
+
+describe('an address that a task names', () => {
+  const secret = `whsec_${randomBytes(24).toString('base64')}`;
+
+  it('hears of its end and of nothing else, signed with the secret that came with it, which is kept sealed', async () => {
+    work();
+    const answer = await ask('POST', '/tasks', { operation: 'status.systems', webhook: { url: receiver.url, secret } });
+    expect(answer.status, answer.text).toBe(202);
+    expect(JSON.stringify(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${answer.body.id}`))).not.toContain(
+      secret.slice(6),
+    );
+    await ask('DELETE', `/tasks/${answer.body.id}`);
+    const [one] = await receiver.until(1);
+    expect(check(secret, one as Received)).toMatchObject({
+      ...{ type: 'task.canceled', data: { taskId: answer.body.id, errorCode: 'TaskCanceled' } },
+    });
+  });
+
+  it('is refused where it may not be told', async () => {
+    const post = (webhook: unknown) => ask('POST', '/tasks', { operation: 'status.systems', webhook });
+    expect((await post({ url: 'http://10.0.0.1/', secret })).body.code).toBe('WebhookNotAllowed');
+    expect((await post({ url: receiver.url, secret: 'short' })).body.code).toBe('InvalidRequest');
+    expect((await post({ url: receiver.url })).body.code).toBe('InvalidRequest');
+  });
+});
+
+it('an attempt whose worker was lost is made again by another, and what the lost one says of it counts no more', async () => {
+  const { id: endpointId, secret } = await endpoint();
+  const message = { type: 'webhook.test', timestamp: new Date().toISOString(), data: {} };
+  const names = { id: 'd1', messageId: 'msg_1', owner: principalKey(alice), endpoint: endpointId, target: '' };
+  await store.dispatch([{ ...names, type: 'webhook.test', message: JSON.stringify(message) }], null);
+  const [lost] = await store.take(1, 300);
+  expect(await store.take(1, 300)).toEqual([]);
+  work();
+  const [one] = await receiver.until(1);
+  check(secret, one as Received);
+  await vi.waitFor(async () => expect((await log(endpointId))[0]).toMatchObject({ state: 'delivered' }));
+  if (lost === undefined) throw new Error('nothing was taken');
+  const late = { at: 0, ms: 0, status: 500, error: 'late' };
+  expect(await store.settle(lost, late, { state: 'failed' })).toBe(false);
+  expect((await log(endpointId))[0]).toMatchObject({ state: 'delivered' });
+});
