@@ -106,6 +106,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     holdMs: wish.holdMs,
     ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
+    onRate: (rate) => c.set('rate', rate),
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),
     ...(wish.priority === undefined ? {} : { priority: wish.priority }),
