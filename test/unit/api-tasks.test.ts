@@ -371,3 +371,18 @@ describe('limits', () => {
     });
   });
 });
+
+it('addresses of a transfer are signed anew only while its system still grants transfers', async () => {
+  const { gate, tasks } = createLocalGate();
+  const { id } = (await (await createTestApp(gate).request('/tasks', jsonPost(ls))).json()) as { id: string };
+  const task = tasks.get(id);
+  if (task !== undefined) tasks.set(id, { ...task, operation: 'transfer.download' });
+  const revoked = createTestApp(gate, {
+    checkAccess: async (_principal, relation, system) => {
+      if (relation === 'transfer' && system === 'alps') throw new BrokerError('Forbidden', 'Not allowed');
+    },
+  });
+  const status = async (app: typeof revoked) =>
+    (await app.request(`/tasks/${id}/transfer`, { headers: asAlice })).status;
+  expect([await status(revoked), await status(createTestApp(gate))]).toEqual([403, 409]);
+});
