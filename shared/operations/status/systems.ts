@@ -1,5 +1,6 @@
 /** The configured systems and the health of their services. FirecREST v2: GET /status/systems. */
 import { z } from 'zod';
+import { clusterText } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 
 const serviceHealth = z.object({
@@ -95,7 +96,7 @@ export const systems = defineOperation({
   name: 'status.systems',
   summary: 'The systems and their health',
   input: z.object({
-    names: z.string().max(65_536).optional().describe('Only these systems, separated by commas; all if not given'),
+    names: clusterText(65_536).optional().describe('Only these systems, separated by commas; all if not given'),
   }),
   result: z.object({ systems: z.array(systemView) }),
   firecrest: {
