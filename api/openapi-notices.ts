@@ -22,7 +22,9 @@ export function eventPaths(): Json {
     parameter('last_event_id', 'query', false, { ...text, description: 'The same, for who can send no header' }),
     parameter('ticket', 'query', false, { ...text, description: 'In place of a token; from POST /events/tickets' }),
   ];
-  const stream = { content: { 'text/event-stream': { schema: text } } };
+  // One event of the stream, by the fields of its format.
+  const event = { type: 'object', properties: { id: text, event: text, data: text } };
+  const stream = { content: { 'text/event-stream': { schema: event } } };
   const errors = [
     'InvalidRequest',
     'Unauthenticated',
