@@ -76,7 +76,8 @@ describe('the web console', () => {
       const list = await expectAnswer(client.get(`${compute}?account=${account}&allusers=true`), 200);
       const found = list.jobs.find((each) => each.jobId === jobId);
       expect(found?.name).toBe('console');
-      expect(list.jobs.map((each) => Number(each.jobId)).every(Number.isInteger)).toBe(true);
+      // The console reads it as a number. (Jobs of others may be parts of an array, whose ids are none.)
+      expect(found?.jobId).toMatch(/^\d+$/);
     });
   });
 
