@@ -10,7 +10,7 @@ import { createJobLookups, type JobLookups, type LookupSite } from '../../worker
 import { createLookupTurns } from '../../workers/job-lookups/lookup-turns.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-import { describeJob, newKey } from './scheduler-conformance.ts';
+import { describeJob, newKey } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const silent = pino({ level: 'silent' });

@@ -2,14 +2,8 @@ import { cpus, hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-import {
-  type Candidate,
-  describeJob,
-  describeSchedulerConformance,
-  jobEnd,
-  jobRunning,
-  newKey,
-} from './scheduler-conformance.ts';
+import { type Candidate, describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
+import { describeSchedulerConformance } from './scheduler-conformance.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const noSignal = new AbortController().signal;

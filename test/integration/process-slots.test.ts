@@ -8,7 +8,7 @@ import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { defaultProcessJobs } from '../../shared/platform/config/process-jobs.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { JobChanges, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-import { describeJob, jobEnd, jobRunning, newKey } from './scheduler-conformance.ts';
+import { describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const signal = new AbortController().signal;

@@ -1,109 +1,33 @@
-/** What every scheduler adapter guarantees, whichever batch system is behind it. Run over each one's real peer. */
-import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import type { BrokerError } from '../../shared/errors/broker-error.ts';
-import { jobEstimate } from '../../shared/operations/compute/estimate-job.ts';
-import { type Job, type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
+import { type JobDescription, job as jobSchema } from '../../shared/operations/compute/job.ts';
 import { jobMetadata } from '../../shared/operations/compute/job-metadata.ts';
-import { noResources } from '../../shared/operations/compute/job-resources.ts';
 import { node } from '../../shared/operations/status/nodes.ts';
 import { partition } from '../../shared/operations/status/partitions.ts';
 import { reservation } from '../../shared/operations/status/reservations.ts';
 import { account } from '../../shared/operations/status/userinfo.ts';
-import { jobKey } from '../../workers/schedulers/job-key.ts';
-import type { JobChanges, ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-
-/** One adapter and the user it is exercised as. */
-export interface Candidate {
-  adapter: SchedulerAdapter;
-  host: SchedulerHost;
-  /** A directory of the user's, absolute, on the cluster. */
-  directory: string;
-}
-
-/** What an adapter cannot give because its scheduler has no such thing; each has a test of its own in the adapter's file. */
-export interface Traits {
-  /** Names that a job may have. */
-  jobNames: readonly string[];
-  /** `standardInput`, `%j` in file names, the script in the metadata, one file for both outputs by default. */
-  hasJobFiles: boolean;
-  /** Put into a script to be in the working directory; empty where it starts there. */
-  enter: string;
-  /** What the scheduler cannot do; it must say so then. Nothing, when left out. */
-  lacks?: readonly ('change' | 'rename' | 'estimate' | 'metadata')[];
-  /** A scripted host knows neither its own size nor the time at which a job may start. */
-  isScripted?: true;
-}
-
-export const fullTraits: Traits = {
-  jobNames: ['plain', 'a, b', "it's | $(id)", 'say "hi"; $(id) `id`', '-leading', 'grün %j', 'back\\slash \\n'],
-  hasJobFiles: true,
-  enter: '',
-};
-
-const active = ['PENDING', 'RUNNING', 'SUSPENDED'];
-const noSignal = new AbortController().signal;
-
-/** A job description with the defaults that the contract fills in. */
-export function describeJob(directory: string, script: string, more: Partial<JobDescription> = {}): JobDescription {
-  return {
-    name: null,
-    account: null,
-    reservation: null,
-    partition: null,
-    workingDirectory: directory,
-    standardInput: null,
-    standardOutput: null,
-    standardError: null,
-    env: {},
-    constraints: null,
-    script,
-    scriptPath: undefined,
-    ...noResources,
-    ...more,
-  };
-}
-
-export function newKey(): string {
-  return jobKey(randomUUID());
-}
-
-/** Resolves with the job when it has ended; at most 30 s. */
-export async function jobEnd({ adapter, host }: Candidate, jobId: string): Promise<Job> {
-  return vi.waitFor(
-    async () => {
-      const [job] = await adapter.get(host, { jobId, signal: noSignal });
-      expect(active).not.toContain(job?.status.state);
-      return job as Job;
-    },
-    { timeout: 30_000, interval: 250 },
-  );
-}
-
-export async function jobRunning({ adapter, host }: Candidate, jobId: string): Promise<Job> {
-  return vi.waitFor(
-    async () => {
-      const [job] = await adapter.get(host, { jobId, signal: noSignal });
-      expect(job?.status.state).toBe('RUNNING');
-      return job as Job;
-    },
-    { timeout: 30_000, interval: 250 },
-  );
-}
-
-async function failure(promise: Promise<unknown>): Promise<BrokerError> {
-  return promise.then(
-    () => expect.unreachable('should have been refused'),
-    (error: BrokerError) => error,
-  );
-}
+import type { ListRequest } from '../../workers/schedulers/scheduler.ts';
+import {
+  type Candidate,
+  describeJob,
+  failure,
+  fullTraits,
+  jobEnd,
+  jobRunning,
+  listOf,
+  newKey,
+  noSignal,
+  submitAs,
+  type Traits,
+} from './scheduler-candidate.ts';
+import { itChangesJobs } from './scheduler-conformance-changes.ts';
 
 /** Registers the suite. `candidate` is called once, before the first test. */
 export function describeSchedulerConformance(
   name: string,
   candidate: () => Promise<Candidate>,
-  { jobNames, hasJobFiles, enter, lacks = [], isScripted }: Traits = fullTraits,
+  traits: Traits = fullTraits,
 ): void {
+  const { jobNames, hasJobFiles, enter, lacks = [], isScripted } = traits;
   describe(`${name} conforms: a scheduler adapter`, () => {
     let tested: Candidate;
     beforeAll(async () => {
@@ -111,9 +35,7 @@ export function describeSchedulerConformance(
     });
 
     const submit = (script: string, more: Partial<JobDescription> = {}, key = newKey()): Promise<string> =>
-      tested.adapter
-        .submit(tested.host, { job: describeJob(tested.directory, script, more), key, signal: noSignal })
-        .then(({ jobId }) => jobId);
+      submitAs(tested, script, more, key);
     const read = async (file: string): Promise<string> =>
       (await tested.host.files.readFile(`${tested.directory}/${file}`, { bytesMax: 100_000 })).toString();
 
@@ -307,114 +229,9 @@ export function describeSchedulerConformance(
       await tested.adapter.cancel(tested.host, { jobId: running, signal: noSignal });
     });
 
-    const noChanges = {
-      ...{ name: null, account: null, partition: null, qos: null, timeLimitSeconds: null, beginAt: null },
-      priority: null,
-    };
-    const modify = (jobId: string, changes: Partial<JobChanges>) =>
-      tested.adapter.modify(tested.host, { jobId, changes: { ...noChanges, ...changes }, signal: noSignal });
-    const change = (what: 'hold' | 'release', jobId: string) =>
-      tested.adapter[what](tested.host, { jobId, signal: noSignal });
-    const waiting = () =>
-      submit('#!/bin/sh\nexit 0\n', { beginAt: Math.floor(Date.now() / 1_000) + 3_600, name: 'waits' });
+    itChangesJobs(() => tested, traits);
 
-    const cancel = (jobId: string) => tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
-    const estimate = (script: string, more: Partial<JobDescription> = {}) =>
-      tested.adapter.estimate(tested.host, { job: describeJob(tested.directory, script, more), signal: noSignal });
-
-    if (lacks.includes('change')) {
-      it('says that it can hold, release and change nothing', async () => {
-        const jobId = await submit('#!/bin/sh\nexit 0\n');
-        const errors = await Promise.all([
-          failure(change('hold', jobId)),
-          failure(change('release', jobId)),
-          failure(modify(jobId, { name: 'new' })),
-        ]);
-        expect(errors.map(({ code }) => code)).toEqual(['NotSupported', 'NotSupported', 'NotSupported']);
-      });
-    } else if (!isScripted) {
-      it('changes a job that waits, and lets it start when its time is taken back', async () => {
-        const jobId = await waiting();
-        const name = lacks.includes('rename') ? 'waits' : (jobNames.at(-1) ?? 'new');
-        await modify(jobId, { ...(name === 'waits' ? {} : { name }), timeLimitSeconds: 180 });
-        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
-        expect([job?.name, job?.time.limit, job?.status.state]).toEqual([name, 180, 'PENDING']);
-        await modify(jobId, { beginAt: Math.floor(Date.now() / 1_000) });
-        expect((await jobEnd(tested, jobId)).status.state).toBe('COMPLETED');
-      });
-
-      it('keeps a held job from starting until it is released, and takes both twice', async () => {
-        const jobId = await waiting();
-        await change('hold', jobId);
-        await change('hold', jobId);
-        await modify(jobId, { beginAt: Math.floor(Date.now() / 1_000) });
-        const [job] = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
-        expect(job?.status.state).toBe('PENDING');
-        await change('release', jobId);
-        expect((await jobEnd(tested, jobId)).status.state).toBe('COMPLETED');
-      });
-
-      it('says exactly why a job cannot be changed', async () => {
-        const code = (promise: Promise<unknown>) => failure(promise).then((error) => error.code);
-        const running = await submit('#!/bin/sh\nexec sleep 300\n');
-        await jobRunning(tested, running);
-        expect(await code(change('hold', running))).toBe('JobNotPending');
-        await change('release', running);
-        const soon = Math.floor(Date.now() / 1_000) + 60;
-        expect(await code(modify(running, { beginAt: soon }))).toBe('JobNotPending');
-        await cancel(running);
-        await jobEnd(tested, running);
-        for (const jobId of ['4294967', 'abc']) {
-          expect(await code(change('hold', jobId))).toBe('JobNotFound');
-          expect(await code(change('release', jobId))).toBe('JobNotFound');
-          expect(await code(modify(jobId, { timeLimitSeconds: 60 }))).toBe('JobNotFound');
-        }
-        expect(await code(change('hold', running))).toBe('JobEnded');
-        expect(await code(change('release', running))).toBe('JobEnded');
-        expect(await code(modify(running, { timeLimitSeconds: 60 }))).toBe('JobEnded');
-        const jobId = await waiting();
-        const before = await tested.adapter.get(tested.host, { jobId, signal: noSignal });
-        expect(await code(modify(jobId, { partition: 'no-such', timeLimitSeconds: 240 }))).toBe('InvalidJob');
-        expect(await tested.adapter.get(tested.host, { jobId, signal: noSignal })).toEqual(before);
-        await cancel(jobId);
-      });
-    }
-
-    if (lacks.includes('estimate')) {
-      it('says that it cannot tell when a job would start', async () => {
-        expect((await failure(estimate('#!/bin/sh\nexit 0\n'))).code).toBe('NotSupported');
-      });
-    } else {
-      it('tells when a job would start, and submits nothing', async () => {
-        const name = `estimate-${randomUUID()}`;
-        const now = Math.floor(Date.now() / 1_000);
-        const told = jobEstimate.parse(await estimate('#!/bin/sh\nexit 0\n', { name, cpusPerTask: 2 }));
-        expect(told.startAt).toBeGreaterThanOrEqual(now - 1);
-        expect(told.nodes).toMatch(/./);
-        expect(told.cpus).toBe(2);
-        expect((await list({ name })).jobs).toEqual([]);
-      });
-
-      it('refuses to estimate what it would refuse to take, for the same reason', async () => {
-        for (const [script, more] of [
-          ['echo no interpreter\n', {}],
-          ['#!/bin/sh\n', { nodes: 1_000 }],
-        ] as const) {
-          const [told, submitted] = [await failure(estimate(script, more)), await failure(submit(script, more))];
-          expect([told.code, submitted.code]).toEqual(['InvalidJob', 'InvalidJob']);
-        }
-      });
-    }
-
-    const list = (more: Partial<ListRequest> = {}) =>
-      tested.adapter.list(tested.host, {
-        isAllUsers: false,
-        account: null,
-        name: null,
-        windowSeconds: 3_600,
-        signal: noSignal,
-        ...more,
-      });
+    const list = (more: Partial<ListRequest> = {}) => listOf(tested, more);
 
     it('lists jobs that run and jobs that ended, the newest first, as it shows them one by one', async () => {
       const ended = await submit('#!/bin/sh\nexit 3\n', { name: 'list-ended' });

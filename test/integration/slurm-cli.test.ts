@@ -5,14 +5,8 @@ import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { JobChanges, ListRequest, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import type { RemoteShell } from '../../workers/ssh/remote-shell.ts';
-import {
-  type Candidate,
-  describeJob,
-  describeSchedulerConformance,
-  jobEnd,
-  jobRunning,
-  newKey,
-} from './scheduler-conformance.ts';
+import { type Candidate, describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
+import { describeSchedulerConformance } from './scheduler-conformance.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const noSignal = new AbortController().signal;

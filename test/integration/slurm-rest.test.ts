@@ -12,13 +12,13 @@ import type { JobChanges, ListRequest, SchedulerAdapter, SchedulerHost } from '.
 import {
   type Candidate,
   describeJob,
-  describeSchedulerConformance,
   fullTraits,
   jobEnd,
   jobRunning,
   newKey,
   type Traits,
-} from './scheduler-conformance.ts';
+} from './scheduler-candidate.ts';
+import { describeSchedulerConformance } from './scheduler-conformance.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const noSignal = new AbortController().signal;

@@ -10,7 +10,7 @@ import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import { jobKey } from '../../workers/schedulers/job-key.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import { hasUnreadRequest } from './handed-over.ts';
-import { describeJob, jobEnd } from './scheduler-conformance.ts';
+import { describeJob, jobEnd } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 import { silent } from './ssh-fixture.ts';
 
