@@ -3,12 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
-import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
 import { defaultProcessJobs } from '../../shared/platform/config/process-jobs.ts';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import type { JobChanges, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-import { describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
+import { describeJob, failure, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 
 const signal = new AbortController().signal;
@@ -91,13 +90,6 @@ async function someoneIsFirst(): Promise<void> {
       expect(isFree).toBe(false);
     },
     { timeout: 10_000, interval: 50 },
-  );
-}
-
-function failure(promise: Promise<unknown>): Promise<BrokerError> {
-  return promise.then(
-    () => expect.unreachable('should have been refused'),
-    (error: BrokerError) => error,
   );
 }
 

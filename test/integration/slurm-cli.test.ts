@@ -1,55 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Word } from '../../shared/commands/command-line.ts';
-import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
-import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
-import type { JobChanges, ListRequest, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import type { JobChanges, ListRequest } from '../../workers/schedulers/scheduler.ts';
 import type { RemoteShell } from '../../workers/ssh/remote-shell.ts';
-import { type Candidate, describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
+import { describeJob, failure, jobEnd, jobRunning, newKey, noSignal } from './scheduler-candidate.ts';
 import { describeSchedulerConformance } from './scheduler-conformance.ts';
-import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
+import { startSlurmCli } from './slurm-cli-fixture.ts';
 
-const noSignal = new AbortController().signal;
-const adapter = createScheduler({ scheduler: { type: 'slurm', timeoutMs: 15_000 } });
+const { adapter, attach, cancel, candidate, get, host, lab, list, metadata, submit } = await startSlurmCli();
+afterAll(() => lab.stop(), 60_000);
 
-let lab: SchedulerLab;
-let host: SchedulerHost;
-let candidate: Candidate;
-
-beforeAll(async () => {
-  lab = await startSchedulerLab(['sshd', 'slurm']);
-  host = lab.host('gcalice');
-  candidate = { adapter, host, directory: await lab.directory('gcalice') };
-}, 90_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 60_000);
+const sleeper = '#!/bin/sh\nexec sleep 300\n';
 
 describeSchedulerConformance('slurm-cli', async () => candidate);
 
 describe('the Slurm adapter', { timeout: 60_000 }, () => {
-  const submit = (script: string, more: Partial<JobDescription> = {}, key = newKey()): Promise<string> =>
-    adapter
-      .submit(host, { job: describeJob(candidate.directory, script, more), key, signal: noSignal })
-      .then(({ jobId }) => jobId);
-  const get = (jobId: string) => adapter.get(host, { jobId, signal: noSignal });
-  const list = (more: Partial<ListRequest> = {}) =>
-    adapter.list(host, {
-      ...{ isAllUsers: false, account: null, name: null, windowSeconds: 3_600, signal: noSignal },
-      ...more,
-    });
-  const metadata = (jobId: string) => adapter.metadata(host, { jobId, signal: noSignal });
-  const attach = (jobId: string, command: string, as = host) =>
-    adapter.attach(as, { jobId, command, signal: noSignal });
-  const cancel = (jobId: string, as = host) => adapter.cancel(as, { jobId, signal: noSignal });
-  const refusal = (promise: Promise<unknown>): Promise<BrokerError> =>
-    promise.then(
-      () => expect.unreachable('should have been refused'),
-      (error: BrokerError) => error,
-    );
-  const sleeper = '#!/bin/sh\nexec sleep 300\n';
-
   it('keeps a job visible whose name, set by a directive, holds a newline and a delimiter', async () => {
     const jobId = await submit("#!/bin/sh\n#SBATCH --job-name='a|b +@ c'\nexit 0\n");
     expect((await get(jobId))[0]?.name).toBe('a|b +@ c');
@@ -109,12 +74,12 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
 
   it('refuses GPUs where there are none, and does not call it a doubt', async () => {
     for (const resources of [{ gpus: 1 }, { gpusPerNode: 1 }, { gpusPerTask: 1 }]) {
-      expect((await refusal(submit(sleeper, resources))).code).toBe('InvalidJob');
+      expect((await failure(submit(sleeper, resources))).code).toBe('InvalidJob');
     }
-    expect((await refusal(submit(sleeper, { licenses: 'none-such:1' }))).code).toBe('InvalidJob');
+    expect((await failure(submit(sleeper, { licenses: 'none-such:1' }))).code).toBe('InvalidJob');
   });
 
-  it('changes account, quality of service and partition, and tells a refusal from a failure', async () => {
+  it('changes account, quality of service and partition, and tells a failure from a failure', async () => {
     const jobId = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
     const change = (changes: Partial<JobChanges>, as = host) =>
       adapter.modify(as, {
@@ -127,10 +92,10 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
       });
     await change({ account: 'proj02', partition: 'normal', qos: 'normal' });
     expect((await get(jobId))[0]).toMatchObject({ account: 'proj02', partition: 'normal' });
-    expect((await refusal(change({ account: 'nope' }))).message).toContain('Invalid account');
-    expect((await refusal(change({ name: 'x' }, lab.host('gcbob')))).code).toBe('PermissionDenied');
+    expect((await failure(change({ account: 'nope' }))).message).toContain('Invalid account');
+    expect((await failure(change({ name: 'x' }, lab.host('gcbob')))).code).toBe('PermissionDenied');
     lab.lab.slurm.controller.pause();
-    const unanswered = await refusal(change({ name: 'x' })).finally(() => lab.lab.slurm.controller.resume());
+    const unanswered = await failure(change({ name: 'x' })).finally(() => lab.lab.slurm.controller.resume());
     expect(unanswered.code).toBe('SchedulerFailed');
     await cancel(jobId);
   });
@@ -178,7 +143,7 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     expect(others.every((job) => job.status.state === 'PENDING')).toBe(true);
     await cancel(jobId);
     expect((await get(jobId)).every((job) => job.status.state === 'CANCELLED')).toBe(true);
-    expect((await refusal(get(`${jobId}_9`))).code).toBe('JobNotFound');
+    expect((await failure(get(`${jobId}_9`))).code).toBe('JobNotFound');
   });
 
   it('finds an array and a heterogeneous job by key under one id each', async () => {
@@ -200,7 +165,7 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     ['reservation', { reservation: 'nope' }, 'InvalidJob', 'Requested reservation is invalid'],
     ['constraint', { constraints: 'nope' }, 'InvalidJob', 'Invalid feature specification'],
   ])("refuses an unknown %s in the scheduler's words", async (_what, more, code, words) => {
-    const error = await refusal(submit(sleeper, more));
+    const error = await failure(submit(sleeper, more));
     expect(error.code).toBe(code);
     expect(error.message).toContain('Unexpected Slurm command response. exit_status:1 std_err:sbatch: error: ');
     expect(error.message).toContain(words);
@@ -212,14 +177,14 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     ['option', '--no-such-option', 'InvalidJob'],
     ['time', '--time=soon', 'InvalidJob'],
   ])('refuses a directive with an impossible %s', async (_what, directive, code) => {
-    expect((await refusal(submit(`#!/bin/sh\n#SBATCH ${directive}\nexit 0\n`))).code).toBe(code);
+    expect((await failure(submit(`#!/bin/sh\n#SBATCH ${directive}\nexit 0\n`))).code).toBe(code);
   });
 
   it('answers SubmitLimit where an accounting limit is reached', async () => {
     await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=0']);
     const directory = await lab.directory('gcbob');
     const job = describeJob(directory, sleeper);
-    const error = await refusal(adapter.submit(lab.host('gcbob'), { job, key: newKey(), signal: noSignal }));
+    const error = await failure(adapter.submit(lab.host('gcbob'), { job, key: newKey(), signal: noSignal }));
     await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=-1']);
     expect(error.code).toBe('SubmitLimit');
   });
@@ -227,14 +192,14 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
   it('refuses a user without an association, with the text of the scheduler', async () => {
     const carol = lab.host('gccarol');
     const job = describeJob(await lab.directory('gccarol'), sleeper);
-    const error = await refusal(adapter.submit(carol, { job, key: newKey(), signal: noSignal }));
+    const error = await failure(adapter.submit(carol, { job, key: newKey(), signal: noSignal }));
     expect(error.code).toBe('InvalidJob');
     expect(error.message).toContain('Invalid account');
   });
 
   it("does not cancel another user's job", async () => {
     const jobId = await submit(sleeper);
-    expect((await refusal(cancel(jobId, lab.host('gcbob')))).code).toBe('PermissionDenied');
+    expect((await failure(cancel(jobId, lab.host('gcbob')))).code).toBe('PermissionDenied');
     expect(['PENDING', 'RUNNING']).toContain((await get(jobId))[0]?.status.state);
     await cancel(jobId);
   });
@@ -243,9 +208,9 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     const jobId = await submit('#!/bin/sh\nexit 0\n');
     lab.lab.slurm.controller.pause();
     const [shown, canceled, pinged, found] = await Promise.all([
-      refusal(get(jobId)),
-      refusal(cancel(jobId)),
-      refusal(adapter.ping(host, noSignal)),
+      failure(get(jobId)),
+      failure(cancel(jobId)),
+      failure(adapter.ping(host, noSignal)),
       adapter.findByKey(host, { key: newKey(), submittedAfter: Date.now(), signal: noSignal }),
     ]).finally(() => lab.lab.slurm.controller.resume());
     expect([shown.code, canceled.code, pinged.code]).toEqual(['SchedulerFailed', 'SchedulerFailed', 'SchedulerFailed']);
@@ -263,12 +228,12 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
         adapter.findByKey(host, { key: wanted, submittedAfter: Date.now(), signal: noSignal });
       expect(await find(key)).toEqual({ jobIds: [jobId], isCertain: false });
       expect((await get(jobId))[0]?.status.state).toBe('COMPLETED');
-      expect((await refusal(get('4294967'))).code).toBe('SchedulerFailed');
+      expect((await failure(get('4294967'))).code).toBe('SchedulerFailed');
       const listed = await list();
       expect(listed.isComplete).toBe(false);
       expect(listed.jobs.map((job) => job.jobId)).toContain(jobId);
       expect((await metadata(jobId))[0]?.standardOutput).toBe(`${candidate.directory}/slurm-${jobId}.out`);
-      expect((await refusal(adapter.accounts(host, noSignal))).code).toBe('SchedulerFailed');
+      expect((await failure(adapter.accounts(host, noSignal))).code).toBe('SchedulerFailed');
     } finally {
       await lab.lab.slurm.accounting.start();
     }
@@ -352,91 +317,6 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     ]);
   });
 
-  it('attaches within the job only, with the command as one word, and gives back what it wrote', async () => {
-    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
-    await jobRunning(candidate, jobId);
-    const command = `echo "$SLURM_JOB_ID it's | \`echo in\`"; touch marker && pwd >&2; exit 7`;
-    const run = await attach(jobId, command);
-    expect(run).toMatchObject({ exitCode: 7, stdout: `${jobId} it's | in\n`, isTruncated: false });
-    // srun starts in the directory of its own session.
-    const home = lab.lab.users.find(({ username }) => username === 'gcalice')?.home;
-    expect(run.stderr).toMatch(new RegExp(`^${home}$`, 'm'));
-    await host.shell.run(['rm', '-f', `${home}/marker`]);
-    expect((await attach(jobId, 'kill -KILL $$')).exitCode).toBe(137);
-    await cancel(jobId);
-  });
-
-  it('runs nothing of a command on the login node, whatever it holds', async () => {
-    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
-    await jobRunning(candidate, jobId);
-    const mark = 'echo "[$SLURM_STEP_ID]"';
-    for (const command of [`true; ${mark}`, `true\n${mark}`, `true && ${mark} | cat`, `true & wait; ${mark} >&2`]) {
-      const { stdout, stderr } = await attach(jobId, command);
-      expect(`${stdout}${stderr}`).toMatch(/^\[\d+\]\n$/);
-    }
-    // What would end the quotes of a careless command line is one odd word to the shell in the job.
-    const unbalanced = await attach(jobId, `true' ; ${mark} '`);
-    expect([unbalanced.exitCode, unbalanced.stdout]).toEqual([127, '']);
-    await cancel(jobId);
-  });
-
-  it('keeps the beginning of a long output and lets the command end by itself', async () => {
-    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
-    await jobRunning(candidate, jobId);
-    const run = await attach(jobId, 'yes | head -c 1000000; echo problem >&2; exit 3');
-    expect(run).toMatchObject({ exitCode: 3, isTruncated: true });
-    expect(run.stdout).toBe('y\n'.repeat(16 * 1024));
-    expect(run.stderr).toContain('problem\n');
-    await cancel(jobId);
-  });
-
-  it('ends the step of an attached command that is stopped', async () => {
-    const jobId = await submit('#!/bin/sh\nexec sleep 300\n');
-    await jobRunning(candidate, jobId);
-    const stop = new AbortController();
-    const attached = adapter.attach(host, { jobId, command: 'exec sleep 301', signal: stop.signal });
-    const steps = async () => (await host.shell.run(['squeue', '-h', '--steps', '-j', jobId])).stdout.toString();
-    await vi.waitFor(async () => expect(await steps()).toContain(`${jobId}.0`), { timeout: 15_000 });
-    stop.abort(new Error('stop'));
-    expect((await refusal(attached)).code).toBe('TaskCanceled');
-    await vi.waitFor(async () => expect(await steps()).not.toContain(`${jobId}.0`), { timeout: 15_000 });
-    await cancel(jobId);
-  });
-
-  it('attaches to one running part of an array, and says which there are', async () => {
-    const jobId = await submit('#!/bin/sh\n#SBATCH --array=1-2\nexec sleep 300\n');
-    await vi.waitFor(
-      async () => expect((await get(jobId)).map((job) => job.status.state)).toEqual(['RUNNING', 'RUNNING']),
-      {
-        timeout: 30_000,
-        interval: 250,
-      },
-    );
-    const { stdout } = await host.shell.run(['squeue', '-h', '-j', `${jobId}_1`, '-o', '%A']);
-    expect((await attach(`${jobId}_1`, 'echo $SLURM_JOB_ID')).stdout).toBe(stdout.toString());
-    const error = await refusal(attach(jobId, 'true'));
-    expect(error.code).toBe('InvalidRequest');
-    expect(error.message).toContain(`${jobId}_2`);
-    await cancel(jobId);
-  });
-
-  it("attaches to no job that waits, that has ended, or that is not the user's own", async () => {
-    const held = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
-    const waiting = await refusal(attach(held, 'true'));
-    expect([waiting.code, waiting.message]).toEqual([
-      'JobNotRunning',
-      `Job ${held} is not running; its state is PENDING.`,
-    ]);
-    await cancel(held);
-    const ended = await submit('#!/bin/sh\nexit 0\n');
-    await jobEnd(candidate, ended);
-    expect((await refusal(attach(ended, 'true'))).code).toBe('JobNotRunning');
-    const running = await submit('#!/bin/sh\nexec sleep 300\n');
-    await jobRunning(candidate, running);
-    expect((await refusal(attach(running, 'true', lab.host('gcbob')))).code).toBe('PermissionDenied');
-    await cancel(running);
-  });
-
   it('shows nodes with their real sizes, partitions with hidden ones on demand, and reservations by epoch', async () => {
     const { admin } = lab.lab.slurm;
     const nodes = await adapter.nodes(host, noSignal);
@@ -490,12 +370,12 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
   it('says SchedulerFailed, never an empty list, while the controller does not answer', async () => {
     lab.lab.slurm.controller.pause();
     const answers = await Promise.all([
-      refusal(list()),
-      refusal(metadata('1')),
-      refusal(attach('1', 'true')),
-      refusal(adapter.nodes(host, noSignal)),
-      refusal(adapter.partitions(host, { showsHidden: true, signal: noSignal })),
-      refusal(adapter.reservations(host, noSignal)),
+      failure(list()),
+      failure(metadata('1')),
+      failure(attach('1', 'true')),
+      failure(adapter.nodes(host, noSignal)),
+      failure(adapter.partitions(host, { showsHidden: true, signal: noSignal })),
+      failure(adapter.reservations(host, noSignal)),
     ]).finally(() => lab.lab.slurm.controller.resume());
     expect(answers.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 'SchedulerFailed'));
   });

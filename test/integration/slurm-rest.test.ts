@@ -1,104 +1,26 @@
-import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
-import { createServer } from 'node:tls';
-import { inspect } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { runCommand } from '../../lab/run-command.ts';
-import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { JobDescription } from '../../shared/operations/compute/job.ts';
-import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
-import type { JobChanges, ListRequest, SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
-import {
-  type Candidate,
-  describeJob,
-  fullTraits,
-  jobEnd,
-  jobRunning,
-  newKey,
-  type Traits,
-} from './scheduler-candidate.ts';
+import type { JobChanges, ListRequest, SchedulerAdapter } from '../../workers/schedulers/scheduler.ts';
+import { failure, fullTraits, jobEnd, jobRunning, newKey, noSignal, type Traits } from './scheduler-candidate.ts';
 import { describeSchedulerConformance } from './scheduler-conformance.ts';
-import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
+import { startSlurmRest } from './slurm-rest-fixture.ts';
 
-const noSignal = new AbortController().signal;
-const timeoutMs = 15_000;
+const { adapterOf, cancel, candidate, commands, directory, find, get, host, lab, list, rest, submit, submitBy } =
+  await startSlurmRest();
+afterAll(() => lab.stop(), 60_000);
+
 const noChanges: JobChanges = {
   ...{ name: null, account: null, partition: null, qos: null, timeLimitSeconds: null, beginAt: null, priority: null },
 };
 const sleeper = '#!/bin/sh\nexec sleep 300\n';
-
-let lab: SchedulerLab;
-let host: SchedulerHost;
-let directory: string;
-let rest: SchedulerAdapter;
-let hybrid: SchedulerAdapter;
-
-interface More {
-  apiVersion?: string;
-  apiUrl?: string;
-  timeoutMs?: number;
-  jwtKeyFile?: string;
-  caFile?: string;
-}
-
-function adapterOf(connectionMode: 'rest' | 'hybrid', { jwtKeyFile, caFile, ...more }: More = {}): SchedulerAdapter {
-  const { url, jwtKeyPath } = lab.lab.slurm.rest;
-  const slurmrestd = { jwtKeyFile: jwtKeyFile ?? jwtKeyPath, caFile: caFile ?? null };
-  return createScheduler({ scheduler: { type: 'slurm', timeoutMs, connectionMode, apiUrl: url, slurmrestd, ...more } });
-}
-
-beforeAll(async () => {
-  lab = await startSchedulerLab(['sshd', 'slurm']);
-  host = lab.host('gcalice');
-  directory = await lab.directory('gcalice');
-  rest = adapterOf('rest');
-  hybrid = adapterOf('hybrid');
-}, 90_000);
-
-afterAll(async () => {
-  await lab?.stop();
-}, 60_000);
-
-const candidate = (adapter: SchedulerAdapter): Candidate => ({ adapter, host, directory });
+const hybrid = adapterOf('hybrid');
 
 const traits: Traits = { ...fullTraits, lacks: ['rename', 'estimate', 'metadata'] };
 
 describeSchedulerConformance('slurm-rest', async () => candidate(rest), traits);
 describeSchedulerConformance('slurm-hybrid', async () => candidate(hybrid));
 
-function refusal(promise: Promise<unknown>): Promise<BrokerError> {
-  return promise.then(
-    () => expect.unreachable('should have been refused'),
-    (error: BrokerError) => error,
-  );
-}
-
-function restLog(): string {
-  return readFileSync(`${lab.lab.folder}/logs/slurmrestd.log`, 'utf8');
-}
-
 describe('Slurm by REST', { timeout: 60_000 }, () => {
-  const submitBy = (
-    adapter: SchedulerAdapter,
-    script: string,
-    more: Partial<JobDescription> = {},
-    key = newKey(),
-    as = host,
-  ): Promise<string> =>
-    adapter.submit(as, { job: describeJob(directory, script, more), key, signal: noSignal }).then(({ jobId }) => jobId);
-  const submit = (script: string, more: Partial<JobDescription> = {}, key = newKey()) =>
-    submitBy(rest, script, more, key);
-  const get = (jobId: string, adapter = rest) => adapter.get(host, { jobId, signal: noSignal });
-  const cancel = (jobId: string, as = host) => rest.cancel(as, { jobId, signal: noSignal });
-  const find = (key: string, adapter = rest) =>
-    adapter.findByKey(host, { key, submittedAfter: Date.now(), signal: noSignal });
-  const list = (more: Partial<ListRequest> = {}) =>
-    rest.list(host, {
-      ...{ isAllUsers: false, account: null, name: null, windowSeconds: 3_600, signal: noSignal },
-      ...more,
-    });
-
   /** What `scontrol show job` says of a job, without what differs between two jobs of one kind. */
   const shown = async (jobId: string): Promise<string[]> => {
     const text = await lab.lab.slurm.admin('scontrol', ['show', 'job', '-o', jobId]);
@@ -144,7 +66,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
   ])('gives #SBATCH %s the effect that sbatch gives it', async (options) => {
     const script = `#!/bin/sh\n#SBATCH --hold ${options}\nexit 0\n`;
     const byRest = await submit(script);
-    const bySbatch = await submitBy(createScheduler({ scheduler: { type: 'slurm', timeoutMs } }), script);
+    const bySbatch = await submitBy(commands, script);
     expect(await shown(byRest)).toEqual(await shown(bySbatch));
     await cancel(byRest);
     await cancel(bySbatch);
@@ -164,8 +86,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
         .split('\n')
         .filter((line) => !differing.test(line));
     };
-    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
-    expect(await variables(rest, 'variables-rest')).toEqual(await variables(cli, 'variables-cli'));
+    expect(await variables(rest, 'variables-rest')).toEqual(await variables(commands, 'variables-cli'));
   });
 
   it('takes the request over the script, and keeps the comment of the script beside the key', async () => {
@@ -223,7 +144,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     expect(waiting.map((job) => job.jobId)).toEqual([`${jobId}_[1,3-4%1]`]);
     await cancel(jobId);
     expect((await get(jobId)).every((job) => job.status.state === 'CANCELLED')).toBe(true);
-    expect((await refusal(get(`${jobId}_9`))).code).toBe('JobNotFound');
+    expect((await failure(get(`${jobId}_9`))).code).toBe('JobNotFound');
   });
 
   it.each<[string, Partial<JobDescription>, string]>([
@@ -233,14 +154,14 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     ['constraint', { constraints: 'nope' }, 'Invalid feature specification'],
     ['number of GPUs', { gpus: 1 }, 'Failure during parsing'],
   ])("refuses an unknown %s in the scheduler's words", async (_what, more, words) => {
-    const error = await refusal(submit(sleeper, more));
+    const error = await failure(submit(sleeper, more));
     expect([error.code, error.message]).toEqual(['InvalidJob', expect.stringContaining(words)]);
     expect(error.message).toMatch(/^Unexpected Slurm API response\. status:[45]00 message:/);
   });
 
   it('answers SubmitLimit where an accounting limit is reached', async () => {
     await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=0']);
-    const error = await refusal(submitBy(rest, sleeper, {}, newKey(), lab.host('gcbob')));
+    const error = await failure(submitBy(rest, sleeper, {}, newKey(), lab.host('gcbob')));
     await lab.lab.slurm.admin('sacctmgr', ['-i', 'modify', 'user', 'gcbob', 'set', 'MaxSubmitJobs=-1']);
     expect(error.code).toBe('SubmitLimit');
   });
@@ -253,7 +174,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     ['--comment="open', 'a quote is opened and not closed'],
     ['--batch=cpu', '--batch=cpu cannot be told'],
   ])('refuses #SBATCH %s, naming line and option', async (option, words) => {
-    const error = await refusal(submit(`#!/bin/sh\n# comment\n#SBATCH ${option}\nexit 0\n`));
+    const error = await failure(submit(`#!/bin/sh\n# comment\n#SBATCH ${option}\nexit 0\n`));
     expect(error.code).toBe('InvalidJob');
     expect(error.message).toContain('Line 3 of the batch script: ');
     expect(error.message).toContain(words);
@@ -272,7 +193,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     const scriptPath = `${directory}/latin1.sh`;
     await host.files.writeFile(scriptPath, Buffer.from('#!/bin/sh\necho gr\xfcn\n', 'latin1'));
     const more = { script: undefined, scriptPath, standardOutput: 'latin1' };
-    const error = await refusal(submit('', more));
+    const error = await failure(submit('', more));
     expect([error.code, error.message]).toEqual(['NotSupported', expect.stringContaining('UTF-8')]);
     await jobEnd(candidate(hybrid), await submitBy(hybrid, '', more));
     const output = await host.files.readFile(`${directory}/latin1`, { bytesMax: 100 });
@@ -283,13 +204,13 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     const jobId = await submit(sleeper);
     const bob = lab.host('gcbob');
     const changes = { ...noChanges, account: 'proj01' };
-    expect((await refusal(cancel(jobId, bob))).code).toBe('PermissionDenied');
+    expect((await failure(cancel(jobId, bob))).code).toBe('PermissionDenied');
     const waiting = await submit('#!/bin/sh\n#SBATCH --begin=now+1hour\nexit 0\n');
     for (const attempt of [
       () => rest.hold(bob, { jobId: waiting, signal: noSignal }),
       () => rest.modify(bob, { jobId: waiting, changes, signal: noSignal }),
     ]) {
-      expect((await refusal(attempt())).code).toBe('PermissionDenied');
+      expect((await failure(attempt())).code).toBe('PermissionDenied');
     }
     await cancel(waiting);
     expect((await get(jobId))[0]).toMatchObject({ name: 'sbatch' });
@@ -319,17 +240,17 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     await rest.modify(host, { ...request, changes: { ...noChanges, priority: 5 } });
     expect((await get(jobId))[0]?.priority).toBe(5);
     // slurmrestd 22.05.8 says that it changed a name, and has not.
-    const unchanged = await refusal(rest.modify(host, { ...request, changes: { ...noChanges, name: 'new' } }));
+    const unchanged = await failure(rest.modify(host, { ...request, changes: { ...noChanges, name: 'new' } }));
     expect([unchanged.code, unchanged.message]).toEqual(['NotSupported', expect.stringContaining('name')]);
-    const refused = await refusal(rest.modify(host, { ...request, changes: { ...noChanges, partition: 'nope' } }));
+    const refused = await failure(rest.modify(host, { ...request, changes: { ...noChanges, partition: 'nope' } }));
     expect([refused.code, refused.message]).toEqual(['InvalidJob', expect.stringContaining('Invalid partition name')]);
     await cancel(jobId);
-    expect((await refusal(rest.hold(host, request))).code).toBe('JobEnded');
+    expect((await failure(rest.hold(host, request))).code).toBe('JobEnded');
     const unknown = { jobId: '4294967', signal: noSignal };
-    expect((await refusal(rest.hold(host, unknown))).code).toBe('JobNotFound');
+    expect((await failure(rest.hold(host, unknown))).code).toBe('JobNotFound');
     const running = await submit(sleeper);
     await jobRunning(candidate(rest), running);
-    expect((await refusal(rest.hold(host, { jobId: running, signal: noSignal }))).code).toBe('JobNotPending');
+    expect((await failure(rest.hold(host, { jobId: running, signal: noSignal }))).code).toBe('JobNotPending');
     await cancel(running);
   });
 
@@ -359,13 +280,12 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
   });
 
   it('shows a job as the commands do', async () => {
-    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
     const held = await submit('#!/bin/sh\n#SBATCH --hold --time=10\nexit 0\n');
-    expect(await get(held)).toEqual(await get(held, cli));
+    expect(await get(held)).toEqual(await get(held, commands));
     const running = await submit(sleeper);
     await jobRunning(candidate(rest), running);
     const [byRest] = await get(running);
-    const [byCommands] = await get(running, cli);
+    const [byCommands] = await get(running, commands);
     expect(Math.abs((byRest?.time.elapsed ?? 0) - (byCommands?.time.elapsed ?? 0))).toBeLessThanOrEqual(2);
     expect({ ...byRest, time: null }).toEqual({ ...byCommands, time: null });
     await cancel(running);
@@ -390,7 +310,6 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
   });
 
   it('shows nodes, partitions, reservations and accounts as the commands do', async () => {
-    const cli = createScheduler({ scheduler: { type: 'slurm', timeoutMs } });
     const { admin } = lab.lab.slurm;
     await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=YES']);
     await admin('scontrol', ['update', 'NodeName=n3', 'State=DRAIN', 'Reason=test']);
@@ -401,15 +320,15 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     try {
       for (const showsHidden of [true, false]) {
         const request = { showsHidden, signal: noSignal };
-        expect(await rest.partitions(host, request)).toEqual(await cli.partitions(host, request));
+        expect(await rest.partitions(host, request)).toEqual(await commands.partitions(host, request));
       }
       const measured = { cpuLoad: null, freeMemory: null };
       const nodes = async (adapter: SchedulerAdapter) =>
         (await adapter.nodes(host, noSignal)).map((node) => ({ ...node, ...measured }));
-      expect(await nodes(rest)).toEqual(await nodes(cli));
-      expect(await rest.reservations(host, noSignal)).toEqual(await cli.reservations(host, noSignal));
+      expect(await nodes(rest)).toEqual(await nodes(commands));
+      expect(await rest.reservations(host, noSignal)).toEqual(await commands.reservations(host, noSignal));
       for (const as of [host, lab.host('gccarol')]) {
-        expect(await rest.accounts(as, noSignal)).toEqual(await cli.accounts(as, noSignal));
+        expect(await rest.accounts(as, noSignal)).toEqual(await commands.accounts(as, noSignal));
       }
     } finally {
       await admin('scontrol', ['update', 'PartitionName=gpu', 'Hidden=NO']);
@@ -426,131 +345,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     expect(await get(jobId, older)).toEqual((await get(jobId)).map((job) => ({ ...job, group: null })));
     await older.cancel(host, { jobId, signal: noSignal });
     const newer = adapterOf('rest', { apiVersion: '0.0.43' });
-    expect((await refusal(newer.ping(host, noSignal))).code).toBe('SchedulerFailed');
-    expect((await refusal(submitBy(newer, sleeper))).code).toBe('SchedulerFailed');
-  });
-
-  it('shows no token in an error, and submits nothing with a key that the cluster does not know', async () => {
-    const jwtKeyFile = `${lab.lab.folder}/wrong.key`;
-    writeFileSync(jwtKeyFile, 'x'.repeat(32));
-    const stranger = adapterOf('rest', { jwtKeyFile });
-    const key = newKey();
-    const error = await refusal(submitBy(stranger, sleeper, {}, key));
-    expect(error.code).toBe('SchedulerFailed');
-    expect(inspect(error, { depth: 9 })).not.toMatch(/eyJ/);
-    expect(await find(key)).toEqual({ jobIds: [], isCertain: true });
-  });
-
-  it('speaks TLS with a slurmrestd whose certificate it was told to trust, and with no other', async () => {
-    const [keyFile, caFile] = [`${lab.lab.folder}/tls.key`, `${lab.lab.folder}/tls.pem`];
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-keyout', keyFile, '-out', caFile];
-    await runCommand('openssl', ['req', '-x509', '-nodes', '-days', '1', ...made, ...subject]);
-    const inner = Number(new URL(lab.lab.slurm.rest.url).port);
-    // What sites put in front of slurmrestd, which speaks no TLS itself.
-    const front = createServer({ key: readFileSync(keyFile), cert: readFileSync(caFile) }, (outside) => {
-      const inside = connect(inner, '127.0.0.1');
-      outside.on('error', () => inside.destroy());
-      inside.on('error', () => outside.destroy());
-      outside.pipe(inside).pipe(outside);
-    });
-    await once(front.listen(0, '127.0.0.1'), 'listening');
-    const apiUrl = `https://127.0.0.1:${(front.address() as AddressInfo).port}`;
-    try {
-      await adapterOf('rest', { apiUrl, caFile }).ping(host, noSignal);
-      const error = await refusal(submitBy(adapterOf('rest', { apiUrl }), sleeper));
-      expect([error.code, error.message]).toEqual(['SchedulerFailed', 'slurmrestd cannot be reached.']);
-    } finally {
-      front.close();
-    }
-  });
-
-  it('leaves no doubt where nothing was sent, and says SchedulerFailed, while slurmrestd is away', async () => {
-    const jobId = await submit('#!/bin/sh\n#SBATCH --hold\nexit 0\n');
-    await lab.lab.slurm.rest.stop();
-    try {
-      const error = await refusal(submit(sleeper));
-      expect([error.code, error.message]).toEqual(['SchedulerFailed', 'slurmrestd cannot be reached.']);
-      const attempts = [get(jobId), cancel(jobId), list(), rest.ping(host, noSignal)].map(refusal);
-      expect((await Promise.all(attempts)).map(({ code }) => code)).toEqual(attempts.map(() => 'SchedulerFailed'));
-      expect(await find(newKey())).toEqual({ jobIds: [], isCertain: false });
-    } finally {
-      await lab.lab.slurm.rest.start();
-    }
-    await cancel(jobId);
-  });
-
-  it('is in doubt when the answer to a submission is lost, and finds the job by its key', async () => {
-    const impatient = adapterOf('rest', { timeoutMs: 2_000 });
-    await impatient.ping(host, noSignal);
-    const key = newKey();
-    lab.lab.slurm.rest.pause();
-    const error = await refusal(submitBy(impatient, '#!/bin/sh\n#SBATCH --hold\nexit 0\n', {}, key));
-    lab.lab.slurm.rest.resume();
-    expect(error.code).toBe('SubmissionInDoubt');
-    const found = await vi.waitFor(
-      async () => {
-        const found = await find(key);
-        expect(found.jobIds).toHaveLength(1);
-        return found;
-      },
-      { timeout: 20_000, interval: 250 },
-    );
-    expect(found.isCertain).toBe(true);
-    await cancel(found.jobIds[0] ?? '');
-  });
-
-  it('is in doubt when a submission is stopped after it was sent', async () => {
-    const key = newKey();
-    const stop = new AbortController();
-    // slurmrestd writes down each request that it has read.
-    const submissions = () => restLog().split('/job/submit').length;
-    const before = submissions();
-    lab.lab.slurm.controller.pause();
-    const job = describeJob(directory, '#!/bin/sh\n#SBATCH --hold\nexit 0\n');
-    const submission = refusal(rest.submit(host, { job, key, signal: stop.signal }));
-    await vi.waitFor(() => expect(submissions()).toBeGreaterThan(before), { timeout: 10_000 });
-    stop.abort(new BrokerError('TaskCanceled'));
-    const { code } = await submission;
-    lab.lab.slurm.controller.resume();
-    expect(code).toBe('SubmissionInDoubt');
-  });
-
-  it('says SchedulerFailed, never "not found" or an empty list, while the controller does not answer', async () => {
-    const jobId = await submit('#!/bin/sh\nexit 0\n');
-    lab.lab.slurm.controller.pause();
-    const key = newKey();
-    const [found, doubt, ...failures] = await Promise.all([
-      find(newKey()),
-      refusal(submit(sleeper, {}, key)),
-      refusal(get(jobId)),
-      refusal(cancel(jobId)),
-      refusal(list()),
-      refusal(rest.ping(host, noSignal)),
-      refusal(rest.nodes(host, noSignal)),
-      refusal(rest.partitions(host, { showsHidden: true, signal: noSignal })),
-      refusal(rest.reservations(host, noSignal)),
-    ]).finally(() => lab.lab.slurm.controller.resume());
-    expect(found).toEqual({ jobIds: [], isCertain: false });
-    expect(doubt.code).toBe('SubmissionInDoubt');
-    expect(failures.map(({ code }) => code)).toEqual(failures.map(() => 'SchedulerFailed'));
-    await jobEnd(candidate(rest), jobId);
-  });
-
-  it('is not certain that there is no job while the accounting does not answer, and still shows queued jobs', async () => {
-    const key = newKey();
-    const jobId = await submit('#!/bin/sh\nexit 0\n', {}, key);
-    await jobEnd(candidate(rest), jobId);
-    await lab.lab.slurm.accounting.stop();
-    try {
-      expect(await find(key)).toEqual({ jobIds: [jobId], isCertain: false });
-      expect((await get(jobId))[0]?.status.state).toBe('COMPLETED');
-      expect((await refusal(get('4294967'))).code).toBe('SchedulerFailed');
-      const listed = await list();
-      expect([listed.isComplete, listed.jobs.map((job) => job.jobId).includes(jobId)]).toEqual([false, true]);
-      expect((await refusal(rest.accounts(host, noSignal))).code).toBe('SchedulerFailed');
-    } finally {
-      await lab.lab.slurm.accounting.start();
-    }
+    expect((await failure(newer.ping(host, noSignal))).code).toBe('SchedulerFailed');
+    expect((await failure(submitBy(newer, sleeper))).code).toBe('SchedulerFailed');
   });
 });

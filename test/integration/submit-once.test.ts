@@ -10,7 +10,7 @@ import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import { jobKey } from '../../workers/schedulers/job-key.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import { hasUnreadRequest } from './handed-over.ts';
-import { describeJob, jobEnd } from './scheduler-candidate.ts';
+import { describeJob, failure, jobEnd } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
 import { silent } from './ssh-fixture.ts';
 
@@ -81,13 +81,6 @@ async function jobsWith(key: string): Promise<string[]> {
     .map((line) => line.split(' ')[0] ?? '');
 }
 
-function refusal(promise: Promise<unknown>): Promise<BrokerError> {
-  return promise.then(
-    () => expect.unreachable('should have failed'),
-    (error: BrokerError) => error,
-  );
-}
-
 describe('a submission', { timeout: 120_000 }, () => {
   const quick = () => describeJob(directory, '#!/bin/sh\nexit 0\n');
   /** Resolves when the paused controller has a submission before it: it will take it, whatever becomes of sbatch. */
@@ -107,10 +100,10 @@ describe('a submission', { timeout: 120_000 }, () => {
   it('is one job when the controller stops answering while it is made, and the job is adopted', async () => {
     const task = createTask();
     lab.lab.slurm.controller.pause();
-    const doubt = await refusal(task.run(quick()));
+    const doubt = await failure(task.run(quick()));
     expect(doubt.code).toBe('SubmissionInDoubt');
     // The queue cannot be asked: still in doubt, and nothing is submitted again.
-    expect((await refusal(task.run(quick()))).code).toBe('SubmissionInDoubt');
+    expect((await failure(task.run(quick()))).code).toBe('SubmissionInDoubt');
     lab.lab.slurm.controller.resume();
     const { jobId } = await settle(task, quick());
     expect(await jobsWith(task.key)).toEqual([jobId]);
@@ -121,7 +114,7 @@ describe('a submission', { timeout: 120_000 }, () => {
   it('is one job when sbatch is killed before it could tell the id', async () => {
     const task = createTask();
     lab.lab.slurm.controller.pause();
-    const submission = refusal(task.run(quick()));
+    const submission = failure(task.run(quick()));
     await handedOver();
     await host.shell.run(['pkill', '-KILL', '-u', 'gcalice', '-x', 'sbatch']);
     expect((await submission).code).toBe('SubmissionInDoubt');
@@ -153,7 +146,7 @@ describe('a submission', { timeout: 120_000 }, () => {
     const task = createTask();
     const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
     lab.lab.slurm.controller.pause();
-    await refusal(task.run(sleeper));
+    await failure(task.run(sleeper));
     lab.lab.slurm.controller.resume();
     await vi.waitFor(async () => expect(await jobsWith(task.key)).toHaveLength(1), { timeout: 10_000 });
     await scheduler.submit(host, { job: sleeper, key: task.key, signal: noSignal });
@@ -172,7 +165,7 @@ describe('a submission', { timeout: 120_000 }, () => {
 
   it('that is refused leaves no doubt behind, and a later attempt submits at once', async () => {
     const task = createTask();
-    expect((await refusal(task.run({ ...quick(), partition: 'nope' }))).code).toBe('InvalidJob');
+    expect((await failure(task.run({ ...quick(), partition: 'nope' }))).code).toBe('InvalidJob');
     expect(task.phase()).toBe('refused');
     const { jobId } = await task.run(quick());
     expect(await jobsWith(task.key)).toEqual([jobId]);
@@ -182,7 +175,7 @@ describe('a submission', { timeout: 120_000 }, () => {
     const task = createTask();
     const abort = new AbortController();
     lab.lab.slurm.controller.pause();
-    const submission = refusal(task.run(quick(), abort.signal));
+    const submission = failure(task.run(quick(), abort.signal));
     await handedOver();
     abort.abort();
     expect((await submission).code).toBe('SubmissionInDoubt');
@@ -195,9 +188,9 @@ describe('a submission', { timeout: 120_000 }, () => {
   it('that nobody wants any more is not made', async () => {
     const canceled = createTask();
     canceled.state.isCancelRequested = true;
-    expect((await refusal(canceled.run(quick()))).code).toBe('TaskCanceled');
+    expect((await failure(canceled.run(quick()))).code).toBe('TaskCanceled');
     const late = createTask({ deadlineAt: Date.now() - 1 });
-    expect((await refusal(late.run(quick()))).code).toBe('DeadlineExceeded');
+    expect((await failure(late.run(quick()))).code).toBe('DeadlineExceeded');
     expect([...(await jobsWith(canceled.key)), ...(await jobsWith(late.key))]).toEqual([]);
   });
 });

@@ -27,6 +27,16 @@ export const silent = pino({ level: 'silent' });
 export const queue = 'interactive@lab';
 export const alice = { issuer: 'https://issuer.test', subject: 'alice', username: 'gcalice', client: null };
 export const bob = { issuer: 'https://issuer.test', subject: 'bob', username: 'gcbob', client: null };
+/** A held request of alice's for filesystem.stat, for the gate. */
+export const statRequest = {
+  operation: 'filesystem.stat' as const,
+  system: 'lab',
+  principal: alice,
+  input: { path: '/home/gcalice', dereference: false },
+  isHeld: true,
+  holdMs: 20_000,
+  requestId: 'r',
+};
 /** A result that fits filesystem.stat. */
 export const statResult = {
   mode: 33188,

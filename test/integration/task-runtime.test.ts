@@ -4,17 +4,9 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { operations } from '../../shared/operations/registry.ts';
 import { cancelChannel } from '../../shared/platform/task-store.ts';
-import { alice, bob, by, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
+import { alice, bob, by, openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
-const request = {
-  operation: 'filesystem.stat' as const,
-  system: 'lab',
-  principal: alice,
-  input: { path: '/home/gcalice', dereference: false },
-  isHeld: true,
-  holdMs: 20_000,
-  requestId: 'r',
-};
+const request = statRequest;
 const cancelJob = { ...request, operation: 'compute.cancel-job' as const, input: { jobId: '1' } };
 const never = new AbortController().signal;
 setMaxListeners(0, never); // one signal for all requests here; each real one has its own
@@ -25,12 +17,6 @@ describe('from accept to outcome', () => {
     tasks = await openTasks(inject('lab').redis.url, { admittedPerUserMax: 4 });
   });
   afterEach(() => tasks.close());
-
-  /** The queue as it would be after somebody emptied it. */
-  const loseEntry = async (id: string): Promise<void> => {
-    while (!(await tasks.queues.has(queue, `${id}.0`))) await sleep(1);
-    await tasks.redis.del(...(await tasks.redis.keys(`${tasks.keyPrefix}:q:*`)));
-  };
 
   it('brings every one of many requests of two users its own answer', async () => {
     const runner = tasks.runner(async (_operation, { input }) => ({
@@ -195,15 +181,6 @@ describe('from accept to outcome', () => {
     });
     await runner.run({ id, fence: 1 }, `${id}.1`);
     expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'pending', attempt: 2 });
-  });
-
-  it('sweeps the other tasks where one record cannot be read', async () => {
-    const strange = tasks.newTask({ createdAt: Date.now() - 60_000 });
-    await tasks.store.accept(strange);
-    await tasks.redis.hset(`${tasks.keyPrefix}:task:${strange.id}`, 'state', 'hibernating');
-    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
-    await loseEntry(id);
-    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
   });
 
   it('stores what a handler failed with, word for word', async () => {
@@ -375,42 +352,6 @@ describe('from accept to outcome', () => {
     const { id } = await tasks.gate.accept({ ...request, isHeld: false });
     await tasks.redis.del(`${tasks.keyPrefix}:task:${id}`);
     await expect(tasks.gate.get(id, alice)).rejects.toMatchObject({ code: 'TaskExpired' });
-  });
-
-  it('gives a task whose queue entry was lost another one', async () => {
-    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
-    await loseEntry(id);
-    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
-    await tasks.consume(tasks.runner(async () => statResult));
-    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed' });
-  });
-
-  it('takes over an active task whose worker and queue entry are gone', async () => {
-    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
-    await tasks.store.claim({ id, fence: 0 }, by('gone', 'dead'));
-    await loseEntry(id);
-    expect(await tasks.sweep(Date.now() + 60_000)).toBe(1);
-    await tasks.consume(tasks.runner(async () => statResult));
-    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({ state: 'completed', attempt: 2 });
-  });
-
-  it('gives up a task that its workers do not survive', async () => {
-    const { id } = await tasks.gate.accept({ ...request, isHeld: false });
-    for (const fence of [0, 0, 1]) await tasks.store.claim({ id, fence, isTakeOver: true }, by('e', 'dead'));
-    await loseEntry(id);
-    await tasks.sweep(Date.now() + 60_000);
-    await tasks.consume(tasks.runner(async () => statResult));
-    expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({
-      state: 'failed',
-      error: { code: 'WorkerLost' },
-    });
-  });
-
-  it('ends a task whose deadline passed while it waited', async () => {
-    const { id } = await tasks.gate.accept({ ...request, isHeld: false, deadlineAt: Date.now() + 5 });
-    await sleep(10);
-    await tasks.sweep(Date.now() + 60_000);
-    expect(await tasks.gate.get(id, alice)).toMatchObject({ state: 'failed', error: { code: 'DeadlineExceeded' } });
   });
 
   it('gives the same key the same task while it runs and after it has ended', async () => {

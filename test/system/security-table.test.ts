@@ -4,7 +4,6 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { z } from 'zod';
 import { userNamed } from '../../lab/users.ts';
 import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import { pathFieldsOf } from '../../shared/operations/paths.ts';
@@ -21,6 +20,7 @@ import {
 import { createTokenTable, testIssuer } from './forged-tokens.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 import { hostileNames } from './hostile-names.ts';
+import { fieldsOf, withField } from './input-fields.ts';
 import { firecrestRequest, goodInputs, type HttpRequest, type Input, taskRequest } from './operation-requests.ts';
 
 const lab = inject('lab');
@@ -146,33 +146,6 @@ describe.each(onSystems)('where %s may run', (name, operation) => {
     expectRefusal(native, system.length > 255 ? 400 : 404, /System not found|system/);
   });
 });
-
-interface Typed {
-  type?: string | string[];
-  anyOf?: Typed[];
-}
-
-function typesOf({ type = [], anyOf = [] }: Typed): string[] {
-  return [...[type].flat(), ...anyOf.flatMap(typesOf)];
-}
-
-/** Every field of an operation's input with its JSON types, nested ones by their whole path. */
-function fieldsOf(schema: z.core.$ZodType, path: string[] = []): { path: string[]; types: string[] }[] {
-  const json = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' }) as {
-    properties?: Record<string, Record<string, unknown>>;
-  };
-  const visit = (members: typeof json.properties, at: string[]): { path: string[]; types: string[] }[] =>
-    Object.entries(members ?? {}).flatMap(([name, member]) => {
-      const types = typesOf(member);
-      return [{ path: [...at, name], types }, ...visit(member.properties as typeof json.properties, [...at, name])];
-    });
-  return visit(json.properties, path);
-}
-
-function withField(input: Input, [head = '', ...rest]: readonly string[], value: unknown): Input {
-  const inner = rest.length === 0 ? value : withField((input[head] ?? {}) as Input, rest, value);
-  return { ...input, [head]: inner };
-}
 
 describe.each(operations)('input of %s', (name, operation) => {
   const good: Input = goodInputs[name];
