@@ -2,7 +2,6 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
 import { describeProtectedResource } from './auth/protected-resource.ts';
-import { serveDocs } from './docs-page.ts';
 import { createTicket } from './faces/events/create-ticket.ts';
 import { streamEvents, streamTaskEvents } from './faces/events/stream-events.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
@@ -15,7 +14,6 @@ import { readLimits } from './faces/tasks/read-limits.ts';
 import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitBatch } from './faces/tasks/submit-batch.ts';
-
 import { submitTask } from './faces/tasks/submit-task.ts';
 import { listDeliveries, redeliverOne, redeliverSince, testEndpoint } from './faces/webhooks/deliveries.ts';
 import {
@@ -37,7 +35,8 @@ import { answerMiss } from './middleware/answer-miss.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
-import { serveOpenApi } from './openapi.ts';
+import { serveDocs } from './openapi/docs-page.ts';
+import { serveOpenApi } from './openapi/document.ts';
 
 interface Endpoint extends Route {
   isPublic: boolean;

@@ -1,7 +1,7 @@
 /** What the API tells of itself to people and programs: the page /docs, and whose tokens it takes (RFC 9728). */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { docsPage } from '../../api/docs-page.ts';
+import { docsPage } from '../../api/openapi/docs-page.ts';
 import { operations } from '../../shared/operations/registry.ts';
 import { createLocalGate, createTestApp } from './api-fixture.ts';
 

@@ -1,10 +1,10 @@
 /** The native face in the OpenAPI document. */
-import { type ErrorCode, errorCodes } from '../shared/errors/catalogue.ts';
-import { listQuery, taskListView } from './faces/tasks/list-tasks.ts';
-import { limitsView } from './faces/tasks/read-limits.ts';
-import { transferAddresses } from './faces/tasks/sign-transfer.ts';
-import { taskSubmission } from './faces/tasks/submission.ts';
-import { batchSubmission, batchView } from './faces/tasks/submit-batch.ts';
+import { type ErrorCode, errorCodes } from '../../shared/errors/catalogue.ts';
+import { listQuery, taskListView } from '../faces/tasks/list-tasks.ts';
+import { limitsView } from '../faces/tasks/read-limits.ts';
+import { transferAddresses } from '../faces/tasks/sign-transfer.ts';
+import { taskSubmission } from '../faces/tasks/submission.ts';
+import { batchSubmission, batchView } from '../faces/tasks/submit-batch.ts';
 import { requestSchema, resultSchema } from './json-schemas.ts';
 import {
   acceptedTask,
@@ -20,7 +20,7 @@ import {
   preferHeader,
   taskMinimal,
   taskRef,
-} from './openapi-parts.ts';
+} from './parts.ts';
 
 export function taskPaths(): Json {
   const id = parameter('id', 'path', true, { type: 'string', format: 'uuid' });

@@ -1,18 +1,18 @@
 /** The parts of the OpenAPI document about event streams and webhooks. */
-import type { ErrorCode } from '../shared/errors/catalogue.ts';
-import { eventTypes, eventView } from '../shared/tasks/event.ts';
-import { deliveryView } from '../shared/webhooks/delivery.ts';
+import type { ErrorCode } from '../../shared/errors/catalogue.ts';
+import { eventTypes, eventView } from '../../shared/tasks/event.ts';
+import { deliveryView } from '../../shared/webhooks/delivery.ts';
 import {
   endpointChange,
   endpointSubmission,
   endpointView,
   newEndpointView,
   rotationWish,
-} from '../shared/webhooks/endpoint.ts';
-import { ticketView } from './faces/events/create-ticket.ts';
-import { redeliveryWish } from './faces/webhooks/deliveries.ts';
+} from '../../shared/webhooks/endpoint.ts';
+import { ticketView } from '../faces/events/create-ticket.ts';
+import { redeliveryWish } from '../faces/webhooks/deliveries.ts';
 import { requestSchema, resultSchema } from './json-schemas.ts';
-import { errorResponses, type Json, jsonContent, parameter } from './openapi-parts.ts';
+import { errorResponses, type Json, jsonContent, parameter } from './parts.ts';
 
 /** Paths of the event streams and their tickets. */
 export function eventPaths(): Json {

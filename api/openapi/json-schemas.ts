@@ -1,6 +1,6 @@
 /** The operations' Zod schemas as JSON Schema, for the OpenAPI document. */
 import { z } from 'zod';
-import type { Operation } from '../shared/operations/operation.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
 
 type Json = Record<string, unknown>;
 

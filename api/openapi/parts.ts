@@ -1,6 +1,6 @@
 /** What the parts of the OpenAPI document are made of: schemas, parameters and answers that several routes share. */
-import { describeError, type ErrorCode } from '../shared/errors/catalogue.ts';
-import { taskMinimalView } from './faces/task-accepted.ts';
+import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts';
+import { taskMinimalView } from '../faces/task-accepted.ts';
 import { resultSchema } from './json-schemas.ts';
 
 export type Json = Record<string, unknown>;

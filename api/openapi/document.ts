@@ -1,18 +1,18 @@
 /** The OpenAPI 3.1 document, derived from the operation registry and the schemas of the native face. */
 import { z } from 'zod';
-import type { ErrorCode } from '../shared/errors/catalogue.ts';
-import { hasBody, type Operation } from '../shared/operations/operation.ts';
-import { findOperation, type OperationName, operationNames } from '../shared/operations/registry.ts';
-import { eventView } from '../shared/tasks/event.ts';
-import { taskView } from '../shared/tasks/task.ts';
-import { systemHealthView, systemsHealthView } from './faces/health/health-views.ts';
-import { historyQuery } from './faces/health/read-health.ts';
+import type { ErrorCode } from '../../shared/errors/catalogue.ts';
+import { hasBody, type Operation } from '../../shared/operations/operation.ts';
+import { findOperation, type OperationName, operationNames } from '../../shared/operations/registry.ts';
+import { eventView } from '../../shared/tasks/event.ts';
+import { taskView } from '../../shared/tasks/task.ts';
+import { systemHealthView, systemsHealthView } from '../faces/health/health-views.ts';
+import { historyQuery } from '../faces/health/read-health.ts';
 
-import type { AppConfig, AppContext } from './http/app-env.ts';
-import { firecrestApiVersion } from './http/f7t-headers.ts';
-import { textResponse } from './http/json-response.ts';
+import type { AppConfig, AppContext } from '../http/app-env.ts';
+import { firecrestApiVersion } from '../http/f7t-headers.ts';
+import { textResponse } from '../http/json-response.ts';
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
-import { eventPaths, webhookMessages, webhookPaths } from './openapi-notices.ts';
+import { eventPaths, webhookMessages, webhookPaths } from './notice-paths.ts';
 import {
   acceptedTask,
   accessErrors,
@@ -25,9 +25,9 @@ import {
   mutationErrors,
   parameter,
   preferHeader,
-} from './openapi-parts.ts';
-import { taskPaths } from './openapi-tasks.ts';
+} from './parts.ts';
 import { problemSchema } from './problem-schema.ts';
+import { taskPaths } from './task-paths.ts';
 
 /** Upstream's function names where they are not `<method>_<last word of the operation>`; part of its operation ids. */
 const upstreamFunctions: { [name in OperationName]?: string } = {

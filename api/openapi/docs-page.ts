@@ -1,8 +1,8 @@
 /** `/docs`: the OpenAPI document as one page to read, without scripts and without anything from elsewhere. */
 import { createHash } from 'node:crypto';
-import type { AppConfig, AppContext } from './http/app-env.ts';
-import { textResponse } from './http/json-response.ts';
-import { openApiDocument } from './openapi.ts';
+import type { AppConfig, AppContext } from '../http/app-env.ts';
+import { textResponse } from '../http/json-response.ts';
+import { openApiDocument } from './document.ts';
 
 interface Parameter {
   name: string;
