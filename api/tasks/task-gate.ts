@@ -242,7 +242,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
 
   /** A repeat with the same key waits for the task that the first one made. */
   const joinEarlier = async (id: string, request: AcceptRequest, signal: AbortSignal): Promise<Outcome> => {
-    const { ended, abandon } = waiters.wait(id, request.holdMs, { until: request.heldFor });
+    const { ended, abandon } = waiters.wait(id, request.holdMs, request.heldFor);
     try {
       const earlier = await store.readEnd(id);
       const isHeldForMore = request.heldFor !== 'prepared' || earlier?.isPrepared === false;
@@ -265,7 +265,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     acceptAndWait: (request, signal) =>
       counted(request, async () => {
         const id = uuidv7();
-        const { ended, abandon } = waiters.wait(id, request.holdMs, { until: request.heldFor, takesEarly: true });
+        const { ended, abandon } = waiters.wait(id, request.holdMs, request.heldFor);
         let accepted: Accepted;
         try {
           accepted = await accept(request, id);

@@ -4,15 +4,12 @@
  */
 import type { Logger } from 'pino';
 import type { Redis } from '../../shared/platform/redis.ts';
-import { earlyWord, offerWord, replyChannel, type TaskStore } from '../../shared/platform/task-store.ts';
+import { offerWord, replyChannel, type TaskStore } from '../../shared/platform/task-store.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 
 export interface Waiters {
-  /**
-   * Begins to wait. Do so before the task is accepted: a fast task ends before the accept has answered. With `takesEarly`
-   * a result counts as the end before it is kept: for the request that made the task, which reads no record.
-   */
-  wait(id: string, waitMs: number, options?: { until?: WaitedFor | undefined; takesEarly?: boolean }): Wait;
+  /** Begins to wait. Do so before the task is accepted: a fast task ends before the accept has answered. */
+  wait(id: string, waitMs: number, until?: WaitedFor): Wait;
   /** How many wait now. */
   size(): number;
   close(): void;
@@ -43,7 +40,6 @@ interface Waiter {
   offer: (url: string) => void;
   since: number;
   until: WaitedFor;
-  takesEarly: boolean;
 }
 
 /** Milliseconds between two looks at the records of all who have waited at least that long. */
@@ -70,12 +66,6 @@ export function createWaiters(
     const resultJson = rest.join(' ');
     if (state === offerWord) {
       for (const waiter of waiting.get(id) ?? []) waiter.offer(resultJson);
-      return;
-    }
-    if (state === earlyWord) {
-      for (const waiter of waiting.get(id) ?? []) {
-        if (waiter.takesEarly) waiter.resolve({ state: 'completed', resultJson });
-      }
       return;
     }
     end(id, { state: state as TaskState, ...(resultJson === '' ? {} : { resultJson }) });
@@ -109,7 +99,7 @@ export function createWaiters(
   timer.unref();
 
   return {
-    wait(id, waitMs, { until = 'end', takesEarly = false } = {}) {
+    wait(id, waitMs, until = 'end') {
       const set = waiting.get(id) ?? new Set<Waiter>();
       waiting.set(id, set);
       let finish: (ending: Ending | null) => void = () => {};
@@ -130,7 +120,7 @@ export function createWaiters(
           offers.end();
           resolve(ending);
         };
-        const waiter: Waiter = { resolve: finish, offer: offers.add, since: Date.now(), until, takesEarly };
+        const waiter: Waiter = { resolve: finish, offer: offers.add, since: Date.now(), until };
         set.add(waiter);
       });
       return { ended, nextOffer: offers.next, extend: (longerMs) => extend(longerMs), abandon: () => finish(null) };

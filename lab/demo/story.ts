@@ -1,8 +1,6 @@
 /** What the demo does with the API: submit a job, wait for its end, look at its output; then a listing as a task. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LabError } from '../lab-error.ts';
-import { runCommand } from '../run-command.ts';
-import type { LabUser } from '../users.ts';
 import { type ApiClient, createApiClient } from './api-client.ts';
 import { formatTook, type Screen } from './screen.ts';
 import type { Stage } from './stage.ts';
@@ -11,9 +9,8 @@ interface Scene {
   api: ApiClient;
   screen: Screen;
   systemName: string;
-  /** The job's working directory; `user` owns it. */
+  /** The job's working directory. */
   workFolder: string;
-  user: LabUser;
   /** Sent with the job where the scheduler has accounts. */
   account: string | undefined;
 }
@@ -64,23 +61,19 @@ export interface Story {
 export async function performStory({ lab, broker, user, workFolder, token }: Stage, screen: Screen): Promise<Story> {
   const api = createApiClient(broker.url, token);
   const account = lab.find('slurm') === undefined ? undefined : user.accounts[0];
-  const scene: Scene = { api, screen, systemName: broker.systemName, workFolder, user, account };
+  const scene: Scene = { api, screen, systemName: broker.systemName, workFolder, account };
   const jobId = await runJob(scene);
   return { jobId, taskId: await runTask(scene) };
 }
 
 async function runJob(scene: Scene): Promise<string> {
-  const { screen, workFolder } = scene;
+  const { screen } = scene;
   screen.heading("One job, by FirecREST v2's REST API");
   const jobId = await submit(scene);
   await waitForEnd(scene, jobId);
   await list(scene);
   await showStatus(scene);
-  screen.text(
-    '',
-    `The text of ${outputName}, read on this machine as ${scene.user.username} (version 0.1 has no ops/view yet):`,
-  );
-  screen.quote((await readAsUser(scene.user, `${workFolder}/${outputName}`)).trimEnd().split('\n'));
+  await showOutput(scene);
   return jobId;
 }
 
@@ -158,7 +151,10 @@ async function showStatus({ api, screen, systemName, workFolder }: Scene): Promi
   screen.exchange(`GET ${path}`, status, tookMs, `${body.output.size} bytes, mode ${mode}, inode ${body.output.ino}`);
 }
 
-async function readAsUser({ uid, gid }: LabUser, path: string): Promise<string> {
-  const asUser = process.getuid?.() === uid ? {} : { uid, gid };
-  return (await runCommand('cat', ['--', path], asUser)).stdout;
+async function showOutput({ api, screen, systemName, workFolder }: Scene): Promise<void> {
+  const path = `/filesystem/${systemName}/ops/view?path=${workFolder}/${outputName}`;
+  const { status, tookMs, body } = await api.get<{ output: string }>(path);
+  const lines = body.output.trimEnd().split('\n');
+  screen.exchange(`GET ${path}`, status, tookMs, `${lines.length} lines`);
+  screen.quote(lines);
 }

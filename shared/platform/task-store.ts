@@ -119,8 +119,6 @@ export interface TaskStore extends TaskLists, BatchKeys {
   writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
   announce(task: Pick<Task, 'id' | 'replyTo'>, url: string): Promise<number>;
-  /** Tells the request that is held for a task its result, before the task is settled. */
-  tellEarly(task: Pick<Task, 'id' | 'replyTo'>, resultJson: string): Promise<void>;
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
@@ -165,9 +163,6 @@ export function replyChannel(keyPrefix: string, instance: string): string {
 
 /** Stands in the place of the state where the message is the address of a worker that waits for the request. */
 export const offerWord = 'offer';
-
-/** Stands for the state in a message that brings a result before it is kept; the record follows. */
-export const earlyWord = 'early';
 
 /** A store over a connection, which stays the caller's to close. */
 export function createTaskStore(redis: Redis, settings: TaskStoreSettings): TaskStore {
@@ -248,11 +243,6 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       withStore(async () => {
         if (replyTo === null) return 0;
         return await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${offerWord} ${url}`);
-      }),
-    tellEarly: ({ id, replyTo }, resultJson) =>
-      withStore(async () => {
-        if (replyTo === null) return;
-        await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${earlyWord} ${resultJson}`);
       }),
     requestCancel: (id) =>
       withStore(async () => {

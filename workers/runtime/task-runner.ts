@@ -16,7 +16,6 @@ import type { Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import type { Cancellations } from './cancellations.ts';
-import { tellEarly } from './early-result.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { parkTask } from './park-task.ts';
 import type { ResultPort } from './result-port.ts';
@@ -197,10 +196,7 @@ async function attempt(
   // Outside of the try: a store that refuses the outcome does not make it another one.
   if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
-  else {
-    await tellEarly(deps.store, operation, task, outcome);
-    await finish(deps, grip, task, outcome, log);
-  }
+  else await finish(deps, grip, task, outcome, log);
 }
 
 /** The work, or an error where it does not end although it was told to: a task must not hang on its handler. */
