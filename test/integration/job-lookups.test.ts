@@ -87,6 +87,17 @@ const outcome = (found: Promise<{ jobs: { status: { state: string } }[] }>) =>
     (error: unknown) => (error instanceof BrokerError ? error.code : String(error)),
   );
 
+it('what one worker has answered, another one does not answer from before', async () => {
+  const jobId = await submit('gcalice');
+  const stateBy = async (index: number, windowMs: number) =>
+    (await worker(index).get(site('gcalice', windowMs), jobId, noSignal)).jobs[0]?.status.state;
+  expect(await stateBy(0, endlessMs)).toBe('PENDING');
+  await cancel('gcalice', jobId);
+  // The other one shares nothing, and hears of the end first.
+  await vi.waitFor(async () => expect(await stateBy(1, 1)).toBe('CANCELLED'), { timeout: 30_000 });
+  await vi.waitFor(async () => expect(await stateBy(0, endlessMs)).toBe('CANCELLED'), { timeout: 5_000 });
+});
+
 describe('1,000 clients that wait for 1,000 different jobs', { timeout: 60_000 }, () => {
   it.each([
     ['of one user', null],

@@ -73,7 +73,9 @@ export function createLookupScope(options: ScopeOptions): LookupScope {
     const now = performance.now();
     const young = [...kept].filter(([, entry]) => now - entry.startedAt <= windowMs);
     kept = new Map(young.length + jobs.size > keptMax ? [] : young);
-    for (const [jobId, found] of jobs) kept.set(jobId, { jobs: found, startedAt });
+    for (const [jobId, found] of jobs) {
+      if ((kept.get(jobId)?.startedAt ?? startedAt) <= startedAt) kept.set(jobId, { jobs: found, startedAt });
+    }
     keptUntil = now + windowMs;
   };
 
@@ -134,24 +136,26 @@ export function createLookupScope(options: ScopeOptions): LookupScope {
     } finally {
       clearInterval(renewal);
     }
-    const own = new Set([...waiters].map(({ jobId }) => jobId));
     deliver(round);
-    const isForOthers = jobIds.some((jobId) => !own.has(jobId));
-    await finish(token, round, isForOthers).catch(() => askLater(leaseMs));
+    await finish(token, round).catch(() => askLater(leaseMs));
   };
 
-  /** Frees the turn: at once for the next single question, after the window in a crowd. Tells the others. */
-  const finish = async (token: string, round: Round, isForOthers: boolean): Promise<void> => {
+  /**
+   * Frees the turn: at once for the next single question, after the window in a crowd. Tells the others, also where none
+   * of them waits: what they share must not be older than what this worker has answered.
+   */
+  const finish = async (token: string, round: Round): Promise<void> => {
     const isCrowd = round.jobIds.length > 1;
     const waitMs = isCrowd ? Math.max(0, round.startedAt + windowMs - performance.now()) : 0;
-    const waiting = await turns.end(name, token, waitMs);
-    if (waiters.size > 0) askLater(waitMs);
-    if (waiting === 0 && !isForOthers) return;
     const asked = new Set(round.jobIds);
     const jobs = [...round.jobs].sort(([a], [b]) => Number(asked.has(b)) - Number(asked.has(a))).slice(0, toldMax);
     const ageMs = performance.now() - round.startedAt;
     const error = round.error && toStoredError(round.error);
-    await turns.tell({ kind: 'round', scope: name, ageMs, waitMs, jobIds: [...round.jobIds], jobs, error });
+    // One behind the other, neither waited for alone: who hears of the round finds the turn free.
+    const ended = turns.end(name, token, waitMs);
+    const told = turns.tell({ kind: 'round', scope: name, ageMs, waitMs, jobIds: [...round.jobIds], jobs, error });
+    await Promise.all([ended, told]);
+    if (waiters.size > 0) askLater(waitMs);
   };
 
   return {

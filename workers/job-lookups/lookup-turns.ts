@@ -36,16 +36,15 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARG
 return 1
 `;
 
-/** KEYS: turn, wanted ids. ARGV: token, ms until the turn is free again. Returns how many ids wait. */
+/** KEYS: turn. ARGV: token, ms until the turn is free again. */
 const endScript = `
-local waiting = redis.call('SCARD', KEYS[2])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return waiting end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > 0 then
   redis.call('SET', KEYS[1], 'window', 'PX', ARGV[2])
 else
   redis.call('DEL', KEYS[1])
 end
-return waiting
+return 1
 `;
 
 interface ScriptedRedis {
@@ -89,8 +88,8 @@ export interface LookupTurns {
   /** At most `idsMax` of `wanted` are asked for at once. */
   ask(scope: string, wanted: readonly Wanted[]): Promise<Turn>;
   renew(scope: string, token: string): Promise<void>;
-  /** Frees the turn, `waitMs` from now on. Resolves with how many ids wait for the next query. */
-  end(scope: string, token: string, waitMs: number): Promise<number>;
+  /** Frees the turn, `waitMs` from now on. */
+  end(scope: string, token: string, waitMs: number): Promise<void>;
   /** To every other worker. A message that is lost costs a query, no more. */
   tell(message: LookupMessage): Promise<void>;
   /** The messages of other workers. */
@@ -101,7 +100,7 @@ export interface LookupTurns {
 export function createLookupTurns(redis: Redis, subscriber: Redis, keyPrefix: string, log: Logger): LookupTurns {
   redis.defineCommand('gcLookupAsk', { numberOfKeys: 2, lua: askScript });
   redis.defineCommand('gcLookupRenew', { numberOfKeys: 1, lua: renewScript });
-  redis.defineCommand('gcLookupEnd', { numberOfKeys: 2, lua: endScript });
+  redis.defineCommand('gcLookupEnd', { numberOfKeys: 1, lua: endScript });
   const scripted = redis as unknown as ScriptedRedis;
   const sender = randomUUID();
   const channel = `${keyPrefix}:lookups`;
@@ -119,7 +118,9 @@ export function createLookupTurns(redis: Redis, subscriber: Redis, keyPrefix: st
     async renew(scope, token) {
       await scripted.gcLookupRenew(turnKey(scope), token, leaseMs);
     },
-    end: (scope, token, waitMs) => scripted.gcLookupEnd(turnKey(scope), wantedKey(scope), token, Math.ceil(waitMs)),
+    async end(scope, token, waitMs) {
+      await scripted.gcLookupEnd(turnKey(scope), token, Math.ceil(waitMs));
+    },
     async tell(message) {
       await redis.publish(channel, JSON.stringify({ sender, message }));
     },
