@@ -77,7 +77,7 @@ export function useOwnTree(): OwnTree {
 export function itLeftNoCanary(): void {
   it('nothing was done by a shell that took a name for a command', () => {
     const { home } = userNamed(inject('lab').users, 'alice');
-    const found = execFileSync('find', [home, '/tmp', '-maxdepth', '2', '-name', canary], {
+    const found = execFileSync('find', [home, '/tmp', '-maxdepth', '2', '-ignore_readdir_race', '-name', canary], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });
