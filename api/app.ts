@@ -2,6 +2,7 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
 import { describeProtectedResource } from './auth/protected-resource.ts';
+import { exportAudit, listAudit } from './faces/audit/read-audit.ts';
 import { createTicket } from './faces/events/create-ticket.ts';
 import { streamEvents, streamTaskEvents } from './faces/events/stream-events.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
@@ -32,6 +33,7 @@ import { coveredByChance, createRouteTable, type Route } from './http/route-tabl
 import { accessLog } from './middleware/access-log.ts';
 import { answerError } from './middleware/answer-error.ts';
 import { answerMiss } from './middleware/answer-miss.ts';
+import { audit } from './middleware/audit.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
@@ -87,6 +89,8 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },
     { method: 'POST', path: '/events/tickets', isPublic: false, handle: createTicket(deps.notices.tickets) },
     ...webhookEndpoints(deps),
+    { method: 'GET', path: '/audit', isPublic: false, handle: listAudit(deps) },
+    { method: 'GET', path: '/audit/export', isPublic: false, handle: exportAudit(deps) },
     { method: 'GET', path: '/health/systems', isPublic: false, handle: listHealth(faceDeps) },
     { method: 'GET', path: '/health/systems/{system_name}', isPublic: false, handle: getHealth(faceDeps) },
     { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },
@@ -127,6 +131,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   const isHttps = api.publicUrl?.startsWith('https:') === true;
   app.use(accessLog(deps.log), responseHeaders({ now, isHttps }));
+  app.use(audit(deps.audit.trail));
   app.use(refuseHead);
   app.onError(answerError(deps.log));
   app.notFound(answerMiss(createRouteTable(endpoints), api));

@@ -5,6 +5,7 @@ import type { AuthorizationConfig } from '../shared/platform/config/config.ts';
 import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
+import { openTrail } from '../shared/platform/open-trail.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis, withStore } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
@@ -16,6 +17,7 @@ import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createSealer } from '../shared/webhooks/sealing.ts';
 import { createApp } from './app.ts';
 import { type Access, openAccess } from './auth/access-checker.ts';
+import { createIsAdministrator } from './auth/administrators.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
 import { createEventHub } from './events/event-hub.ts';
 import { createEventTickets } from './events/event-tickets.ts';
@@ -56,6 +58,10 @@ const healthView = createHealthView({
 const workers = createWorkerPort();
 const events = createEventStore(redis, keyPrefix);
 const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: config.events.streamsPerUserMax, log });
+const { trail, store: auditStore } = openTrail({
+  ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
+});
+const access = await accessOf(config.authorization);
 let isStopping = false;
 
 const app = createApp({
@@ -74,7 +80,11 @@ const app = createApp({
     heartbeatMs: config.events.heartbeatMs,
   },
   verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
-  ...(await accessOf(config.authorization)),
+  ...access,
+  audit: {
+    ...{ trail, store: auditStore },
+    isAdministrator: createIsAdministrator(config, access.checkAccess),
+  },
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
   health,
   workers,
@@ -103,6 +113,7 @@ onShutdown(
     { name: 'waiters', run: async () => waiters.close() },
     { name: 'room', run: async () => room.close() },
     { name: 'worker connections', run: async () => workers.close() },
+    { name: 'audit', run: () => trail.close() },
     { name: 'queues', run: () => queues.close() },
     {
       name: 'redis',

@@ -3,7 +3,20 @@ import { networksMax, type Preset, presets, systemRelations } from '../api/auth/
 
 export const programHelp = `Usage: goldcrest COMMAND …
 
-  authz   who may do what, as kept in OpenFGA (goldcrest authz --help)`;
+  authz   who may do what, as kept in OpenFGA (goldcrest authz --help)
+  audit   whether the audit trail is whole, and its records (goldcrest audit --help)`;
+
+export const auditHelp = `Usage: goldcrest audit COMMAND …
+
+  verify                 check the records in Redis and the configured directory, and that no end is missing
+  verify PATH…           check files, or the files of directories, without Redis; the ends cannot be compared then
+  export                 print the records in Redis as lines, oldest first
+
+Options
+  --key-file FILE        with PATH…: file with the key of the chain (goldcrest.audit.key)
+
+Exit status: 0 whole; 1 something was changed, removed, moved or cut off; 2 wrong usage; 3 Redis did not answer, or a file
+could not be read; 78 wrong configuration.`;
 
 const presetLines = Object.entries<Preset>(presets).map(([name, { relations, daysMax, needsNetworks }]) => {
   const limits = `to a service client for ${daysMax} days at most${needsNetworks ? ', with --from' : ''}`;

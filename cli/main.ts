@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-/** The program of operators: `goldcrest authz …`. Wiring only. */
+/** The program of operators: `goldcrest authz …`, `goldcrest audit …`. Wiring only. */
+import { runAudit } from './audit.ts';
 import { runAuthz } from './authz.ts';
 import { programHelp } from './help.ts';
 
@@ -10,6 +11,7 @@ const io = {
   complain: (line: string) => process.stderr.write(`${line}\n`),
 };
 if (area === 'authz') process.exitCode = await runAuthz(words, io);
+else if (area === 'audit') process.exitCode = await runAudit(words, io);
 else if (area === 'help' || area === '--help' || area === '-h') io.print(programHelp);
 else {
   io.complain(area === undefined ? programHelp : `Unknown command: ${area}\n\n${programHelp}`);

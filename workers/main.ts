@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerError } from '../shared/errors/broker-error.ts';
 import { operationNames, operations } from '../shared/operations/registry.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
+import { openTrail } from '../shared/platform/open-trail.ts';
 import { createQueueAdder, queueName } from '../shared/platform/queues.ts';
 import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
@@ -27,6 +28,7 @@ import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { openInternalPort } from './runtime/internal-port.ts';
 import { createPerform } from './runtime/perform.ts';
 import { createPlaces } from './runtime/places.ts';
+import { recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { startSweeper } from './runtime/sweeper.ts';
@@ -49,10 +51,14 @@ guardDurability(redis, config.redis.requireDurability, log);
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
 const queues = createQueueAdder(entries, keyPrefix);
 const credentials = createCredentials(config.sshCredentials);
+const { trail } = openTrail({
+  ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
+});
 const ssh = createSsh({
   systems: served.map(sshSystemOptions),
   credentials: () => credentials,
   handshakes: createHandshakeLease(redis, keyPrefix),
+  observe: recordCommands(trail),
   log,
 });
 const port = await openInternalPort({
@@ -93,6 +99,7 @@ const runner = createTaskRunner({
   // A text within the system's own limit is never too large, whatever JSON makes of it.
   heldResultBytesMax: Math.max(config.tasks.heldResultBytesMax, ...served.map(textAnswerBytesMax)),
   results: createResultPort(port),
+  trail,
   log,
 });
 
@@ -164,6 +171,7 @@ onShutdown(
     // After the tasks, so that the last of them is told of too.
     { name: 'webhooks', run: async () => deliverer?.stop() },
     { name: 'ssh', run: () => ssh.close() },
+    { name: 'audit', run: () => trail.close() },
     {
       name: 'staging',
       run: async () => {

@@ -1,7 +1,7 @@
 /** What both faces do with a request once its input is known: system, permission, validation, and the request to the gate. */
 import { BrokerError, type FieldProblem } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
-import { admitPaths } from '../../shared/operations/paths.ts';
+import { admitPaths, pathFieldsOf } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { AppContext, AppDeps, SystemEntry } from '../http/app-env.ts';
@@ -65,6 +65,14 @@ export async function narrowToVisible(
   return { ...input, [systemsField]: names.join() };
 }
 
+/** What an operation's input is about: the paths in it, and the job. */
+export function targetOf(operation: Operation, input: Record<string, unknown>): Record<string, string> {
+  const fields = [...pathFieldsOf(operation).map(({ field }) => field), 'jobId', 'fileName'];
+  return Object.fromEntries(
+    fields.flatMap((field) => (typeof input[field] === 'string' ? [[field, input[field]]] : [])),
+  );
+}
+
 export interface TaskWish {
   operation: Operation;
   system: string | null;
@@ -107,6 +115,10 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
     onRate: (rate) => c.set('rate', rate),
+    onAccepted: (id, isReplay) => {
+      const target = targetOf(operation, input);
+      c.get('record')({ action: operation.name, system, target }, { task: id, isReplay });
+    },
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),
     ...(wish.priority === undefined ? {} : { priority: wish.priority }),

@@ -2,6 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
+import type { AuditTrail } from '../../shared/audit/trail.ts';
+import type { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { AuditStore } from '../../shared/platform/audit-store.ts';
 import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
@@ -47,10 +50,24 @@ export interface AppEnv {
     rate: RateState;
     /** Set once the request has become a task, for the log. */
     taskId: string;
+    /** Writes an audit record of what this request asked for, where that is to be recorded. */
+    record: RecordWish;
+    /** What the request is about where its route does not say, for its audit record. */
+    wish: Wish;
   };
 }
 
 export type AppContext = Context<AppEnv>;
+
+/** What was asked for. */
+export interface Wish {
+  action: string;
+  system: string | null;
+  target: Record<string, string>;
+}
+
+/** How it was answered: the task that it became, or the error that refused it. */
+export type RecordWish = (wish: Wish, answer: { task: string; isReplay: boolean } | { error: BrokerError }) => void;
 
 /** The part of a system's configuration the HTTP side uses. */
 export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;
@@ -83,8 +100,16 @@ export interface WebhookDeps {
   endpointsPerUserMax: number;
 }
 
+export interface AuditDeps {
+  trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
+  store: Pick<AuditStore, 'readBack' | 'readOn'>;
+  /** Whether the caller may read the records of all. Throws AuthorizationUnavailable. */
+  isAdministrator: (principal: Principal, address: string | undefined) => Promise<boolean>;
+}
+
 export interface AppDeps {
   config: AppConfig;
+  audit: AuditDeps;
   gate: TaskGate;
   jobNumbers: Pick<JobNumbers, 'taskOf'>;
   /** Staging store by system name, for systems that have one. */

@@ -18,13 +18,14 @@ export function authenticate(
   const { metadataUrl, addressOf } = options;
   return async (c, next) => {
     if (metadataUrl !== undefined) c.set('resourceMetadataUrl', metadataUrl);
+    // First, so that the audit record of a refusal has it.
+    const peer = c.env?.incoming?.socket.remoteAddress;
+    c.set('address', addressOf({ peer, forwardedFor: c.req.header('x-forwarded-for') }));
     const header = c.req.header('authorization');
     if (header === undefined || header === '') throw new BrokerError('Unauthenticated', 'Not authenticated');
     const token = bearer.exec(header)?.[1];
     if (token === undefined) throw new BrokerError('Unauthenticated', 'Invalid authentication credentials');
     c.set('principal', await verifyToken(token));
-    const peer = c.env?.incoming?.socket.remoteAddress;
-    c.set('address', addressOf({ peer, forwardedFor: c.req.header('x-forwarded-for') }));
     await next();
   };
 }

@@ -11,6 +11,7 @@ import { historyQuery } from '../faces/health/read-health.ts';
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { firecrestApiVersion } from '../http/f7t-headers.ts';
 import { textResponse } from '../http/json-response.ts';
+import { auditPaths } from './audit-paths.ts';
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import { eventPaths, webhookMessages, webhookPaths } from './notice-paths.ts';
 import {
@@ -201,6 +202,7 @@ export function openApiDocument(config: AppConfig): Json {
       ...healthPaths(),
       ...eventPaths(),
       ...webhookPaths(),
+      ...auditPaths(),
     },
     webhooks: webhookMessages(),
     components: {

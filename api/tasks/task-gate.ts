@@ -36,6 +36,8 @@ export interface AcceptRequest {
   requestId: string;
   /** Told what the caller may still submit, also when that is nothing. */
   onRate?: (rate: RateState) => void;
+  /** Called at once when the task is kept, or was before. */
+  onAccepted?: (id: string, isReplay: boolean) => void;
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
@@ -171,6 +173,8 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       if (error instanceof RateLimitError) request.onRate?.(error.rate);
       throw error;
     });
+    // In the turn of the answer, so that the record is in Redis before what is asked next is answered.
+    request.onAccepted?.(accepted.id, !accepted.isNew);
     if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);

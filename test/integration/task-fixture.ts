@@ -148,6 +148,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
         heldResultBytesMax: 1_000_000,
         results: createResultPort(port),
+        trail: { append: () => 0, requireWritable: () => {} },
       }),
     async consume(runner, concurrency = 8) {
       const consumer = startConsumer({

@@ -85,7 +85,7 @@ export function createClient(url: string, token: string): Client {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '');
     const parsed = (isJson && text !== '' ? JSON.parse(text) : undefined) as Body;
     const seen = { method, path, status: response.status, contentType: response.headers.get('content-type') };
     const faults = (await answerCheckOf(url))?.({ ...seen, body: parsed }) ?? [];

@@ -26,7 +26,10 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
   const accept = async (request: AcceptRequest): Promise<{ id: string; isReplay: boolean }> => {
     const key = request.idempotencyKey;
     const earlier = key === undefined ? undefined : byKey.get(key);
-    if (earlier !== undefined) return { id: earlier, isReplay: true };
+    if (earlier !== undefined) {
+      request.onAccepted?.(earlier, true);
+      return { id: earlier, isReplay: true };
+    }
     accepted.push(request);
     const id = `01900000-0000-7000-8000-${String(tasks.size + 1).padStart(12, '0')}`;
     if (key !== undefined) byKey.set(key, id);
@@ -46,6 +49,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
       timeline: `pending@${nowMs}@0`,
       requestId: request.requestId,
     });
+    request.onAccepted?.(id, false);
     tasks.set(id, { ...task, ...(await end(request)) });
     return { id, isReplay: false };
   };
@@ -167,6 +171,11 @@ export function createTestApp(
       return principal;
     },
     ...openAccess,
+    audit: {
+      trail: { append: () => 0, requireWritable: () => {} },
+      store: { readBack: async () => [], readOn: async () => [] },
+      isAdministrator: async () => false,
+    },
     requireHealthy: () => {},
     health: { read: async () => new Map(), history: async () => [] },
     workers: createWorkerPort(),

@@ -20,6 +20,7 @@ import type { RemoteShell } from '../ssh/remote-shell.ts';
 import type { Ssh } from '../ssh/ssh.ts';
 import type { InternalPort } from './internal-port.ts';
 import { createMeeting, type Meeting } from './meet-request.ts';
+import { onBehalfOf } from './record-work.ts';
 import type { Attempt } from './task-runner.ts';
 
 export interface PerformDependencies {
@@ -60,13 +61,18 @@ export function createPerform(deps: PerformDependencies) {
     return value;
   };
 
-  const systemContext = (base: BrokerContext, attempt: Attempt, { exchange }: Meeting): OperationContext => {
+  const systemContext = (
+    base: BrokerContext,
+    operation: Operation,
+    attempt: Attempt,
+    { exchange }: Meeting,
+  ): OperationContext => {
     const name = attempt.task.system ?? '';
     const system = systems.get(name);
     const scheduler = deps.schedulers.get(name);
     if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
     const { username } = attempt.task.principal;
-    const shell = deps.ssh.shell(name, username);
+    const shell = onBehalfOf(deps.ssh.shell(name, username), attempt.task, operation);
     const files = deps.ssh.files(name, username);
     const host = { username, shell, files };
     const stats = deps.ssh.stats(name, username);
@@ -114,7 +120,7 @@ export function createPerform(deps: PerformDependencies) {
       signal: attempt.signal,
     });
     try {
-      const context = systemContext(base, attempt, meeting);
+      const context = systemContext(base, operation, attempt, meeting);
       return await runAdmitted(operation, attempt.input, context, handler as AnyHandler<OperationContext>);
     } finally {
       meeting.close();

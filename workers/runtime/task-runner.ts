@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { AuditTrail } from '../../shared/audit/trail.ts';
 import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
@@ -18,6 +19,7 @@ import { Parked } from '../operations/parked.ts';
 import type { Cancellations } from './cancellations.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { parkTask } from './park-task.ts';
+import { recordAttempt } from './record-work.ts';
 import type { ResultPort } from './result-port.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 
@@ -44,6 +46,7 @@ export interface TaskRunnerDependencies {
   /** Largest result for a held request. */
   heldResultBytesMax: number;
   results: Pick<ResultPort, 'offer'>;
+  trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
   log: Logger;
 }
 
@@ -133,8 +136,10 @@ async function begin(
   const log = deps.log.child({ task: task.id, operation: task.operation, requestId: task.requestId });
   const operation = findOperation(task.operation);
   const obstacle = findObstacle(task, from, operation, deps.attemptsMax);
+  if (from === 'active') recordAttempt(deps.trail, { task, operation }, { decision: 'taken over' });
   if (operation === undefined || obstacle !== null) {
     const error = obstacle ?? new BrokerError('NotSupported', `This worker does not know ${task.operation}.`);
+    recordAttempt(deps.trail, { task, operation }, endingOf(error));
     await finish(deps, grip, task, endOf(error), log);
     return;
   }
@@ -194,9 +199,17 @@ async function attempt(
     clearTimeout(timer);
   }
   // Outside of the try: a store that refuses the outcome does not make it another one.
+  if (!(outcome instanceof Parked)) recordAttempt(deps.trail, { task, operation }, endingOf(outcome));
   if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else await finish(deps, grip, task, outcome, log);
+}
+
+/** How an attempt ended, for its audit record. An attempt that failed may be followed by another one. */
+function endingOf(outcome: TaskEnd | BrokerError): { decision: string; why?: string } {
+  if (!(outcome instanceof BrokerError)) return { decision: outcome.state };
+  const decision = outcome.code === 'TaskCanceled' ? 'canceled' : 'failed';
+  return { decision, why: `${outcome.code}: ${outcome.message}` };
 }
 
 /** The work, or an error where it does not end although it was told to: a task must not hang on its handler. */

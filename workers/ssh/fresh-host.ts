@@ -9,7 +9,7 @@ import type { SshCredential } from './credentials/credential-provider.ts';
 import { type LoginRoute, logIn } from './log-in.ts';
 import { type ChannelPurpose, openChannelOn } from './open-channel.ts';
 import { createRemoteFiles, type RemoteFiles } from './remote-files.ts';
-import { createRemoteShell, type RemoteShell } from './remote-shell.ts';
+import { createRemoteShell, type RemoteShell, type ShellDefaults } from './remote-shell.ts';
 import { createWarmChannels } from './warm-channels.ts';
 
 /** A host as one user, for as long as its connection is open. */
@@ -28,6 +28,7 @@ export interface FreshLogin {
   /** For the login, and the default for each command and file operation. */
   timeoutMs: number;
   log: Logger;
+  observe?: ShellDefaults['observe'];
 }
 
 const channelsMax = 8;
@@ -35,7 +36,7 @@ const outputBytesMax = 64 * 1024;
 
 /** Throws HostKeyMismatch, SshCredentialsRefused or SshUnavailable; the last one also when `timeoutMs` has passed. */
 export async function logInFresh(login: FreshLogin): Promise<FreshHost> {
-  const { username, credential, timeoutMs, log } = login;
+  const { username, credential, timeoutMs, log, observe } = login;
   const route: LoginRoute = {
     ...login.route,
     connectTimeoutMs: timeoutMs,
@@ -60,7 +61,10 @@ export async function logInFresh(login: FreshLogin): Promise<FreshHost> {
   });
   return {
     username,
-    shell: createRemoteShell(channels, username, { timeoutMs, outputBytesMax, log }),
+    shell: createRemoteShell(channels, username, {
+      ...{ timeoutMs, outputBytesMax, log },
+      ...(observe ? { observe } : {}),
+    }),
     files: createRemoteFiles(warm, { timeoutMs }),
     close: () => connection.close(),
   };

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { commandLine, type Word } from '../../shared/commands/command-line.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { ConnectionPool } from './connection-pool.ts';
+import type { CommandEnd, ObservedCommand } from './observe-command.ts';
 import { connectionLost } from './open-channel.ts';
 import { type ChannelEnd, driveChannel } from './remote-command.ts';
 
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly unsetsLocale?: boolean;
   /** Working directory. */
   readonly cwd?: Word;
+  /** On whose behalf it runs, for who observes commands. */
+  readonly origin?: unknown;
 }
 
 /** What a command left behind. A non-zero exit code is a result, not an error. */
@@ -56,6 +59,7 @@ export interface ShellDefaults {
   readonly timeoutMs: number;
   readonly outputBytesMax: number;
   readonly log: Logger;
+  readonly observe?: (command: Omit<ObservedCommand, 'system'>) => (end: CommandEnd) => void;
 }
 
 /** From SIGTERM to SIGKILL, on the remote side. */
@@ -69,6 +73,18 @@ export function createRemoteShell(
   defaults: ShellDefaults,
 ): RemoteShell {
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
+    const ended = defaults.observe?.({ username, argv, origin: options.origin });
+    try {
+      const result = await runUnobserved(argv, options);
+      ended?.(endOf(result));
+      return result;
+    } catch (error) {
+      ended?.({ exitCode: null, error: error instanceof BrokerError ? error.code : 'Internal' });
+      throw error;
+    }
+  }
+
+  async function runUnobserved(argv: readonly Word[], options: RunOptions): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
     const { env, cwd, signal, unsetsLocale, isAnswered } = options;
     const line = commandLine(argv, {
@@ -97,6 +113,11 @@ export function createRemoteShell(
     }
   }
   return { run };
+}
+
+function endOf({ exitCode, signalName, isEarly }: RunResult): CommandEnd {
+  if (isEarly) return { exitCode, isEarly };
+  return signalName === undefined ? { exitCode } : { exitCode, error: `SIG${signalName}` };
 }
 
 function resultOf(end: ChannelEnd, isOverdue: boolean, timeoutMs: number): RunResult {

@@ -4,9 +4,16 @@ import { beforeAbort } from './before-abort.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { shown } from './file-errors.ts';
 import type { FileCallOptions, RemotePath } from './remote-files.ts';
-import type { RemoteShell } from './remote-shell.ts';
+import type { RemoteShell, ShellDefaults } from './remote-shell.ts';
 import { createStatExec } from './stat-exec.ts';
-import { type StatLoop, StatLoopLost, type StatQuestion, startStatLoop, statLoopLine } from './stat-loop.ts';
+import {
+  type StatLoop,
+  StatLoopLost,
+  type StatQuestion,
+  startStatLoop,
+  statLoopArgv,
+  statLoopLine,
+} from './stat-loop.ts';
 
 /** The fields `ops/stat` answers. Times are whole seconds since the epoch. */
 export interface RemoteStat {
@@ -44,6 +51,7 @@ export interface StatsDefaults {
   readonly idleTimeoutMs: number;
   /** Shared by all users of a system: whether its hosts were found to have no usable perl. */
   readonly host: StatHost;
+  readonly observe?: ShellDefaults['observe'];
 }
 
 /** What was learnt of a system's hosts. */
@@ -69,9 +77,14 @@ export function createRemoteStats(
   let loopMissingUntil = 0;
 
   async function openLoop(): Promise<OpenLoop> {
-    const channel = await pool.open(username, { exec: statLoopLine });
+    const ended = defaults.observe?.({ username, argv: statLoopArgv, origin: undefined, isLasting: true });
+    const channel = await pool.open(username, { exec: statLoopLine }).catch((error: unknown) => {
+      ended?.({ exitCode: null, error: 'not opened' });
+      throw error;
+    });
     const forget = channel.connection.whenRetired(() => opened.loop.close(false));
     const loop = startStatLoop(channel, ({ isUnusable, exitCode }) => {
+      ended?.({ exitCode: exitCode ?? null });
       forget();
       clearTimeout(opened.idle);
       if (current === opened) current = undefined;

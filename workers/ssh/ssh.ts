@@ -8,9 +8,10 @@ import type { HandshakeLimiter } from './handshake-limiter.ts';
 import { createHostKeyVerifier } from './host-keys.ts';
 import type { LoginRoute, LoginTarget } from './log-in.ts';
 import { createNameService, type NameService } from './name-service.ts';
+import type { ObserveCommand } from './observe-command.ts';
 import type { SshSystemOptions } from './options.ts';
 import { createRemoteFiles, type RemoteFiles } from './remote-files.ts';
-import { createRemoteShell, type RemoteShell } from './remote-shell.ts';
+import { createRemoteShell, type RemoteShell, type ShellDefaults } from './remote-shell.ts';
 import { createRemoteStats, type RemoteStats, type StatHost } from './remote-stats.ts';
 import { createWarmChannels } from './warm-channels.ts';
 
@@ -20,6 +21,7 @@ export interface SshDependencies {
   readonly credentials: (system: string) => CredentialProvider;
   readonly handshakes: HandshakeLimiter;
   readonly log: Logger;
+  readonly observe?: ObserveCommand;
 }
 
 /** Counters of one system; for metrics. */
@@ -78,6 +80,7 @@ const slotsMin = 4;
 
 /** Reads host keys and opens nothing. Throws Error for options that cannot work. */
 export function createSsh(dependencies: SshDependencies): Ssh {
+  const { log, observe } = dependencies;
   const systems = new Map(dependencies.systems.map((options) => [options.name, createSystem(options, dependencies)]));
 
   function systemOf(name: string): System {
@@ -87,13 +90,16 @@ export function createSsh(dependencies: SshDependencies): Ssh {
   }
 
   return {
-    shell: (system, username) => partsOf(systemOf(system), username, dependencies.log).shell,
-    files: (system, username) => partsOf(systemOf(system), username, dependencies.log).files,
-    stats: (system, username) => partsOf(systemOf(system), username, dependencies.log).stats,
+    shell: (system, username) => partsOf(systemOf(system), username, { log, ...observing(observe, system) }).shell,
+    files: (system, username) => partsOf(systemOf(system), username, { log, ...observing(observe, system) }).files,
+    stats: (system, username) => partsOf(systemOf(system), username, { log, ...observing(observe, system) }).stats,
     names: (system) => systemOf(system).names,
     credentialFor: async (system, username) => systemOf(system).credentials.credentialFor(system, username),
     logInFresh: async (system, username, credential, timeoutMs) =>
-      logInFresh({ route: systemOf(system).route, username, credential, timeoutMs, log: dependencies.log }),
+      logInFresh({
+        ...{ route: systemOf(system).route, username, credential, timeoutMs, log },
+        ...observing(observe, system),
+      }),
     poolStats: () =>
       [...systems.values()].map(({ options, pool, fileChannelsDropped }) => ({
         system: options.name,
@@ -149,9 +155,16 @@ function createSystem(options: SshSystemOptions, { credentials, handshakes, log 
   };
 }
 
-function partsOf(system: System, username: string, log: Logger): UserParts {
+type Observing = Pick<ShellDefaults, 'log' | 'observe'>;
+
+/** What a shell of the system is told by. */
+function observing(observe: ObserveCommand | undefined, system: string): Pick<ShellDefaults, 'observe'> {
+  return observe === undefined ? {} : { observe: (command) => observe({ ...command, system }) };
+}
+
+function partsOf(system: System, username: string, observed: Observing): UserParts {
   const known = system.users.get(username);
-  const parts = known ?? createParts(system, username, log);
+  const parts = known ?? createParts(system, username, observed);
   system.users.delete(username); // to the end of the order, which is that of use
   system.users.set(username, parts);
   const [oldest] = system.users.keys();
@@ -159,7 +172,7 @@ function partsOf(system: System, username: string, log: Logger): UserParts {
   return parts;
 }
 
-function createParts(system: System, username: string, log: Logger): UserParts {
+function createParts(system: System, username: string, { log, observe }: Observing): UserParts {
   const { options, pool } = system;
   const { idleTimeoutMs, commandTimeoutMs } = options;
   const fileTimeoutMs = options.fileTimeoutMs ?? commandTimeoutMs;
@@ -168,6 +181,7 @@ function createParts(system: System, username: string, log: Logger): UserParts {
     timeoutMs: commandTimeoutMs,
     outputBytesMax: options.outputBytesMax ?? 5 * 1024 * 1024,
     log: log.child({ system: options.name }),
+    ...(observe ? { observe } : {}),
   });
   const channels = createWarmChannels(pool, username, {
     channelsMax: Math.min(sftpChannelsMax, Math.floor(slots / slotsMin)),
@@ -180,6 +194,9 @@ function createParts(system: System, username: string, log: Logger): UserParts {
   return {
     shell,
     files: createRemoteFiles(channels, { timeoutMs: fileTimeoutMs }),
-    stats: createRemoteStats(pool, shell, username, { timeoutMs: fileTimeoutMs, idleTimeoutMs, host: system.statHost }),
+    stats: createRemoteStats(pool, shell, username, {
+      ...{ timeoutMs: fileTimeoutMs, idleTimeoutMs, host: system.statHost },
+      ...(observe ? { observe } : {}),
+    }),
   };
 }

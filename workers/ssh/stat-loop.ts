@@ -36,7 +36,9 @@ while (sysread STDIN, $in, 65536, length $in) {
 }`;
 
 /** What the login shell is asked to run. */
-export const statLoopLine = commandLine(['perl', '-e', script], { env: { PERL5OPT: '', PERL_UNICODE: '0' } });
+export const statLoopArgv = ['perl', '-e', script];
+
+export const statLoopLine = commandLine(statLoopArgv, { env: { PERL5OPT: '', PERL_UNICODE: '0' } });
 
 /** The loop ended or was dropped with the request unanswered. */
 export class StatLoopLost extends Error {

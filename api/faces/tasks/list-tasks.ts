@@ -4,10 +4,9 @@ import type { ListPlace, TaskFilter } from '../../../shared/platform/task-lists.
 import { type TaskState, taskStates } from '../../../shared/tasks/states.ts';
 import { summarizeTask, taskSummaryView } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
-import { invalidRequest, problemsOf } from '../../http/invalid-request.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { linkTo } from '../../http/links.ts';
-import { readQuery } from '../../http/query.ts';
+import { readStrictQuery } from '../../http/strict-query.ts';
 import { tag } from './submission.ts';
 
 const pageDefault = 50;
@@ -53,25 +52,6 @@ export const taskListView = z.object({
 
 type Query = z.infer<typeof listQuery>;
 
-function parseQuery(c: AppContext): Query {
-  const given = Object.fromEntries(readQuery(c));
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(listQuery.shape, name));
-  if (unknown.length > 0) {
-    const message = `is not known; known are ${Object.keys(listQuery.shape).join(', ')}`;
-    throw invalidRequest(unknown.map((name) => ({ location: 'query', name, pointer: name, message })));
-  }
-  const isEmpty = Object.keys(listQuery.shape).filter(
-    (name) => !Object.hasOwn(given, name) && c.req.query(name) === '',
-  );
-  if (isEmpty.length > 0) {
-    const message = 'must not be empty; leave it out instead';
-    throw invalidRequest(isEmpty.map((name) => ({ location: 'query', name, pointer: name, message })));
-  }
-  const parsed = listQuery.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw invalidRequest(problemsOf(parsed.error.issues, given, (name) => ({ location: 'query', name })));
-}
-
 function placeOf(cursor: string | undefined): ListPlace | null {
   if (cursor === undefined) return null;
   const [createdAt = '', id = ''] = cursor.split('.');
@@ -103,7 +83,7 @@ function nextLink(deps: Pick<AppDeps, 'config'>, query: Query, cursor: string): 
 /** 200 with a page. InvalidRequest. */
 export function listTasks(deps: Pick<AppDeps, 'config' | 'gate'>): (c: AppContext) => Promise<Response> {
   return async (c) => {
-    const query = parseQuery(c);
+    const query = readStrictQuery(c, listQuery);
     const { tasks, next } = await deps.gate.list(c.get('principal'), filterOf(query));
     const cursor = next === null ? null : `${next.createdAt}.${next.id}`;
     const headers: Record<string, string> = cursor === null ? {} : { link: nextLink(deps, query, cursor) };

@@ -6,7 +6,7 @@ import { findOperation, operationNames } from '../../../shared/operations/regist
 import { type Principal, principalKey, priorityMax } from '../../../shared/tasks/task.ts';
 import { isSecret } from '../../../shared/webhooks/signing.ts';
 import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
-import type { AppDeps, SystemEntry, WebhookDeps } from '../../http/app-env.ts';
+import type { AppDeps, SystemEntry, WebhookDeps, Wish } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
 import {
@@ -16,6 +16,7 @@ import {
   narrowToVisible,
   type SystemsByName,
   type TaskWish,
+  targetOf,
 } from '../accept-task.ts';
 import { sealerOf } from '../webhooks/endpoints.ts';
 
@@ -68,6 +69,21 @@ export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'requireHe
   systems: SystemsByName;
   now: () => number;
 };
+
+/** What a submission seems to be about, however wrong it is, for the audit record of its refusal. */
+export function wishIn(body: unknown): Wish {
+  const { operation, system, input } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+    string,
+    unknown
+  >;
+  const known = typeof operation === 'string' ? findOperation(operation) : undefined;
+  const isInput = typeof input === 'object' && input !== null;
+  return {
+    action: known?.name ?? 'POST /tasks',
+    system: typeof system === 'string' ? system : null,
+    target: known !== undefined && isInput ? targetOf(known, input as Record<string, unknown>) : {},
+  };
+}
 
 const submissionNames = fieldNamesOf(taskSubmission);
 

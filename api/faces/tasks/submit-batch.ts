@@ -10,7 +10,7 @@ import { jsonResponse } from '../../http/json-response.ts';
 import { problemBody } from '../../http/problem.ts';
 import { acceptRequestOf, callerOf } from '../accept-task.ts';
 import { taskLocation } from '../task-accepted.ts';
-import { type AdmitDeps, admitSubmission, taskSubmission } from './submission.ts';
+import { type AdmitDeps, admitSubmission, taskSubmission, wishIn } from './submission.ts';
 
 /** Most submissions in a batch. */
 export const batchMax = 1_000;
@@ -68,6 +68,7 @@ async function submitOne(
     return { status: 202, id, location: taskLocation(deps.config, id), isReplay, error: null };
   } catch (thrown) {
     const error = toBrokerError(thrown);
+    c.get('record')(wishIn(submission), { error });
     // Not thrown: the others are accepted, and their ids must be told.
     if (error.code === 'Internal') deps.log.error({ err: error.cause, requestId: c.get('requestId') }, error.message);
     const retryAfter = error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds };

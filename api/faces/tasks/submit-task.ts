@@ -4,7 +4,7 @@ import { readJsonBody } from '../../http/json-body.ts';
 import { readPreferences } from '../../http/prefer.ts';
 import { acceptRequestOf, callerOf, replayHeaders } from '../accept-task.ts';
 import { acceptedResponse } from '../task-accepted.ts';
-import { type AdmitDeps, admitSubmission } from './submission.ts';
+import { type AdmitDeps, admitSubmission, wishIn } from './submission.ts';
 
 /** 202 with the task. InvalidRequest, SystemNotFound, Forbidden and what the gate throws. */
 export function submitTask(deps: AdmitDeps & Pick<AppDeps, 'config' | 'gate'>): (c: AppContext) => Promise<Response> {
@@ -12,6 +12,7 @@ export function submitTask(deps: AdmitDeps & Pick<AppDeps, 'config' | 'gate'>): 
   return async (c) => {
     const bytesMax = config.api.bodyBytesMax;
     const body = await readJsonBody(c, { bytesMax, wrongTypeCode: 'UnsupportedMediaType' });
+    c.set('wish', wishIn(body));
     const request = acceptRequestOf(c, await admitSubmission(deps, callerOf(c), body));
     const { id, isReplay } = await deps.gate.accept(request);
     c.set('taskId', id);

@@ -2,7 +2,15 @@
 import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
-import type { Config, HealthConfig, RedisConfig, SystemConfig, TasksConfig, WebhooksConfig } from './config.ts';
+import type {
+  AuditConfig,
+  Config,
+  HealthConfig,
+  RedisConfig,
+  SystemConfig,
+  TasksConfig,
+  WebhooksConfig,
+} from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
@@ -25,6 +33,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
       heartbeatMs: settings.goldcrest.events.heartbeat,
     },
     webhooks: buildWebhooks(settings, questions),
+    audit: buildAudit(settings, questions),
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
@@ -158,6 +167,23 @@ function buildWebhooks(settings: FileSettings, questions: Questions): WebhooksCo
     atOnceMax: webhooks.at_once_max,
     endpointsPerUserMax: webhooks.endpoints_per_user_max,
     giveUpAfterMs: webhooks.give_up_after,
+  };
+}
+
+function buildAudit(settings: FileSettings, questions: Questions): AuditConfig {
+  const { audit } = settings.goldcrest;
+  if (audit.key !== undefined && Buffer.from(audit.key.reveal(), 'base64').length < 32) {
+    questions.refuse(['goldcrest', 'audit', 'key'], 'must be base64 of at least 32 bytes');
+  }
+  if (audit.stdout && audit.directory !== undefined) {
+    questions.refuse(['goldcrest', 'audit', 'stdout'], 'must be false where `directory` is given');
+  }
+  return {
+    directory: audit.directory ?? null,
+    isToStdout: audit.stdout,
+    recordsMax: audit.records_max,
+    key: audit.key ?? null,
+    administrators: audit.administrators,
   };
 }
 

@@ -19,6 +19,7 @@ export interface Config {
   health: HealthConfig;
   events: EventsConfig;
   webhooks: WebhooksConfig;
+  audit: AuditConfig;
   authentication: AuthenticationConfig;
   authorization: AuthorizationConfig;
   sshCredentials: SshCredentialsConfig;
@@ -127,6 +128,20 @@ export interface WebhooksConfig {
   endpointsPerUserMax: number;
   /** An endpoint that fails for so long is disabled. */
   giveUpAfterMs: number;
+}
+
+/** The record of what was asked and done. */
+export interface AuditConfig {
+  /** For lines of JSON; null: none are written to disk. */
+  directory: string | null;
+  /** Whether the lines go to standard output. */
+  isToStdout: boolean;
+  /** Newest records that Redis keeps. */
+  recordsMax: number;
+  /** Of the chain; null: hashes without a key. */
+  key: Secret | null;
+  /** Usernames, for the built-in policy. */
+  administrators: string[];
 }
 
 export interface AuthenticationConfig {

@@ -158,6 +158,28 @@ const webhooks = section({
     .describe('An endpoint whose attempts all fail for so long is disabled.'),
 });
 
+const audit = section({
+  directory: text()
+    .optional()
+    .describe(
+      'Where records are written as lines of JSON, a file for each process; while that fails, changes are refused. Not given: nowhere.',
+    ),
+  stdout: flag().default(false).describe('Write these lines to standard output, among those of the log.'),
+  records_max: integer(1_000, 100_000_000)
+    .default(100_000)
+    .describe('Newest records that Redis keeps, for `GET /audit`; about 1 KB each.'),
+  key: secret()
+    .optional()
+    .describe(
+      'Base64 of 32 random bytes: the chain of records is made with it, so that nobody without it can make one anew. Keep it for `goldcrest audit verify`.',
+    ),
+  administrators: textList()
+    .default([])
+    .describe(
+      'Users who may read the records of all, where there is no OpenFGA; with it, who may `administer` `broker:goldcrest`.',
+    ),
+});
+
 const issuer = section({
   issuer: text().optional().describe('The `iss` claim of tokens, exactly. Required.'),
   audiences: textList().optional().describe('One of these must be in `aud`. Required.'),
@@ -306,6 +328,7 @@ export const goldcrestSchema = section({
   health: health.prefault({}).describe('When a service that is probed (`probing` of a system) counts as broken.'),
   events: events.prefault({}).describe('Event streams.'),
   webhooks: webhooks.prefault({}).describe('Signed messages to addresses of users.'),
+  audit: audit.prefault({}).describe('The record of what was asked and done.'),
   issuers: z
     .array(issuer)
     .min(1)

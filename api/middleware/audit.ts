@@ -1,0 +1,113 @@
+/**
+ * One audit record for each request that is to change something, and for each that was refused for who asks. What became
+ * a task is recorded when it is accepted, before the answer; all else when the answer is known.
+ */
+import type { MiddlewareHandler } from 'hono';
+import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
+import type { AuditTrail } from '../../shared/audit/trail.ts';
+import { type BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts';
+import { describeError } from '../../shared/errors/catalogue.ts';
+import { findOperation, operationNames } from '../../shared/operations/registry.ts';
+import type { AppContext, AppEnv, RecordWish, Wish } from '../http/app-env.ts';
+
+const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** RFC 9110's two for who asks. */
+const refusals = new Set([401, 403]);
+/** Of requests whose sender is not known, so many are recorded in a second, and the others counted: there may be any number. */
+const unknownPerSecondMax = 100;
+const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-/;
+
+/** `METHOD template` → name of the operation. */
+const operationByRoute = new Map(
+  operationNames.map((name) => {
+    const { method, path } = findOperation(name)?.firecrest ?? { method: '', path: '' };
+    return [`${method} ${path}`, name];
+  }),
+);
+
+/** A request that is to change something is refused while no record can be written: StoreUnavailable. */
+export function audit(trail: Pick<AuditTrail, 'append' | 'requireWritable'>): MiddlewareHandler<AppEnv> {
+  const admitUnknown = createUnknownLimit();
+  return async (c, next) => {
+    const isChange = !readingMethods.has(c.req.method);
+    let isRecorded = false;
+    const append = (facts: Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>): void => {
+      isRecorded = true;
+      trail.append({ kind: 'request', ...originOf(c), ...facts });
+    };
+    c.set('record', isChange ? (wish, answer) => append(factsOf(wish, answer)) : () => {});
+    if (isChange) trail.requireWritable();
+    await next();
+    const status = c.get('relayed')?.status ?? c.res.status;
+    if (isRecorded || !(isChange || refusals.has(status))) return;
+    const leftOut = c.get('principal') === undefined ? admitUnknown() : 0;
+    if (leftOut === null) return;
+    const error = c.error === undefined ? undefined : toBrokerError(c.error);
+    const wish = c.get('wish') ?? wishOf(c);
+    const why = error === undefined ? null : `${error.code}: ${error.message}`;
+    append({
+      ...{ ...wish, status, decision: decisionOf(status), why, task: c.get('taskId') ?? null },
+      ...(leftOut > 0 ? { target: { ...wish.target, leftOut: String(leftOut) } } : {}),
+    });
+  };
+}
+
+function originOf(c: AppContext): Partial<AuditFacts> {
+  const principal = c.get('principal');
+  return {
+    actor: principal === undefined ? null : actorOf(principal),
+    address: c.get('address') ?? null,
+    request: c.get('requestId'),
+    trace: traceparent.exec(c.req.header('traceparent') ?? '')?.[1] ?? null,
+  };
+}
+
+function factsOf(
+  wish: Wish,
+  answer: Parameters<RecordWish>[1],
+): Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts> {
+  if ('error' in answer) return { ...wish, ...refusalOf(answer.error) };
+  const { task, isReplay } = answer;
+  const relation = findOperation(wish.action)?.relation;
+  const why = isReplay ? 'a repeat of an earlier request' : `may ${relation}`;
+  return { ...wish, decision: 'allowed', why, task };
+}
+
+function refusalOf(error: BrokerError): Pick<AuditFacts, 'decision'> & Partial<AuditFacts> {
+  const { status } = describeError(error.code);
+  return { decision: decisionOf(status), why: `${error.code}: ${error.message}`, status };
+}
+
+function decisionOf(status: number): string {
+  if (refusals.has(status)) return 'denied';
+  return status >= 400 ? 'refused' : 'allowed';
+}
+
+/** What the route says: the operation, or method and template, with what stands in the path. */
+function wishOf(c: AppContext): Wish {
+  const route = `${c.req.method} ${c.get('route') ?? 'unmatched'}`;
+  const { system_name: system = null, ...target } = c.req.param() as Record<string, string>;
+  return { action: operationByRoute.get(route) ?? route, system, target };
+}
+
+/** How many were left out before this one; null: leave it out too. */
+function createUnknownLimit(): () => number | null {
+  let second = 0;
+  let admitted = 0;
+  let leftOut = 0;
+  return () => {
+    const now = Math.floor(performance.now() / 1_000);
+    if (now !== second) {
+      second = now;
+      admitted = 0;
+    }
+    admitted += 1;
+    if (admitted > unknownPerSecondMax) {
+      leftOut += 1;
+      return null;
+    }
+    const before = leftOut;
+    leftOut = 0;
+    return before;
+  };
+}

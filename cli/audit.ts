@@ -1,0 +1,136 @@
+/** `goldcrest audit`: whether the audit trail is whole, and its records as lines. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type CheckedChain, type Head, type PlacedLine, type Verdict, verifyLines } from '../shared/audit/verify.ts';
+import { type AuditStore, createAuditStore } from '../shared/platform/audit-store.ts';
+import type { Config } from '../shared/platform/config/config.ts';
+import { ConfigError } from '../shared/platform/config/config-error.ts';
+import { loadConfig } from '../shared/platform/config/load-config.ts';
+import { createLog } from '../shared/platform/log.ts';
+import { connectRedis } from '../shared/platform/redis.ts';
+import { Secret } from '../shared/platform/secret.ts';
+import type { CliIo } from './authz.ts';
+import { auditHelp } from './help.ts';
+
+const exitStatus = { done: 0, broken: 1, usage: 2, refused: 3, config: 78 } as const;
+const readAtOnce = 500;
+
+const options = {
+  help: { type: 'boolean', short: 'h' },
+  'key-file': { type: 'string' },
+} as const;
+
+/** Resolves to the exit status; prints every failure. */
+export async function runAudit(args: readonly string[], io: CliIo): Promise<number> {
+  const parsed = parse(args);
+  if (parsed === null || parsed.values.help === true) {
+    io.print(auditHelp);
+    return parsed === null ? exitStatus.usage : exitStatus.done;
+  }
+  const [name, ...paths] = parsed.positionals;
+  const keyFile = parsed.values['key-file'];
+  try {
+    if (name === 'verify' && paths.length > 0) return verifyFiles(paths, keyFile, io);
+    if (name === 'verify') return await verifyConfigured(loadConfig({ env: io.env }).config, io);
+    if (name === 'export' && paths.length === 0) return await printLines(loadConfig({ env: io.env }).config, io);
+  } catch (error) {
+    io.complain(error instanceof Error ? error.message : String(error));
+    return error instanceof ConfigError ? exitStatus.config : exitStatus.refused;
+  }
+  io.complain(auditHelp);
+  return exitStatus.usage;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch {
+    return null; // the help says what is taken
+  }
+}
+
+function verifyFiles(paths: readonly string[], keyFile: string | undefined, io: CliIo): number {
+  const key = keyFile === undefined ? null : new Secret(readFileSync(keyFile, 'utf8').trim());
+  return report(verifyLines(linesOf(paths), { key, heads: null, mayBeginLate: false }), 'files', io);
+}
+
+/** Each file's lines, those of a directory in the order of their names, which is that of the chain. */
+function* linesOf(paths: readonly string[]): Generator<PlacedLine, void> {
+  for (const file of paths.flatMap(filesIn)) {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    // A whole file ends in a line feed.
+    if (lines.at(-1) === '') lines.pop();
+    for (const [at, text] of lines.entries()) yield { place: `${file}:${at + 1}`, text };
+  }
+}
+
+function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const names = readdirSync(path).filter((name) => name.endsWith('.jsonl'));
+  return names.sort().map((name) => join(path, name));
+}
+
+/** The stream of Redis, and the directory where there is one; both against what Redis knows of the ends. */
+async function verifyConfigured(config: Config, io: CliIo): Promise<number> {
+  const { directory, key } = config.audit;
+  return withAuditStore(config, async (store) => {
+    const heads = await store.heads();
+    const kept = await readStream(store);
+    const verdicts = [report(verifyLines(kept, { key, heads: atHand(heads, kept), mayBeginLate: true }), 'Redis', io)];
+    if (directory !== null && existsSync(directory)) {
+      verdicts.push(report(verifyLines(linesOf([directory]), { key, heads, mayBeginLate: false }), directory, io));
+    }
+    return verdicts.some((status) => status !== exitStatus.done) ? exitStatus.broken : exitStatus.done;
+  });
+}
+
+/** Of a writer whose records have all left the stream there is nothing to compare. */
+function atHand(heads: ReadonlyMap<string, Head>, kept: readonly PlacedLine[]): Map<string, Head> {
+  return new Map([...heads].filter(([writer]) => kept.some(({ text }) => text.startsWith(`{"writer":"${writer}"`))));
+}
+
+async function readStream(store: AuditStore): Promise<PlacedLine[]> {
+  const lines: PlacedLine[] = [];
+  for (let after = '0-0'; ; ) {
+    const part = await store.readOn(null, after, readAtOnce);
+    lines.push(...part.map(({ id, text }) => ({ place: id, text })));
+    const last = part.at(-1);
+    if (last === undefined) return lines;
+    after = last.id;
+  }
+}
+
+async function printLines(config: Config, io: CliIo): Promise<number> {
+  return withAuditStore(config, async (store) => {
+    for (const { text } of await readStream(store)) io.print(text);
+    return exitStatus.done;
+  });
+}
+
+async function withAuditStore(config: Config, work: (store: AuditStore) => Promise<number>): Promise<number> {
+  const redis = connectRedis(config.redis.url.reveal(), 'answer', createLog('silent', 'api'));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      redis.once('ready', () => resolve());
+      redis.once('error', reject);
+    });
+    return await work(
+      createAuditStore(redis, { keyPrefix: config.redis.keyPrefix, recordsMax: config.audit.recordsMax }),
+    );
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function report({ records, chains, problems }: Verdict, source: string, io: CliIo): number {
+  for (const problem of problems) io.print(`BROKEN ${problem}`);
+  for (const chain of chains) io.print(`${chain.writer}: records ${chain.first} to ${chain.last}, ${endOf(chain)}`);
+  const verdict = problems.length === 0 ? 'whole' : `${problems.length} problems`;
+  io.print(`${source}: ${records} records of ${chains.length} processes: ${verdict}`);
+  return problems.length === 0 ? exitStatus.done : exitStatus.broken;
+}
+
+function endOf({ isClosed }: CheckedChain): string {
+  return isClosed ? 'ended' : 'not ended: it goes on, or its process was killed, or its end was cut off';
+}
