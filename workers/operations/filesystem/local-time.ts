@@ -43,6 +43,26 @@ export function localTimeAtOffset(offsetSeconds: number): LocalTime {
   return (epochSeconds) => shifted(epochSeconds, offsetSeconds);
 }
 
+const daySeconds = 86_400;
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+
+/** `2026-11-27T` of the days that occurred last: a large directory has many times, and few days. */
+const dates = new Map<number, string>();
+const cachedDatesMax = 1_024;
+
+function dateOf(day: number): string {
+  const known = dates.get(day);
+  if (known !== undefined) return known;
+  const date = new Date(day * daySeconds * 1_000).toISOString().slice(0, -'00:00:00.000Z'.length);
+  if (dates.size >= cachedDatesMax) dates.clear();
+  dates.set(day, date);
+  return date;
+}
+
 function shifted(epochSeconds: number, offsetSeconds: number): string {
-  return new Date((epochSeconds + offsetSeconds) * 1_000).toISOString().slice(0, 19);
+  const seconds = Math.floor(epochSeconds + offsetSeconds);
+  const day = Math.floor(seconds / daySeconds);
+  const inDay = seconds - day * daySeconds;
+  const [hour, minute] = [Math.floor(inDay / 3_600), Math.floor(inDay / 60) % 60];
+  return `${dateOf(day)}${twoDigits[hour]}:${twoDigits[minute]}:${twoDigits[inDay % 60]}`;
 }
