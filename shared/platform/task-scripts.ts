@@ -235,20 +235,6 @@ return answer
 `;
 
 /**
- * What a worker reads before it begins. KEYS: task. ARGV: key prefix, id. Returns {admitted 1|0, field, value …}, or
- * an empty list where there is no such task.
- */
-export const peekScript = `
-local fields = redis.call('HGETALL', KEYS[1])
-if #fields == 0 then return fields end
-local place = redis.call('HMGET', KEYS[1], 'queue', 'owner')
-local owner = place[1] .. ':' .. place[2]
-local isAside = redis.call('SISMEMBER', ARGV[1] .. ':aside:' .. owner, ARGV[2])
-table.insert(fields, 1, math.max(isAside, redis.call('SISMEMBER', ARGV[1] .. ':admitted:' .. owner, ARGV[2])))
-return fields
-`;
-
-/**
  * One page of an owner's tasks, newest first. KEYS: owner's index. ARGV: key prefix, time and id of the last task shown
  * (empty: from the newest), accepted since, accepted until, most tasks shown, most rows looked at, then states joined by
  * commas, operation, system and tag (each empty: any).

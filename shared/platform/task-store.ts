@@ -6,12 +6,13 @@ import type { TaskState } from '../tasks/states.ts';
 import { parseTask, type Task } from '../tasks/task.ts';
 import { type AcceptingRedis, acceptTask } from './accept-task.ts';
 import { type BatchKeys, createBatchKeys } from './batch-keys.ts';
+import { peekScript } from './peek-scripts.ts';
 import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
-import { fieldsOf, promotedOf } from './task-answers.ts';
+import { fieldsOf, type Peeked, type PeekedFields, peekedOf, promotedOf } from './task-answers.ts';
 import { createTaskLists, type TaskLists } from './task-lists.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
-import { acceptScript, parkScript, peekScript, transitionScript } from './task-scripts.ts';
+import { acceptScript, parkScript, transitionScript } from './task-scripts.ts';
 import { type RateLimit, type RateState, readRate } from './user-rate.ts';
 
 export interface TaskStoreSettings {
@@ -123,7 +124,7 @@ export interface TaskStore extends TaskLists, BatchKeys {
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
   /** The record and whether its turn has come; null: no such record. */
-  peek(id: string): Promise<{ task: Task; isAdmitted: boolean } | null>;
+  peek(id: string): Promise<Peeked | null>;
   /** Takes a result out of the record of a task that was read by the one request it was for. */
   dropResult(id: string): Promise<void>;
   /** What a waiter needs. Null: no such record. */
@@ -148,7 +149,7 @@ export type TaskEnd =
 
 interface ScriptedRedis extends ParkingRedis, AcceptingRedis {
   gcTransition(...args: (string | number)[]): Promise<string[]>;
-  gcPeek(...args: string[]): Promise<(string | number)[]>;
+  gcPeek(...args: string[]): Promise<PeekedFields>;
 }
 
 /** The channel on which workers hear of cancellations. */
@@ -260,12 +261,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         const fields = await redis.hgetall(taskKey(id));
         return fields.id === undefined ? null : parseTask(fields);
       }),
-    peek: (id) =>
-      withStore(async () => {
-        const [isAdmitted, ...flat] = await scripted.gcPeek(taskKey(id), keyPrefix, id);
-        if (isAdmitted === undefined) return null;
-        return { task: parseTask(fieldsOf(flat.map(String))), isAdmitted: Number(isAdmitted) === 1 };
-      }),
+    peek: (id) => withStore(async () => peekedOf(await scripted.gcPeek(taskKey(id), keyPrefix, id))),
     dropResult: (id) =>
       withStore(async () => {
         await redis.hdel(taskKey(id), 'result');

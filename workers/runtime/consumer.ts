@@ -1,9 +1,10 @@
 /** Takes entries from the queues, one BullMQ worker a queue, and stops without losing any. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import type { Logger } from 'pino';
 import { laneOf, type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
+import { PeekingWorker, preparePeeking } from './peeking-worker.ts';
 import { type Places, placelessMax } from './places.ts';
 import type { TaskRunner } from './task-runner.ts';
 
@@ -45,17 +46,21 @@ function isSharing(queue: string): boolean {
 }
 
 export function startConsumer(options: ConsumerOptions): Consumer {
+  preparePeeking(options.redis);
   const workers = options.queues.map((name) => {
     const gate = options.places.gate(options.concurrencyPerQueue);
-    const runTasks = async (entryId: string, { tasks }: QueueEntry): Promise<void> => {
+    const runTasks = async (job: Job<QueueEntry>): Promise<void> => {
       const runs = await Promise.allSettled(
-        tasks.map((ticket) => gate(ticket.id, () => options.runner.run(ticket, entryId))),
+        job.data.tasks.map((ticket) =>
+          gate(ticket.id, () => options.runner.run(ticket, job.id ?? '', worker.recordOf(job, ticket.id))),
+        ),
       );
       await sleep(lingerMs);
       const failed = runs.find((run) => run.status === 'rejected');
       if (failed) throw failed.reason;
     };
-    const worker = new Worker<QueueEntry>(name, ({ id = '', data }) => runTasks(id, data), {
+    const worker = new PeekingWorker(options.keyPrefix, options.redis, name, runTasks, {
+      autorun: false,
       connection: options.redis,
       prefix: queuePrefix(options.keyPrefix),
       // More entries than places: those of tasks that gave theirs up are still held.
@@ -71,6 +76,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       options.log.error({ err: error, tasks: job?.data.tasks }, 'queue entry failed'),
     );
     worker.on('stalled', (entry) => options.log.warn({ entry, queue: name }, 'queue entry stalled'));
+    worker.run().catch((error: unknown) => options.log.error({ err: error, queue: name }, 'queue is not read'));
     return worker;
   });
   return {

@@ -10,14 +10,13 @@ const bytesTotalMax = 256 * 1024 * 1024;
 
 export interface ResultPort {
   /** Keeps a JSON text and headers of its answer for one fetch and returns the address. Throws QueueFull when too much waits already. */
-  offer(text: string, headers?: Readonly<Record<string, string>>): string;
+  offer(text: Buffer, headers?: Readonly<Record<string, string>>): string;
 }
 
 export function createResultPort(port: InternalPort): ResultPort {
   let bytesTotal = 0;
   return {
-    offer(content, headers = {}) {
-      const text = Buffer.from(content);
+    offer(text, headers = {}) {
       if (bytesTotal + text.length > bytesTotalMax) {
         throw new BrokerError('QueueFull', 'Too many large results wait to be fetched.', { retryAfterSeconds: 5 });
       }

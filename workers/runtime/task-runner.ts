@@ -11,6 +11,7 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
+import type { Peeked } from '../../shared/platform/task-answers.ts';
 import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Task } from '../../shared/tasks/task.ts';
@@ -20,8 +21,8 @@ import type { Cancellations } from './cancellations.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { parkTask } from './park-task.ts';
 import { recordAttempt } from './record-work.ts';
-import type { ResultPort } from './result-port.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
+import { type ResultBounds, successOf } from './success-of.ts';
 
 /** What one attempt is given to build its handler's context from. */
 export interface Attempt {
@@ -33,7 +34,7 @@ export interface Attempt {
   log: Logger;
 }
 
-export interface TaskRunnerDependencies {
+export interface TaskRunnerDependencies extends ResultBounds {
   store: TaskStore;
   queues: QueueAdder;
   cancellations: Cancellations;
@@ -41,18 +42,16 @@ export interface TaskRunnerDependencies {
   perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
   worker: string;
   attemptsMax: number;
-  /** Largest result in a task record. */
-  resultBytesMax: number;
-  /** Largest result for a held request. */
-  heldResultBytesMax: number;
-  results: Pick<ResultPort, 'offer'>;
   trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
   log: Logger;
 }
 
 export interface TaskRunner {
-  /** Never throws for what a task did; throws only when the store itself refuses to work. */
-  run(ticket: TaskTicket, entryId: string): Promise<void>;
+  /**
+   * Never throws for what a task did; throws only when the store itself refuses to work. `record`: the task as it was read
+   * a moment ago.
+   */
+  run(ticket: TaskTicket, entryId: string, record?: Peeked): Promise<void>;
 }
 
 /** Time that a handler has to end after it was told to. */
@@ -64,13 +63,13 @@ const unclaimedReadMs = 50;
 
 export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
   return {
-    async run(ticket, entryId) {
-      // Before anything is read: a cancel that comes between two reads is heard all the same.
+    async run(ticket, entryId, record) {
+      // Before anything is read here: a cancel that comes between two reads is heard all the same.
       const controller = new AbortController();
       setMaxListeners(0, controller.signal); // each command and request of a handler listens
       const unwatch = deps.cancellations.watch(ticket.id, controller);
       try {
-        await take(deps, ticket, entryId, controller);
+        await take(deps, ticket, entryId, controller, deps.cancellations.wasHeard(ticket.id) ? undefined : record);
       } finally {
         unwatch();
       }
@@ -83,12 +82,13 @@ async function take(
   ticket: TaskTicket,
   entryId: string,
   controller: AbortController,
+  known: Peeked | undefined,
 ): Promise<void> {
   if (ticket.isMutation && !deps.cancellations.isStopping()) {
     await claimAndBegin(deps, createGrip(deps.store, ticket, entryId, deps.worker), ticket, controller);
     return;
   }
-  const seen = await deps.store.peek(ticket.id);
+  const seen = known ?? (await deps.store.peek(ticket.id));
   if (seen === null || !seen.isAdmitted) {
     deps.log.debug({ task: ticket.id, isGone: seen === null }, 'ticket is of no use');
     return;
@@ -268,28 +268,6 @@ function parseStored(operation: Operation, input: unknown): unknown {
   throw new BrokerError('Internal', 'The stored input does not fit this version of the operation.', {
     cause: parsed.error,
   });
-}
-
-/** The checked result: in the record, or, where it is large and a request is held for it, at this worker's port. */
-function successOf(deps: TaskRunnerDependencies, operation: Operation, task: Task, raw: unknown): TaskEnd {
-  const parsed = operation.result.safeParse(raw);
-  if (!parsed.success) throw new BrokerError('Internal', 'An internal error occurred.', { cause: parsed.error });
-  const resultJson = JSON.stringify(parsed.data);
-  const sizeBytes = Buffer.byteLength(resultJson);
-  if (sizeBytes <= deps.resultBytesMax) return { state: 'completed', resultJson };
-  // Not for a mutation: a repeat with its idempotency key must find the result again.
-  const isForOneReader = task.isHeld && !operation.mutates;
-  if (isForOneReader && sizeBytes <= deps.heldResultBytesMax) {
-    // As the client gets it, so that the API need not take it apart again.
-    const { answer, resultHeaders } = operation.firecrest;
-    const text = JSON.stringify(answer(parsed.data));
-    return { state: 'completed', resultUrl: deps.results.offer(text, resultHeaders?.(parsed.data)) };
-  }
-  const bound = isForOneReader ? deps.heldResultBytesMax : deps.resultBytesMax;
-  throw new BrokerError(
-    'OutputTooLarge',
-    `Command output exceeded buffer limit. The result has ${sizeBytes} bytes; the bound is ${bound}.`,
-  );
 }
 
 function createJournal(grip: Grip, task: Task): Journal {

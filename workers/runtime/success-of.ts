@@ -1,0 +1,61 @@
+/** The end of a task whose handler succeeded: its result, checked, in the record or at this worker's port. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import type { TaskEnd } from '../../shared/platform/task-store.ts';
+import type { Task } from '../../shared/tasks/task.ts';
+import type { ResultPort } from './result-port.ts';
+
+export interface ResultBounds {
+  /** Largest result in a task record. */
+  resultBytesMax: number;
+  /** Largest result for a held request. */
+  heldResultBytesMax: number;
+  results: Pick<ResultPort, 'offer'>;
+}
+
+/**
+ * In the record, or, where it is large and a request is held for it, at this worker's port. Throws OutputTooLarge past the
+ * bounds, Internal for a result that its operation's schema refuses.
+ */
+export function successOf(deps: ResultBounds, operation: Operation, task: Task, raw: unknown): TaskEnd {
+  const parsed = operation.result.safeParse(raw);
+  if (!parsed.success) throw new BrokerError('Internal', 'An internal error occurred.', { cause: parsed.error });
+  // Not for a mutation: a repeat with its idempotency key must find the result again.
+  const isForOneReader = task.isHeld && !operation.mutates;
+  // What is large for sure need not be made into text twice.
+  if (!isForOneReader || !isSurelyLonger(parsed.data, deps.resultBytesMax)) {
+    const resultJson = JSON.stringify(parsed.data);
+    const sizeBytes = Buffer.byteLength(resultJson);
+    if (sizeBytes <= deps.resultBytesMax) return { state: 'completed', resultJson };
+    if (!isForOneReader) throw tooLarge(sizeBytes, deps.resultBytesMax);
+  }
+  // As the client gets it, so that the API need not take it apart again.
+  const { answer, resultHeaders } = operation.firecrest;
+  const text = Buffer.from(JSON.stringify(answer(parsed.data)));
+  if (text.length > deps.heldResultBytesMax) throw tooLarge(text.length, deps.heldResultBytesMax);
+  return { state: 'completed', resultUrl: deps.results.offer(text, resultHeaders?.(parsed.data)) };
+}
+
+/** Whether the JSON text of a value has more bytes than that: its strings alone do. False says nothing. */
+export function isSurelyLonger(value: unknown, bytes: number): boolean {
+  return stringLength(value, bytes) > bytes;
+}
+
+/** Characters of the strings in a value; no more are added up than say that there are more than `enough`. */
+function stringLength(value: unknown, enough: number): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  let length = 0;
+  for (const member of Array.isArray(value) ? value : Object.values(value)) {
+    length += stringLength(member, enough - length);
+    if (length > enough) break;
+  }
+  return length;
+}
+
+function tooLarge(sizeBytes: number, boundBytes: number): BrokerError {
+  return new BrokerError(
+    'OutputTooLarge',
+    `Command output exceeded buffer limit. The result has ${sizeBytes} bytes; the bound is ${boundBytes}.`,
+  );
+}
