@@ -21,6 +21,10 @@ describe('a document', () => {
     for (const path of paths) expect(existsSync(path), `${file}: ${path}`).toBe(true);
   });
 
+  it.each(texts)('%s has no mark of a merge in it', (_file, text) => {
+    expect(matches(text, /^(<{7} .*|={7}|>{7} .*)$/gm)).toEqual([]);
+  });
+
   it.each(texts)('%s links to pages and headings that are there', (file, text) => {
     for (const link of matches(text, /\]\(([^)\s]+)\)/g).filter((target) => !/^https?:/.test(target))) {
       const [path = '', heading] = link.split('#');
@@ -46,6 +50,14 @@ describe('a document', () => {
     }
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
     for (const script of matches(text, /npm run ([a-z:]+)/g)) expect(Object.keys(scripts), file).toContain(script);
+  });
+});
+
+describe('docs/glossary.md', () => {
+  it('explains each word once', () => {
+    const words = matches(readFileSync('docs/glossary.md', 'utf8'), /^\| \*\*(.+?)\*\* \|/gm);
+    expect(words.length).toBeGreaterThan(20);
+    expect(words.filter((word, index) => words.indexOf(word) !== index)).toEqual([]);
   });
 });
 
