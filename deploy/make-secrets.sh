@@ -35,6 +35,10 @@ for reader in api worker; do
   put "$reader" redis_url "$goldcrest" "redis://:$password@redis:6379/0"
 done
 
+# Seals the secrets of webhooks in Redis; the API writes them, the workers sign with them.
+sealing_key=$(openssl rand -base64 32)
+for reader in api worker; do put "$reader" sealing_key "$goldcrest" "$sealing_key"; done
+
 access_key=$(openssl rand -hex 10 | tr '[:lower:]' '[:upper:]')
 secret_key=$(random)
 put s3 s3.json "$s3" "$(
@@ -44,10 +48,18 @@ put s3 s3.json "$s3" "$(
 JSON
 )"
 
+# Who signs the addresses of transfers has the key of the store.
+for reader in api worker; do
+  put "$reader" s3_access_key "$goldcrest" "$access_key"
+  put "$reader" s3_secret_key "$goldcrest" "$secret_key"
+done
+
+openfga_token=$(random)
+put api openfga_token "$goldcrest" "$openfga_token"
 put openfga config.yaml "$openfga" "$(
   cat <<YAML
-authn: {method: preshared, preshared: {keys: [$(random)]}}
-datastore: {engine: memory}
+authn: {method: preshared, preshared: {keys: [$openfga_token]}}
+datastore: {engine: sqlite, uri: "file:/data/openfga.db"}
 playground: {enabled: false}
 log: {level: warn}
 YAML
@@ -65,8 +77,10 @@ put worker known_hosts "$goldcrest" "$login_host $(cut -d ' ' -f 1,2 "$scratch/h
 put login user_ca.pub "$root" "$(cat "$scratch/user_ca.pub")"
 put login ssh_host_ed25519_key "$root" "$(cat "$scratch/host_key")"
 
-# The data folder of a service that does not run as root.
+# The data folders of services that do not run as root.
 if [ -d "$base/s3-data" ]; then chown "$s3" "$base/s3-data"; fi
+if [ -d "$base/openfga-data" ]; then chown "$openfga" "$base/openfga-data"; fi
+if [ -d "$base/authz-store" ]; then chown "$goldcrest" "$base/authz-store"; fi
 
 put complete made "$root" 'made by make-secrets.sh'
 echo 'secrets: made'

@@ -1,10 +1,11 @@
 /** `goldcrest authz` as operators run it, on a real OpenFGA server. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { runAuthz } from '../../cli/authz.ts';
+import { runCommand } from '../../lab/run-command.ts';
 
 const lab = inject('lab');
 const folder = mkdtempSync(join(tmpdir(), 'gc-authz-'));
@@ -151,5 +152,22 @@ describe('the program', () => {
   it('prints the model as JSON that OpenFGA takes', async () => {
     const { out } = await run(['authz', 'model', 'show']);
     expect(JSON.parse(out)).toMatchObject({ schema_version: '1.1', conditions: { limits: {} } });
+  });
+});
+
+describe('deploy/compose/authorize.sh', () => {
+  it('makes the store once, with the grants of the people of the realm, and hands more words to the program', async () => {
+    const storeFile = join(folder, 'store_id');
+    const env = {
+      ...{ OPENFGA_URL: lab.openfga.apiUrl, OPENFGA_TOKEN_FILE: tokenFile, STORE_FILE: storeFile },
+      GOLDCREST: `${process.execPath} --import tsx cli/main.ts`,
+    };
+    const first = await runCommand('deploy/compose/authorize.sh', [], { env });
+    expect(first.stdout).toContain('granted: user:alice preset_full system:compose');
+    const store = readFileSync(storeFile, 'utf8');
+    const again = await runCommand('deploy/compose/authorize.sh', ['check', 'user:bob', 'submit', 'system:compose'], {
+      env,
+    });
+    expect([again.stdout, readFileSync(storeFile, 'utf8')]).toEqual(['allowed\n', store]);
   });
 });
