@@ -33,7 +33,7 @@ async function show(jobId: string) {
 
 const inAnHour = () => Math.floor(Date.now() / 1_000) + 3_600;
 
-describe('resources of a job', () => {
+describe('defect 11: resources of a job', () => {
   it('count over its directives and show in its status, under our names and those of PSI/J', async () => {
     const own = { nodes: 2, tasks: 4, time_limit_seconds: '600', beginAt: inAnHour() };
     const psij = {

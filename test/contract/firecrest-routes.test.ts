@@ -235,7 +235,7 @@ describe('what clients send', () => {
     expect((await taskEnd(client, `/tasks/${body.id}`)).state).toBe('failed');
   });
 
-  it('env may be a list, keys nobody knows are ignored, and null and "" are unset', async () => {
+  it('defect 22: env may be a list, keys nobody knows are ignored, and null and "" are unset', async () => {
     const job = { workingDirectory: own.path, script, env: ['A=1,2'], account: '', name: null, bogus: { deep: [1] } };
     const answer = await client.post(jobs, { job, extra: 1 }, { headers: { prefer: 'respond-async' } });
     expect(answer.body.input).toMatchObject({ job: { env: { A: '1,2' }, account: null, name: null } });

@@ -50,7 +50,7 @@ async function statusOf(method: string, request: string, body?: unknown): Promis
 const canary = 'goldcrest-defect-canary';
 const names = Object.entries(hostileNames(`touch ${canary}`));
 
-describe('quotes in a path end no command, and every legal name is a name', () => {
+describe('defect 1: quotes in a path end no command, and every legal name is a name', () => {
   it.each(names)('%s', async (_title, name) => {
     const path = at(name);
     const query = pathQuery(path);
@@ -78,7 +78,7 @@ describe('quotes in a path end no command, and every legal name is a name', () =
   );
 });
 
-describe('the file systems of a system bound every path, probed or not', () => {
+describe('defect 8: the file systems of a system bound every path, probed or not', () => {
   beforeEach(() => {
     writeFileSync(at('file'), 'x');
     symlinkSync('/etc', at('etc'));
@@ -110,7 +110,7 @@ describe('the file systems of a system bound every path, probed or not', () => {
   });
 });
 
-describe('small files', () => {
+describe('defect 13: small files', () => {
   it('are checked by the algorithm asked for, whatever their name', async () => {
     writeFileSync(at('two words'), 'x');
     for (const [algorithm, name] of [
@@ -147,7 +147,7 @@ describe('small files', () => {
   });
 });
 
-describe('bytes sent and fetched', () => {
+describe('defect 13: bytes sent and fetched', () => {
   const upload = (name: string, content: string, directory = own.path) => {
     const disposition = `Content-Disposition: form-data; name="file"; filename="${name}"`;
     const body = `--X123\r\n${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n${content}\r\n--X123--\r\n`;
@@ -195,7 +195,7 @@ describe('bytes sent and fetched', () => {
   });
 });
 
-describe('an archive', () => {
+describe('defect 17: an archive', () => {
   beforeEach(() => {
     for (const name of ['dir', 'dir/sub']) mkdirSync(at(name));
     for (const name of ['dir/a.txt', 'dir/b.log', 'dir/sub/c.txt', 'beside.txt']) writeFileSync(at(name), name);

@@ -51,7 +51,7 @@ function untilState(jobId: string, state: string): Promise<void> {
 }
 
 describe('a job', () => {
-  it.each(['a|b', '|', "it's", 'a b', 'ünï'])('whose name is %j is seen by that name', async (name) => {
+  it.each(['a|b', '|', "it's", 'a b', 'ünï'])('defect 12: whose name is %j is seen by that name', async (name) => {
     const jobId = await submit({ name, script: held });
     try {
       expect((await client.get(`${jobs}/${jobId}`)).body.jobs).toMatchObject([{ jobId, name }]);
@@ -89,7 +89,7 @@ describe('a job', () => {
     await client.delete(`${jobs}/${jobId}`);
   });
 
-  it('of an array is asked for, described and canceled by its own id', async () => {
+  it('defect 11: of an array is asked for, described and canceled by its own id', async () => {
     const jobId = await submit({ script: '#!/bin/sh\n#SBATCH --array=1-2\nsleep 300\n' });
     try {
       await vi.waitFor(
@@ -115,7 +115,7 @@ describe('a job', () => {
     await untilState(jobId, 'CANCELLED');
   });
 
-  it('is attached to by a command that runs inside it as a whole', async () => {
+  it('defect 14: is attached to by a command that runs inside it as a whole', async () => {
     const jobId = await submit({ script: '#!/bin/sh\nexec sleep 300\n' });
     try {
       await untilState(jobId, 'RUNNING');
@@ -135,13 +135,13 @@ it.each([
   ['GET', '/metadata'],
   ['DELETE', ''],
   ['PUT', '/attach'],
-])('an unknown job is 404 for %s %s', async (method, path) => {
+])('defect 16: an unknown job is 404 for %s %s', async (method, path) => {
   const body = method === 'PUT' ? { body: { command: 'true' } } : {};
   const answer = await client.send(method, `${jobs}/${none}${path}`, body);
   expect([answer.status, answer.body.message]).toEqual([404, expect.stringMatching(/^Job not found\.?$/)]);
 });
 
-describe('what the scheduler refuses', () => {
+describe('defect 16: what the scheduler refuses', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['a partition', { partition: 'nowhere' }, /[Ii]nvalid partition/],
     ['an account', { account: 'nobodys' }, /[Ii]nvalid account/],
@@ -155,7 +155,7 @@ describe('what the scheduler refuses', () => {
 });
 
 describe('what the scheduler says of itself', () => {
-  it('names accounts in full, each once, and both shapes of the groups', async () => {
+  it('defects 12 and 22: names accounts in full, each once, and both shapes of the groups', async () => {
     const { body } = await client.get('/status/lab/userinfo');
     const { accounts, group, groups } = body as unknown as Record<string, { name: string; default: boolean }[]>;
     const found = accounts?.map(({ name }) => name) ?? [];
@@ -165,7 +165,7 @@ describe('what the scheduler says of itself', () => {
     expect(groups).toContainEqual({ id: String(alice.gid), name: expect.any(String), default: true });
   });
 
-  it('sockets, cores and threads of a node are three numbers', async () => {
+  it('defect 12: sockets, cores and threads of a node are three numbers', async () => {
     const { body } = await client.get('/status/lab/nodes');
     const shown = (await admin('scontrol', ['show', 'node', '--oneliner'])).stdout;
     for (const { name, ...node } of (body as unknown as { nodes: Record<string, unknown>[] }).nodes) {

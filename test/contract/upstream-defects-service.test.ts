@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 afterAll(() => broker?.stop());
 
-describe('a token', () => {
+describe('defect 6: a token', () => {
   it('for another audience is refused, though the issuer and its key are the same', async () => {
     const token = await requestToken(lab.oidc, 'alice', { audience: 'another-service' });
     expect((await client.get(home, { token })).status).toBe(401);
@@ -53,7 +53,7 @@ describe('a token', () => {
   );
 });
 
-describe('OpenFGA’s word', () => {
+describe('defect 5: OpenFGA’s word', () => {
   it('counts: a no is 403, each class of operations is asked for by itself, and the list has what may be seen', async () => {
     const store = await createStore(lab.openfga);
     await store.grant('service_client:alice', 'read_files', 'system:lab', {});
@@ -85,19 +85,19 @@ describe('a login node', () => {
     }
   };
 
-  it('with another key than the configured one is not talked to', async () => {
+  it('defect 7: with another key than the configured one is not talked to', async () => {
     const systems = { lab: { host_keys: { pinned: [alice.publicKey] } } };
     const { status, body } = await askedThrough({ goldcrest: { systems } });
     expect([status, body.code]).toEqual([424, 'HostKeyMismatch']);
   });
 
-  it('that refuses connections is a failed dependency, in words', async () => {
+  it('defect 16: that refuses connections is a failed dependency, in words', async () => {
     const [port] = await freePorts(1);
     const { status, body } = await askedThrough({ ssh: { port } });
     expect([status, body.code, body.message]).toEqual([424, 'SshUnavailable', expect.not.stringMatching(/^\(/)]);
   });
 
-  it('serves sixty requests of one user at a time, where sshd allows ten channels on a connection', async () => {
+  it('defect 9: serves sixty requests of one user at a time, where sshd allows ten channels on a connection', async () => {
     const paths = Array.from({ length: 60 }, (_, index) => {
       const query = pathQuery(alice.home);
       return ['stat', 'file', 'ls'].map((name) => `/filesystem/lab/ops/${name}?${query}`)[index % 3] ?? home;
@@ -107,7 +107,7 @@ describe('a login node', () => {
   });
 });
 
-it('a probe that has a second leaves the commands of users their own time', async () => {
+it('defect 15: a probe that has a second leaves the commands of users their own time', async () => {
   const services = { ssh: { timeout: 1 }, scheduler: { timeout: 1 }, filesystem: { timeout: 1 } };
   const probed = await startBroker(lab, {
     cluster: { probing: { interval_check: 2, services } },
@@ -135,7 +135,7 @@ it('a probe that has a second leaves the commands of users their own time', asyn
 });
 
 describe('a request', () => {
-  it('that is repeated with its key is done once', async () => {
+  it('defect 19: that is repeated with its key is done once', async () => {
     const headers = { 'idempotency-key': randomUUID() };
     const answers = await Promise.all([1, 2, 3].map(() => client.post(jobs, held, { headers })));
     const ids = new Set(answers.map(({ body }) => body.jobId));
@@ -152,7 +152,7 @@ describe('a request', () => {
     expect((await taskEnd(client, location)).state).toMatch(/^(canceled|completed)$/);
   });
 
-  it.each(['not-a-uuid', '', 'x'.repeat(300)])('with the tracing id %.20j is served', async (id) => {
+  it.each(['not-a-uuid', '', 'x'.repeat(300)])('defect 16: with the tracing id %.20j is served', async (id) => {
     const { status, headers } = await client.get(home, { headers: { 'x-request-id': id, 'x-correlation-id': id } });
     expect([status, headers.get('x-request-id')]).toEqual([
       200,
@@ -160,7 +160,7 @@ describe('a request', () => {
     ]);
   });
 
-  it('that is wrong is told its field and what to send, as it was spelled', async () => {
+  it('defect 16: that is wrong is told its field and what to send, as it was spelled', async () => {
     const { status, body } = await client.post(jobs, { job: { ...held.job, env: { A: 1 } } });
     expect(status).toBe(400);
     expect(body.message).toMatch(/`job\.env\.A` must be a text/);
