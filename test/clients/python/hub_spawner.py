@@ -1,7 +1,10 @@
-"""What JupyterHub's spawner for FirecREST does with pyfirecrest. It is in no package registry, so its calls are made here
-one by one: the user's token of the hub, a job with the hub's environment, polls by a service account, cancel."""
+"""What JupyterHub's spawner for FirecREST (github.com/eth-cscs/firecrestspawner) does with pyfirecrest. It is in no package
+registry, so nothing installs it, and its calls are made here one by one, as its source has them: a new client for every
+call with the token that the hub renewed, a job with the directives of its template and the hub's environment, polls by a
+service account, cancel."""
 
 import asyncio
+import base64
 import json
 import re
 
@@ -22,6 +25,8 @@ HUB_ENVIRONMENT = {
     "JUPYTERHUB_OAUTH_SCOPES": json.dumps(["access:servers!server=alice/", "access:servers!user=alice"]),
     "JUPYTERHUB_OAUTH_CLIENT_ID": "jupyterhub-user-alice",
     "JUPYTERHUB_SERVICE_PREFIX": "/user/alice@example.org/",
+    # The spawner packs this one, and the job's script unpacks it.
+    "JUPYTERHUB_OAUTH_ACCESS_SCOPES": base64.b64encode(b'["access:servers!server=alice/", "?"]').decode(),
     "MEM_LIMIT": "",
     "JUPYTERHUB_GREETING": "it's \"quoted\", costs $5 and has a \\ in it",
 }
@@ -37,8 +42,27 @@ class AccessToken:
         return self._token
 
 
-def job_script(account, command):
-    return f"#!/bin/bash\n#SBATCH --job-name=jupyterhub\n#SBATCH --account={account}\n#SBATCH --time=5\n{command}\n"
+def job_script(account, directory, command):
+    """Directives as in the spawner's template, with the one that is commented out and the empty lines of what is not set."""
+    return f"""#!/bin/bash
+##SBATCH --output={directory}/jupyterhub_slurmspawner_%j.log
+#SBATCH --job-name=spawner-jupyterhub
+#SBATCH --chdir={directory}
+#SBATCH --get-user-env=L
+
+
+#SBATCH --account={account}
+#SBATCH --time=00:05:00
+
+#SBATCH --nodes=1
+
+hostname -i
+
+set -euo pipefail
+
+trap 'echo SIGTERM received' TERM
+{command}
+"""
 
 
 async def job_status(api, job_id):
@@ -52,7 +76,7 @@ async def job_status(api, job_id):
 async def started(api, poller, lab, place):
     """The id of a job that runs, and the host that its server would be found at."""
     assert (await api.userinfo())["group"]["name"]
-    script = job_script(lab.account, "env -0 > environment; mv environment ready; sleep 300")
+    script = job_script(lab.account, place.path, "env -0 > environment; mv environment ready; sleep 300")
     job = await api.submit(place.path, script_str=script, env_vars=HUB_ENVIRONMENT)
     while True:
         status = await job_status(poller, job["jobId"])
@@ -98,14 +122,27 @@ async def _(api, lab, place):
 
 
 class SpawnerApi(Api):
+    """Makes a client for every call; none of its connections is used twice."""
+
+    def __init__(self, make_client, system):
+        super().__init__(make_client(), system)
+        self._make_client = make_client
+
     def methods(self):
         return ["userinfo", "submit", "job_info", "cancel_job"]
 
+    def __getattr__(self, name):
+        self.client = self._make_client()
+        return super().__getattr__(name)
+
 
 def open_api(lab):
-    client = AsyncFirecrest(firecrest_url=lab.url, authorization=AccessToken(lab.token))
-    client.timeout = 30
-    return SpawnerApi(client, lab.system)
+    def make_client():
+        client = AsyncFirecrest(firecrest_url=lab.url, authorization=AccessToken(lab.token))
+        client.timeout = 30
+        return client
+
+    return SpawnerApi(make_client, lab.system)
 
 
 if __name__ == "__main__":
