@@ -2,14 +2,17 @@
 import { defineConfig } from 'vitest/config';
 import { closingLineReporter } from './test/closing-line.reporter.ts';
 
-/** Time for one test and for one hook of a tier, and how many of its files run at once. */
+/** Time for one test and for one hook of a tier. */
 const labTiers = [
-  { name: 'integration', testTimeoutMs: 60_000, filesAtOnceMax: 2 },
-  { name: 'contract', testTimeoutMs: 60_000, filesAtOnceMax: 2 },
-  { name: 'system', testTimeoutMs: 120_000, filesAtOnceMax: 1 },
-  { name: 'clients', testTimeoutMs: 300_000, filesAtOnceMax: 1 },
-  { name: 'chaos', testTimeoutMs: 180_000, filesAtOnceMax: 1 },
+  { name: 'integration', testTimeoutMs: 60_000 },
+  { name: 'contract', testTimeoutMs: 60_000 },
+  { name: 'system', testTimeoutMs: 120_000 },
+  { name: 'clients', testTimeoutMs: 300_000 },
+  { name: 'chaos', testTimeoutMs: 180_000 },
 ];
+
+/** Of a tier. Much of a test is waiting for a lock, a probe or a job, and another file uses the processors meanwhile. */
+const filesAtOnceMax = 2;
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the configuration from the default export
 export default defineConfig({
@@ -25,7 +28,7 @@ export default defineConfig({
           testTimeout: tier.testTimeoutMs,
           hookTimeout: tier.testTimeoutMs,
           teardownTimeout: 30_000,
-          maxWorkers: tier.filesAtOnceMax,
+          maxWorkers: filesAtOnceMax,
           sequence: { groupOrder: index + 1 },
         },
       })),

@@ -1,5 +1,4 @@
 /** Transfers while workers are killed and the store hangs or is away: one good file or none, and nothing left behind. */
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +8,6 @@ import { type LabUser, userNamed } from '../../lab/users.ts';
 import { type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
 import {
-  commandLines,
   completeUpload,
   directivesOf,
   jobEnd,
@@ -18,6 +16,7 @@ import {
   taskIdOf,
   watchLeftovers,
 } from '../system/transfer-fixture.ts';
+import { killUserProcesses, userProcesses } from '../user-processes.ts';
 
 const transfer = '/filesystem/lab/transfer';
 const sizeBytes = 150 * 2 ** 20;
@@ -37,7 +36,7 @@ beforeAll(async () => {
   client = await clientOf(lab.oidc, broker.url, 'alice');
   owner = userNamed(lab.users, 'alice');
   own = homeDirectory(owner);
-  leftovers = watchLeftovers(owner, own.path);
+  leftovers = watchLeftovers(lab, owner, own.path);
 }, 120_000);
 
 afterEach(async () => {
@@ -56,12 +55,16 @@ function at(name: string): string {
   return join(own.path, name);
 }
 
+function commandLines(): string[] {
+  return userProcesses(lab, owner).map(({ line }) => line);
+}
+
 function movers(): string[] {
-  return commandLines(owner).filter((line) => line.startsWith('curl '));
+  return commandLines().filter((line) => line.startsWith('curl '));
 }
 
 function supervisors(): string[] {
-  return commandLines(owner).filter((line) => / goldcrest-transfer /.test(line) && line.startsWith('sh -c'));
+  return commandLines().filter((line) => / goldcrest-transfer /.test(line) && line.startsWith('sh -c'));
 }
 
 /** Bytes are on their way, and stay there: the store hangs until it is resumed. */
@@ -145,7 +148,7 @@ it('a mover that is killed by somebody is started again, and the file is whole',
   const answer = await arrived(path);
   await hangStoreMidway();
   // Supervisor, work, and the command that looks at them.
-  execFileSync('pkill', ['-KILL', '-u', owner.username, '-f', 'goldcrest-transfer']);
+  expect(killUserProcesses(lab, owner, ({ line }) => line.includes('goldcrest-transfer'))).toBeGreaterThan(0);
   lab.s3.resume();
   const end = await jobEnd(client, jobOf(answer), endTimeoutMs);
   expect(end).toMatchObject({ state: 'COMPLETED', error: '' });

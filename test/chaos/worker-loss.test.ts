@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Daemon } from '../../lab/daemon.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { runCommand } from '../../lab/run-command.ts';
-import { userNamed } from '../../lab/users.ts';
+import { type LabUser, userNamed } from '../../lab/users.ts';
 import {
   type Answer,
   type Body,
@@ -21,6 +21,7 @@ import {
   taskEnd,
 } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { runsProgram } from '../user-processes.ts';
 
 const jobsPath = '/compute/lab/jobs';
 const held = '#!/bin/sh\n#SBATCH --hold\nexit 0\n';
@@ -30,13 +31,12 @@ let broker: Broker;
 let client: Client;
 let own: OwnDirectory;
 let truth: SlurmTruth;
-let username: string;
+let alice: LabUser;
 
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 'slurm', 'oidc'], handlesSignals: false });
   truth = slurmTruth(lab.slurm.confPath);
-  const alice = userNamed(lab.users, 'alice');
-  username = alice.username;
+  alice = userNamed(lab.users, 'alice');
   own = homeDirectory(alice);
   for (let number = 0; number < 30; number += 1) writeFileSync(join(own.path, `f${number}`), 'x'.repeat(number));
   own.giveAway();
@@ -56,7 +56,7 @@ afterEach(async () => {
   lab.slurm.controller.resume();
   for (const worker of broker?.workers ?? []) worker.resume();
   await broker?.stop();
-  await runCommand('scancel', ['--user', username], { env: { SLURM_CONF: lab.slurm.confPath } });
+  await runCommand('scancel', ['--user', alice.username], { env: { SLURM_CONF: lab.slurm.confPath } });
 }, 90_000);
 
 function submit(headers: Record<string, string> = {}): Promise<Answer> {
@@ -76,14 +76,14 @@ async function submitIntoSilence(): Promise<{ location: string; id: string; work
   lab.slurm.controller.pause();
   const answer = await submit({ prefer: 'respond-async', 'idempotency-key': randomUUID() });
   expect(answer.status, answer.text).toBe(202);
-  await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(true), { timeout: 30_000 });
   return { location: locationOf(answer), id: answer.body.id, worker: await workerOf(answer.body.id) };
 }
 
 /** The task completed, and Slurm has its one job. */
 async function expectOneJob(task: Body): Promise<void> {
   expect(task.state, JSON.stringify(task.error)).toBe('completed');
-  expect(await truth.jobsWithComment(username, task.id)).toEqual([`${task.result.jobId}|goldcrest:${task.id}`]);
+  expect(await truth.jobsWithComment(alice.username, task.id)).toEqual([`${task.result.jobId}|goldcrest:${task.id}`]);
 }
 
 function logOf(worker: Daemon): string {
@@ -128,7 +128,7 @@ describe('a worker that is killed', () => {
     await expectOneJob(task);
     expect(attemptsOf(task)).toBeGreaterThan(1);
     // The controller has had its time to make another one.
-    await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(false), { timeout: 15_000 });
+    await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(false), { timeout: 30_000 });
     await expectOneJob(task);
   });
 });
@@ -152,7 +152,7 @@ describe('a worker that is told to stop', () => {
   it('ends what it has begun, takes nothing new, and hands nothing over', async () => {
     const { location, worker } = await submitIntoSilence();
     const stopped = worker.stop();
-    await vi.waitFor(() => expect(logOf(worker)).toContain('"msg":"stopping"'), { timeout: 5_000 });
+    await vi.waitFor(() => expect(logOf(worker)).toContain('"msg":"stopping"'), { timeout: 20_000 });
     // The other one takes over the rest meanwhile.
     expect((await client.get(`/filesystem/lab/ops/stat?${pathQuery(own.path)}`)).status).toBe(200);
     lab.slurm.controller.resume();
@@ -185,7 +185,7 @@ describe('an API process that is killed', () => {
     lab.slurm.controller.pause();
     const headers = { 'idempotency-key': randomUUID() };
     const lost = submit(headers).catch((error: Error) => error.name);
-    await vi.waitFor(async () => expect(await truth.isRunning(username, 'sbatch')).toBe(true), { timeout: 10_000 });
+    await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(true), { timeout: 30_000 });
     await broker.api.kill();
     expect(await lost).toBe('TypeError');
     lab.slurm.controller.resume();

@@ -9,6 +9,7 @@ import type { OperationContext } from '../../workers/operations/operation-contex
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
 import { jobKey } from '../../workers/schedulers/job-key.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../../workers/schedulers/scheduler.ts';
+import { killUserProcesses } from '../user-processes.ts';
 import { hasUnreadRequest } from './handed-over.ts';
 import { describeJob, failure, jobEnd } from './scheduler-candidate.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
@@ -116,7 +117,9 @@ describe('a submission', { timeout: 120_000 }, () => {
     lab.lab.slurm.controller.pause();
     const submission = failure(task.run(quick()));
     await handedOver();
-    await host.shell.run(['pkill', '-KILL', '-u', 'gcalice', '-x', 'sbatch']);
+    expect(killUserProcesses(lab.lab, userNamed(lab.lab.users, 'alice'), ({ program }) => program === 'sbatch')).toBe(
+      1,
+    );
     expect((await submission).code).toBe('SubmissionInDoubt');
     lab.lab.slurm.controller.resume();
     const { jobId } = await settle(task, quick());

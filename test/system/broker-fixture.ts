@@ -134,8 +134,6 @@ export interface SlurmTruth {
   jobsWithComment(username: string, text: string): Promise<string[]>;
   /** Base state of a job in the accounting: `COMPLETED`, `CANCELLED`, …; empty while it is not known there. */
   accountedState(jobId: string): Promise<string>;
-  /** Whether the user has a process of that program now. */
-  isRunning(username: string, program: string): Promise<boolean>;
 }
 
 export function slurmTruth(confPath: string): SlurmTruth {
@@ -150,10 +148,5 @@ export function slurmTruth(confPath: string): SlurmTruth {
       const rows = await ask('sacct', ['-n', '-X', '-P', '-j', jobId, '-o', 'State']);
       return rows.split('\n')[0]?.split(' ')[0] ?? '';
     },
-    isRunning: (username, program) =>
-      runCommand('pgrep', ['-u', username, '-x', program]).then(
-        () => true,
-        () => false,
-      ),
   };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { userNamed } from '../../lab/users.ts';
+import { runsProgram } from '../user-processes.ts';
 import {
   type Answer,
   type Broker,
@@ -292,8 +293,8 @@ describe('with a controller that does not answer', () => {
       const gone = client
         .post(jobsPath, { job: { workingDirectory: own.path, script: held } }, { headers, signal: leaving.signal })
         .catch((error: Error) => error.name);
-      const user = userNamed(lab.users, 'alice').username;
-      await vi.waitFor(async () => expect(await truth.isRunning(user, 'sbatch')).toBe(true), { timeout: 10_000 });
+      const alice = userNamed(lab.users, 'alice');
+      await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(true), { timeout: 30_000 });
       leaving.abort();
       expect(await gone).toBe('AbortError');
     });
@@ -307,7 +308,7 @@ describe('with a controller that does not answer', () => {
     expect(answer.status).toBe(408);
     expect(answer.headers.get('location')).toBeNull();
     expect(answer.body.message).toMatch(/was canceled/);
-    const user = userNamed(lab.users, 'alice').username;
-    await vi.waitFor(async () => expect(await truth.isRunning(user, 'squeue')).toBe(false), { timeout: 10_000 });
+    const alice = userNamed(lab.users, 'alice');
+    await vi.waitFor(() => expect(runsProgram(lab, alice, 'squeue')).toBe(false), { timeout: 30_000 });
   });
 });

@@ -1,8 +1,8 @@
 /** What the tests of transfers share: a FirecREST client's own way with a transfer's job, and a look for what is left behind. */
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { vi } from 'vitest';
 import type { LabUser } from '../../lab/users.ts';
+import { userProcesses } from '../user-processes.ts';
 import { type Answer, type Client, pathQuery } from './broker-fixture.ts';
 
 export interface TransferJob {
@@ -87,19 +87,13 @@ export async function completeUpload({ completeUploadUrl }: Directives, etags: r
  * A look for what is left of transfers: directories of work, partial files, processes. What was there at the beginning,
  * of another run on this machine, is not counted.
  */
-export function watchLeftovers(user: LabUser, directory: string): () => string[] {
+export function watchLeftovers(lab: { folder: string }, user: LabUser, directory: string): () => string[] {
   const look = () => {
     const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
     const files = names.filter((name) => /\.goldcrest-transfer-|\.part-[0-9a-f-]{36}$/.test(name));
-    return [...files, ...commandLines(user).filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
+    const lines = userProcesses(lab, user).map(({ line }) => line);
+    return [...files, ...lines.filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
   };
   const before = new Set(look());
   return () => look().filter((found) => !before.has(found));
-}
-
-/** Command lines of the user's processes. */
-export function commandLines({ username }: LabUser): string[] {
-  // It fails where there is none.
-  const { stdout } = spawnSync('ps', ['-u', username, '-ww', '-o', 'args='], { encoding: 'utf8' });
-  return stdout.split('\n').filter((line) => line !== '');
 }

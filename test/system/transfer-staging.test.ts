@@ -5,19 +5,11 @@ import { join } from 'node:path';
 import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { userProcesses } from '../user-processes.ts';
 import { type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 import { hostileNames } from './hostile-names.ts';
-import {
-  commandLines,
-  completeUpload,
-  directivesOf,
-  jobEnd,
-  jobOf,
-  putParts,
-  taskIdOf,
-  watchLeftovers,
-} from './transfer-fixture.ts';
+import { completeUpload, directivesOf, jobEnd, jobOf, putParts, taskIdOf, watchLeftovers } from './transfer-fixture.ts';
 
 const lab = inject('lab');
 const transfer = '/filesystem/lab/transfer';
@@ -41,7 +33,7 @@ beforeAll(async () => {
   client = await clientOf(lab.oidc, broker.url, user);
   owner = userNamed(lab.users, user);
   own = homeDirectory(owner);
-  leftovers = watchLeftovers(owner, own.path);
+  leftovers = watchLeftovers(lab, owner, own.path);
   const { endpoint, region, accessKeyId, secretAccessKey } = lab.s3;
   store = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
 });
@@ -147,7 +139,7 @@ describe('an upload', () => {
     expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['new', 0o640]);
   });
 
-  it('that does not add up to the digest announced is not put in place', async () => {
+  it('defect 2: that does not add up to the digest announced is not put in place', async () => {
     const path = put('digest', 'old');
     const answer = await startUpload(path, 3, { sha256: digest(Buffer.from('abd')) });
     await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
@@ -158,7 +150,7 @@ describe('an upload', () => {
     expect(await stagedOf(taskIdOf(answer))).toEqual([]);
   });
 
-  it('of another size than announced fails, and leaves nothing in the store', async () => {
+  it('defect 18: of another size than announced fails, and leaves nothing in the store', async () => {
     const answer = await startUpload(at('short'), 5);
     await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
     const end = await jobEnd(client, jobOf(answer));
@@ -262,7 +254,7 @@ describe('a download', () => {
 });
 
 describe('the native face', () => {
-  it('signs addresses when they are asked for, as many as are asked for, and for the owner only', async () => {
+  it('defect 10: signs addresses when they are asked for, as many as are asked for, and for the owner only', async () => {
     const content = randomBytes(13 * mebi);
     const input = { path: at('native'), transferDirectives: { transferMethod: 's3', fileSize: content.length } };
     const accepted = await client.post('/tasks', { operation: 'transfer.upload', system: 'lab', input });
@@ -312,7 +304,7 @@ describe('addresses', () => {
       isOver = true;
     });
     while (!isOver) {
-      for (const line of commandLines(owner)) seen.add(line);
+      for (const { line } of userProcesses(lab, owner)) seen.add(line);
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await ended).toMatchObject({ state: 'COMPLETED' });
