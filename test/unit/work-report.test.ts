@@ -20,6 +20,7 @@ describe('the report of work', () => {
       seconds: 2.51,
       beat: 2,
       doneBytes: 134_217_728,
+      jobId: null,
       stdout: 'sha256 0\n',
       stderr: 'dd: no space\n',
     });

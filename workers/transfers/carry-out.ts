@@ -5,18 +5,11 @@
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
-import {
-  lookAtWork,
-  type RemoteWork,
-  removeWork,
-  startWork,
-  stopWork,
-  type WorkReport,
-  workName,
-} from './remote-work.ts';
+import type { RemoteWork, WorkReport } from './remote-work.ts';
 import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
+import { type PlaceContext, type WorkPlace, workPlaceOf } from './work-place.ts';
 
-export type CarryContext = Pick<OperationContext, 'shell' | 'journal' | 'task' | 'log'>;
+type CarryContext = Pick<OperationContext, 'journal' | 'task' | 'log'> & { place: WorkPlace };
 
 export interface CarriedWork {
   /** Makes what is to run; called at each start. */
@@ -25,6 +18,8 @@ export interface CarriedWork {
   isRepeatable: boolean;
   /** Whether an end is one to start again from, with what was done kept. */
   isToBeContinued?: (end: WorkEnd) => boolean;
+  /** Charged where the work is a batch job. */
+  account: string | null;
   /** For the progress; null: not known. */
   totalBytes: number | null;
 }
@@ -45,8 +40,9 @@ const givenUpMs = 3_600_000;
 export async function carryOut(
   work: CarriedWork,
   journal: TransferJournal,
-  context: CarryContext,
+  placeContext: PlaceContext,
 ): Promise<WorkEnd | Parked> {
+  const context: CarryContext = { ...placeContext, place: workPlaceOf(placeContext, work.account) };
   if (journal.end !== undefined) return finish(journal, journal.end, context);
   if (isUnwanted(context)) return stop(journal, context);
   if (journal.phase !== 'working') return start(work, journal, context, false);
@@ -56,7 +52,7 @@ export async function carryOut(
 async function follow(work: CarriedWork, journal: TransferJournal, context: CarryContext): Promise<WorkEnd | Parked> {
   let report: WorkReport;
   try {
-    report = await lookAtWork(context, workName(context.task.id));
+    report = await context.place.look();
   } catch (error) {
     if (!isPassing(error)) await abandon(context);
     return waitAfterFault(error, context);
@@ -66,11 +62,9 @@ async function follow(work: CarriedWork, journal: TransferJournal, context: Carr
 
 /** Its state cannot be made out, and never will be: it must not go on behind a task that failed. */
 async function abandon(context: CarryContext): Promise<void> {
-  const name = workName(context.task.id);
-  for (const clean of [stopWork, removeWork]) {
-    await clean(context, name).catch((error: unknown) =>
-      context.log.error({ err: error }, 'work was left on the cluster'),
-    );
+  const { place, log } = context;
+  for (const clean of [() => place.stop(), () => place.remove()]) {
+    await clean().catch((error: unknown) => log.error({ err: error }, 'work was left on the cluster'));
   }
 }
 
@@ -91,7 +85,7 @@ async function start(
   await context.journal.write({ ...begun, beatAt: begun.startedAt });
   let report: WorkReport;
   try {
-    report = await startWork(context, workName(context.task.id), prepared, isAgain);
+    report = await context.place.start(prepared, isAgain);
   } catch (error) {
     // It may have been started: the next look tells.
     if (!isPassing(error)) await abandon(context);
@@ -114,12 +108,13 @@ async function judge(
     await context.journal.write({ ...journal, phase: 'ended', end });
     return finish(journal, end, context);
   }
-  const isAlive = report.beat !== journal.beat || report.phase === 'running';
+  const isAlive = report.beat !== journal.beat || report.phase === 'running' || report.phase === 'queued';
   const seen: TransferJournal = isAlive ? { ...journal, beat: report.beat, beatAt: now } : journal;
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
   const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
-  const progress = { done: report.doneBytes, total: work.totalBytes, unit: 'bytes' as const, message: 'in progress' };
+  const message = report.phase === 'queued' ? 'waiting for the scheduler' : 'in progress';
+  const progress = { done: report.doneBytes, total: work.totalBytes, unit: 'bytes' as const, message };
   const told = work.totalBytes === null ? {} : { progress };
   return new Parked({ place: 'kept', waitMs, journal: seen, ...told });
 }
@@ -132,10 +127,10 @@ async function restart(
   context: CarryContext,
 ): Promise<WorkEnd | Parked> {
   context.log.warn({ phase: report.phase, runs: journal.runs }, 'the work on the cluster was lost');
-  const stopped = await stopWork(context, workName(context.task.id));
+  const stopped = await context.place.stop();
   // Not begun: what was to begin it has run out of time long since, and finds no directory if it comes all the same.
-  const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting';
-  await removeWork(context, workName(context.task.id));
+  const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting' || stopped.phase === 'queued';
+  await context.place.remove();
   if (!(work.isRepeatable || isUntouched) || journal.runs >= runsMax) {
     throw new BrokerError('OutcomeUnknown', 'The work on the cluster was lost while it ran; look there what was done.');
   }
@@ -145,7 +140,7 @@ async function restart(
 /** The directory goes last: as long as it is there, nobody starts the work another time. */
 async function finish(journal: TransferJournal, end: WorkEnd, context: CarryContext): Promise<WorkEnd | Parked> {
   try {
-    await removeWork(context, workName(context.task.id));
+    await context.place.remove();
   } catch (error) {
     if (isPassing(error)) return waitAfterFault(error, context);
     context.log.warn({ err: error, runs: journal.runs }, 'the directory of the work was left behind');
@@ -160,10 +155,9 @@ async function stop(journal: TransferJournal, context: CarryContext): Promise<Wo
     ? canceled()
     : new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
   if (journal.phase !== 'working') throw reason;
-  const name = workName(context.task.id);
   let report: WorkReport;
   try {
-    report = await stopWork(context, name);
+    report = await context.place.stop();
   } catch (error) {
     return waitAfterFault(error, context);
   }
@@ -179,7 +173,7 @@ async function stop(journal: TransferJournal, context: CarryContext): Promise<Wo
     await context.journal.write({ ...journal, phase: 'ended', end });
     return finish(journal, end, context);
   }
-  await removeWork(context, name);
+  await context.place.remove();
   throw reason;
 }
 

@@ -3,13 +3,15 @@ import type { Word } from '../../shared/commands/command-line.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
+import { noteProgram, stageProgram } from './staged-work-programs.ts';
 import { followProgram, outputBytesMax, removeProgram, stopProgram, supervisorProgram } from './work-programs.ts';
 
 /**
  * `absent`: nobody started it, or it was cleaned up. `starting`: its directory is there, nobody supervises it yet.
- * `elsewhere`: this login node cannot tell; a growing `beat` says that it lives. `lost`: its supervisor died.
+ * `queued`: a batch job is to start it. `elsewhere`: this login node cannot tell; a growing `beat` says that it lives.
+ * `lost`: its supervisor died.
  */
-export type WorkPhase = 'absent' | 'starting' | 'running' | 'elsewhere' | 'lost' | 'ended';
+export type WorkPhase = 'absent' | 'starting' | 'queued' | 'running' | 'elsewhere' | 'lost' | 'ended';
 
 export interface WorkReport {
   phase: WorkPhase;
@@ -20,6 +22,8 @@ export interface WorkReport {
   beat: number;
   /** Bytes of the steps that are done. */
   doneBytes: number;
+  /** Of the batch job it is, once that is known and noted. */
+  jobId: string | null;
   stdout: string;
   stderr: string;
 }
@@ -40,6 +44,26 @@ export function workName(taskId: string): string {
 /** Time that short work has to end before it is looked at another time. */
 const firstWaitTenths = 15;
 const cannotMake = 74;
+
+/** Lays the work down for a batch job, once however often it is called; `line` is its command line. */
+export async function stageWork(
+  { shell }: Host,
+  name: string,
+  line: string,
+  input: string,
+  isAgain: boolean,
+): Promise<{ report: WorkReport; isFresh: boolean; directory: string }> {
+  const argv = [stageProgram, 'sh', name, isAgain ? 'again' : 'new', String(Buffer.byteLength(line) + 1)];
+  const text = await say(shell, argv, `${line}\n${input}`);
+  const facts = readFacts(text);
+  return { report: parseReport(text), isFresh: facts.has('fresh'), directory: facts.get('directory') ?? '' };
+}
+
+/** Notes the id of the job in the work's directory. */
+export async function noteJob({ shell }: Host, name: string, jobId: string): Promise<void> {
+  const result = await shell.run(['sh', '-c', noteProgram, 'sh', name, jobId]);
+  if (result.exitCode !== 0) throw remoteFailure('sh', result);
+}
 
 /** Starts the work, once however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
 export function startWork({ shell }: Host, name: string, work: RemoteWork, isAgain: boolean): Promise<WorkReport> {
@@ -67,6 +91,10 @@ export async function removeWork({ shell }: Host, name: string): Promise<void> {
 }
 
 async function ask(shell: RemoteShell, words: readonly Word[], stdin = ''): Promise<WorkReport> {
+  return parseReport(await say(shell, words, stdin));
+}
+
+async function say(shell: RemoteShell, words: readonly Word[], stdin: string): Promise<string> {
   const result = await shell.run(['sh', '-c', ...words], { stdin, outputBytesMax: 4 * outputBytesMax });
   if (result.exitCode === cannotMake) {
     const reason = result.stderr.toString().trim();
@@ -75,7 +103,7 @@ async function ask(shell: RemoteShell, words: readonly Word[], stdin = ''): Prom
   // Somebody ended the look, which says nothing of the work.
   if (result.exitCode === null) throw new BrokerError('SshUnavailable', 'The look at the work was ended by a signal.');
   if (result.exitCode !== 0) throw remoteFailure('sh', result);
-  return parseReport(result.stdout.toString());
+  return result.stdout.toString();
 }
 
 const phases = new Set<string>(['absent', 'starting', 'running', 'elsewhere', 'lost', 'ended']);
@@ -92,9 +120,7 @@ const phases = new Set<string>(['absent', 'starting', 'running', 'elsewhere', 'l
  *     end
  */
 export function parseReport(text: string): WorkReport {
-  const lines = text.split('\n');
-  // A login script may write to the output too; what it says comes before ours.
-  const facts = new Map(lines.map((line) => [line.split(' ', 1)[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
+  const facts = readFacts(text);
   const [phase = '', code, begun, over] = (facts.get('state') ?? '').split(' ');
   if (!phases.has(phase) || !facts.has('end')) {
     throw new BrokerError('RemoteCommandFailed', 'The state of the work could not be read.', { detail: { text } });
@@ -106,7 +132,14 @@ export function parseReport(text: string): WorkReport {
     seconds: Math.max(0, Math.round((Number(over ?? 0) - Number(begun ?? 0)) * 100) / 100),
     beat: Number(facts.get('beat') ?? 0),
     doneBytes: Number(facts.get('bytes') ?? 0),
+    jobId: facts.get('job') ?? null,
     stdout: decoded('out'),
     stderr: decoded('err'),
   };
+}
+
+/** A login script may write to the output too; what it says comes before ours. */
+function readFacts(text: string): Map<string, string> {
+  const lines = text.split('\n');
+  return new Map(lines.map((line) => [line.split(' ', 1)[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
 }

@@ -13,6 +13,8 @@ export interface ToolRun {
   /** `run` is 1 for the first. */
   argv: (run: number) => readonly Word[] | Promise<readonly Word[]>;
   isRepeatable: boolean;
+  /** Charged where the tool runs in a batch job. */
+  account: string | null;
   sayings?: readonly Saying[];
   /** Removed unless the tool came to a good end. */
   partialPath?: string;
@@ -32,7 +34,8 @@ export async function runTool(run: ToolRun, context: OperationContext): Promise<
   };
   try {
     const prepare = async (number: number) => ({ argv: await run.argv(number), input: '' });
-    const end = await carryOut({ prepare, isRepeatable: run.isRepeatable, totalBytes: null }, journal, context);
+    const { isRepeatable, account } = run;
+    const end = await carryOut({ prepare, isRepeatable, account, totalBytes: null }, journal, context);
     if (end instanceof Parked) return end;
     if (end.exitCode === 0) return { seconds: end.seconds };
     const { exitCode, stdout, stderr } = end;

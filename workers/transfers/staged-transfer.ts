@@ -6,9 +6,8 @@ import type { Staging } from '../../shared/staging/staging.ts';
 import type { StagedFile } from '../../shared/tasks/staged-file.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
-import { remoteFailure } from '../operations/remote-failure.ts';
-import { moverExit } from './mover-programs.ts';
-import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
+import type { Moved } from './mover.ts';
+import type { TransferJournal } from './transfer-journal.ts';
 
 /** Ranges and parts of this size leave enough of them to move several at once, and are large enough to be fast. */
 export const movedPartBytes = 64 * 2 ** 20;
@@ -76,34 +75,8 @@ export async function unstage(
   }
 }
 
-/** Whether a run of a mover is followed by another one that goes on where it ended: its addresses had run out. */
-export function isInterrupted({ exitCode }: WorkEnd): boolean {
-  return exitCode === moverExit.refused || exitCode === moverExit.silent;
-}
-
-/** The digest of a mover that came to a good end. Throws what it failed with. */
-export function digestOf(end: WorkEnd, path: string): string {
-  if (end.exitCode !== 0) throw moverFailure(end, path);
-  const digest = /^sha256 ([0-9a-f]{64})$/m.exec(end.stdout)?.[1];
-  if (digest === undefined) throw new BrokerError('TransferFailed', 'The mover did not tell what it moved.');
-  return digest;
-}
-
-/** The mover's own last line is what a person should read; the tools' lines before it have their usual meanings. */
-function moverFailure(end: WorkEnd, path: string): BrokerError {
-  const said = end.stderr.trim().split('\n').at(-1) ?? '';
-  const { exitCode, stdout, stderr } = end;
-  const codes = Object.values(moverExit) as number[];
-  if (exitCode !== moverExit.file && codes.includes(exitCode)) {
-    return new BrokerError('TransferFailed', `The transfer of ${path} failed: ${said}.`, {
-      detail: { exitCode, stderr },
-    });
-  }
-  return remoteFailure('transfer', { exitCode, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) });
-}
-
 /** Facts of a good end, for the result. */
-export function movedFacts(bytes: number, sha256: string, { seconds }: WorkEnd) {
+export function movedFacts(bytes: number, { sha256, seconds }: Moved) {
   const megabytesPerSecond = Math.round(bytes / 1e4 / Math.max(seconds, 0.01)) / 100;
   return { bytes, sha256, seconds, megabytesPerSecond };
 }

@@ -7,6 +7,7 @@
  *   beat                           grows every second while the supervisor lives
  *   cancel                         a mark: the supervisor ends the work
  *   out, err, done                 what the work says, and the steps of it that are done (`<name> <bytes> …`)
+ *   job, run, words, secrets       of work that is a batch job: its id, what it starts, with what, and on what input
  *   ended                          `<exit code> <start> <end>`, in seconds of the host's uptime; the last thing that is written
  */
 import { processClaims } from '../ssh/process-claims.ts';
@@ -60,7 +61,7 @@ kill -KILL "-$$"
 `;
 
 /** Functions over the directory of a piece of work; `state` prints absent, starting, running, elsewhere, lost, or ended and its file. */
-const workState = `
+export const workState = `
 ${processClaims}
 supervisor() {
   claim=$(readlink claim) || return 1
@@ -83,6 +84,7 @@ report() {
   told=$(state)
   echo "directory $PWD"
   echo "state $told"
+  { read -r job <job; } 2>/dev/null && echo "job $job"
   { read -r beat <beat; } 2>/dev/null && echo "beat $beat"
   [ -e done ] && awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done
   for file in out err; do
@@ -108,7 +110,7 @@ else
   isNew=
   reason=$(mkdir -m 700 -- "$name" 2>&1) && isNew=1
   cd -- "$name" 2>/dev/null || { echo "$reason" >&2; exit 74; }
-  [ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended; isNew=1; }
+  [ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended job; isNew=1; }
   if [ -n "$isNew" ]; then
     { printf %s "\${secrets%.}" | "$setsid" sh -c "$supervisor" goldcrest-transfer "$PWD" "$@"; } </dev/null >/dev/null 2>&1 &
   fi

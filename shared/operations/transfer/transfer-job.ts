@@ -56,10 +56,14 @@ export const movedBytes = {
   megabytesPerSecond: z.number().describe('10^6 bytes a second'),
 };
 
-/** AccountRequired where the work is a batch job, a directive names an account, and none was sent. */
+/** InvalidRequest for what cannot be an account; AccountRequired where the work is a batch job, a directive names an account, and none was sent. */
 export function admitAccount({ account: given }: { account: string | null }, system: AdmittingSystem): void {
   const isNeeded = system.dataOperation.jobDirectives.some((line) => line.includes('{account}'));
-  if (system.transfers.mover !== 'job' || !isNeeded || given !== null) return;
+  if (system.transfers.mover !== 'job') return;
+  if (given !== null && !/^[\w.@+-]+$/.test(given)) {
+    throw new BrokerError('InvalidRequest', 'Invalid request: `account` must be one word, the name of an account.');
+  }
+  if (!isNeeded || given !== null) return;
   throw new BrokerError('AccountRequired', 'Account parameter is required on this system.');
 }
 

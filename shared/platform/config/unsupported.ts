@@ -29,12 +29,7 @@ export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem
       ['ssh_credentials', 'type'],
     );
   }
-  config.systems.forEach(({ name, transfers, scheduler: { apiVersion } }, index) => {
-    if (transfers.mover === 'job') {
-      refuse(`job is not supported by this version: set the mover of the system ${name} to command`, [
-        ...['goldcrest', 'systems', name, 'transfers', 'mover'],
-      ]);
-    }
+  config.systems.forEach(({ name, scheduler: { apiVersion } }, index) => {
     if (apiVersion !== null && slurmrestMinor(apiVersion) === undefined) {
       const known = slurmrestMinors.map((minor) => `0.0.${minor}`).join(', ');
       const message = `is not known to this version: leave it out for the system ${name}, or use one of ${known}`;

@@ -21,7 +21,14 @@ export async function handleTransferCompress(
     return ['sh', '-c', packInto, 'sh', part, targetPath, cwd, ...words];
   };
   const part = partialPath(targetPath, context.task.id);
-  const run = { tool: 'tar', argv, isRepeatable: true, sayings: packSayings, partialPath: part };
+  const run = {
+    tool: 'tar',
+    argv,
+    isRepeatable: true,
+    account: input.account,
+    sayings: packSayings,
+    partialPath: part,
+  };
   const end = await runTool(run, context);
   return end instanceof Parked ? end : { path: targetPath, seconds: end.seconds };
 }

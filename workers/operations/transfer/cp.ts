@@ -7,10 +7,10 @@ import { Parked } from '../parked.ts';
 
 /** Copying once more ends where the first copy would have. */
 export async function handleTransferCopy(
-  { path, targetPath, dereference }: InputOf<typeof copy>,
+  { path, targetPath, dereference, account }: InputOf<typeof copy>,
   context: OperationContext,
 ): Promise<ResultOf<typeof copy> | Parked> {
   const argv = ['cp', '--force', dereference ? '-RL' : '-Rd', '--preserve=all', '--', path, targetPath];
-  const end = await runTool({ tool: 'cp', argv: () => argv, isRepeatable: true }, context);
+  const end = await runTool({ tool: 'cp', argv: () => argv, isRepeatable: true, account }, context);
   return end instanceof Parked ? end : { path, targetPath, seconds: end.seconds };
 }

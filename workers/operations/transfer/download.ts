@@ -6,21 +6,17 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { stagedDownload } from '../../../shared/operations/transfer/download.ts';
 import { objectBytesMax } from '../../../shared/staging/part-plan.ts';
-import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
-import { carryOut, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
-import { pushProgram } from '../../transfers/mover-programs.ts';
+import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { moverOf } from '../../transfers/choose-mover.ts';
 import {
   beginStaging,
-  digestOf,
-  isInterrupted,
-  lanesOf,
   movedFacts,
   movedPartBytes,
   stagingOf,
   unstage,
   whenStoreAnswers,
 } from '../../transfers/staged-transfer.ts';
-import { readTransferJournal, type TransferJournal, type WorkEnd } from '../../transfers/transfer-journal.ts';
+import { readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
 import { isDirectory, isRegularFile } from '../filesystem/mode-letters.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { Parked } from '../parked.ts';
@@ -69,46 +65,19 @@ async function checkSource(path: string, { files, shell, signal }: OperationCont
 }
 
 async function sendParts(
-  { path }: Input,
+  { path, account }: Input,
   journal: TransferJournal,
   context: OperationContext,
 ): Promise<Result | Parked> {
   const { staged, mtime } = journal;
   if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
-  const settings = [staged.sizeBytes, mtime ?? 0, staged.partSizeBytes, lanesOf(context)].map(String);
-  const argv = ['sh', '-c', pushProgram, 'goldcrest-push', path, ...settings];
-  const prepareRun = async () => {
-    const urls = await stagingOf(context).signParts(staged, 1, staged.partsCount, 'cluster');
-    return { argv, input: `${urls.join('\n')}\n` };
-  };
-  const work = {
-    prepare: prepareRun,
-    isRepeatable: true,
-    isToBeContinued: isInterrupted,
-    totalBytes: staged.sizeBytes,
-  };
-  const end = await carryOut(work, journal, context);
+  const end = await moverOf(context).push({ staged, path, mtime: mtime ?? 0, account }, journal, context);
   if (end instanceof Parked) return end;
-  const digest = digestOf(end, path);
   if (isUnwanted(context)) {
     if (context.task.isCancelRequested) throw new BrokerError('TaskCanceled', 'The task was canceled.');
     throw new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
   }
-  const completed = await whenStoreAnswers(
-    () => stagingOf(context).completeUpload(staged, etagsOf(end, staged)),
-    'kept',
-    context,
-  );
+  const completed = await whenStoreAnswers(() => stagingOf(context).completeUpload(staged, end.etags), 'kept', context);
   if (completed instanceof Parked) return completed;
-  return { path, ...movedFacts(staged.sizeBytes, digest, end) };
-}
-
-/** In the order of the parts; the mover counts them from 0 and tells them as they were done. */
-function etagsOf({ stdout }: WorkEnd, { partsCount }: StagedFile): string[] {
-  const told = new Map([...stdout.matchAll(/^part (\d+) (\S+)$/gm)].map(([, number, etag]) => [Number(number), etag]));
-  return Array.from({ length: partsCount }, (_, number) => {
-    const etag = told.get(number);
-    if (etag === undefined) throw new BrokerError('TransferFailed', `The mover did not tell of part ${number + 1}.`);
-    return etag;
-  });
+  return { path, ...movedFacts(staged.sizeBytes, end) };
 }

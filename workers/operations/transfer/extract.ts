@@ -13,6 +13,9 @@ export async function handleTransferExtract(
   context: OperationContext,
 ): Promise<ResultOf<typeof extractFiles> | Parked> {
   const argv = () => extractCommand(input, context);
-  const end = await runTool({ tool: 'tar', argv, isRepeatable: true, sayings: archiveSayings }, context);
+  const end = await runTool(
+    { tool: 'tar', argv, isRepeatable: true, account: input.account, sayings: archiveSayings },
+    context,
+  );
   return end instanceof Parked ? end : { path: input.targetPath, seconds: end.seconds };
 }

@@ -7,10 +7,10 @@ import { Parked } from '../parked.ts';
 
 /** Not to be run twice: a second run cannot tell a source that was moved from one that never was. */
 export async function handleTransferMove(
-  { path, targetPath }: InputOf<typeof move>,
+  { path, targetPath, account }: InputOf<typeof move>,
   context: OperationContext,
 ): Promise<ResultOf<typeof move> | Parked> {
   const argv = ['mv', '--force', '--', path, targetPath];
-  const end = await runTool({ tool: 'mv', argv: () => argv, isRepeatable: false }, context);
+  const end = await runTool({ tool: 'mv', argv: () => argv, isRepeatable: false, account }, context);
   return end instanceof Parked ? end : { path, targetPath, seconds: end.seconds };
 }

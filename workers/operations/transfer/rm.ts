@@ -8,11 +8,11 @@ import { Parked } from '../parked.ts';
 
 /** On a later run what is missing was removed by an earlier one. */
 export async function handleTransferRemove(
-  { path }: InputOf<typeof remove>,
+  { path, account }: InputOf<typeof remove>,
   context: OperationContext,
 ): Promise<ResultOf<typeof remove> | Parked> {
   if (context.journal.entry === null) await refuseRoots(path, context);
   const argv = (run: number) => ['rm', '-r', run === 1 ? '--interactive=never' : '--force', '--', path];
-  const end = await runTool({ tool: 'rm', argv, isRepeatable: true }, context);
+  const end = await runTool({ tool: 'rm', argv, isRepeatable: true, account }, context);
   return end instanceof Parked ? end : { path, seconds: end.seconds };
 }

@@ -7,13 +7,10 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { stagedUpload } from '../../../shared/operations/transfer/upload.ts';
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
-import { carryOut, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
-import { pullProgram } from '../../transfers/mover-programs.ts';
+import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { moverOf } from '../../transfers/choose-mover.ts';
 import {
   beginStaging,
-  digestOf,
-  isInterrupted,
-  lanesOf,
   movedFacts,
   movedPartBytes,
   stagingOf,
@@ -117,26 +114,17 @@ async function waitForClient(journal: TransferJournal, context: OperationContext
 }
 
 async function fetchParts(
-  { path, transferDirectives }: Input,
+  { path, account, transferDirectives }: Input,
   journal: TransferJournal,
   context: OperationContext,
 ): Promise<Result | Parked> {
   const staged = stagedOf(journal);
-  const part = partialPath(path, context.task.id);
-  const settings = [staged.sizeBytes, movedPartBytes, lanesOf(context)].map(String);
-  const argv = ['sh', '-c', pullProgram, 'goldcrest-pull', part, path, ...settings, transferDirectives.sha256 ?? ''];
-  const prepareRun = async () => ({ argv, input: `${await stagingOf(context).signDownload(staged, 'cluster')}\n` });
-  const work = {
-    prepare: prepareRun,
-    isRepeatable: true,
-    isToBeContinued: isInterrupted,
-    totalBytes: staged.sizeBytes,
-  };
-  const end = await carryOut(work, journal, context);
+  const partPath = partialPath(path, context.task.id);
+  const sha256 = transferDirectives.sha256 ?? null;
+  const end = await moverOf(context).pull({ staged, partPath, path, sha256, account }, journal, context);
   if (end instanceof Parked) return end;
-  const digest = digestOf(end, path);
   await unstage(journal, context);
-  return { path, ...movedFacts(staged.sizeBytes, digest, end) };
+  return { path, ...movedFacts(staged.sizeBytes, end) };
 }
 
 function stagedOf({ staged }: TransferJournal): StagedFile {
