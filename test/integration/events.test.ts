@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createEventHub, type EventHub } from '../../api/events/event-hub.ts';
 import { createEventTickets } from '../../api/events/event-tickets.ts';
 import { openEventStream } from '../../api/http/event-stream.ts';
@@ -8,6 +8,7 @@ import { eventsKeptMax, eventsKey } from '../../shared/platform/event-script.ts'
 import { createEventStore, type EventStore } from '../../shared/platform/event-store.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { principalKey } from '../../shared/tasks/task.ts';
+import { eventually } from '../eventually.ts';
 import { createTestApp } from '../unit/api-fixture.ts';
 import { readEvents } from './sse-client.ts';
 import { alice, bob, by, openTasks, silent, type TaskFixture } from './task-fixture.ts';
@@ -138,7 +139,7 @@ describe('an event stream', () => {
     expect(bobsOwn?.data.data.taskId).not.toBe(id);
     expect([my.events.length, bobs.events.length]).toEqual([3, 1]);
     await Promise.all([my.close(), bobs.close()]);
-    await vi.waitFor(() => expect(hub.size()).toBe(0));
+    await eventually(() => expect(hub.size()).toBe(0));
   });
 
   it('goes on after the last event its client had, without a gap and without a double', async () => {
@@ -225,7 +226,7 @@ describe('an event stream', () => {
     expect(await refused.json()).toMatchObject({ code: 'TooManyStreams' });
     expect((await open('/events', { authorization: 'Bearer bob' })).status).toBe(200);
     await streams[0]?.body?.cancel();
-    await vi.waitFor(async () => expect((await open('/events')).status).toBe(200));
+    await eventually(async () => expect((await open('/events')).status).toBe(200));
   });
 
   it('ends when the process stops, so that the stop is not held up', async () => {

@@ -1,6 +1,7 @@
 /** Tasks that are laid by: no worker, no attempt, no place of their owner's, and nobody forgets them. */
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { Parked } from '../../workers/operations/parked.ts';
+import { eventually } from '../eventually.ts';
 import { alice, by, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
 
 const { redis } = inject('lab');
@@ -128,7 +129,7 @@ describe('a handler that parks', () => {
     const accepting = fixture.gate.acceptAndWait(request, new AbortController().signal);
     // The queue of transfers is read by nobody here: the ticket is brought to the runner by hand.
     const runner = fixture.runner(async () => new Parked({ place: 'aside', waitMs: 60_000, journal: { phase: 'x' } }));
-    const id = await vi.waitFor(async () => {
+    const id = await eventually(async () => {
       const [first] = await fixture.store.listOpen('move@lab', Date.now() + 1_000, 0, 1);
       return first ?? expect.unreachable('not accepted yet');
     });

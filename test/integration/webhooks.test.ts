@@ -2,7 +2,7 @@ import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { outboxKey } from '../../shared/platform/event-script.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { Secret } from '../../shared/platform/secret.ts';
@@ -11,6 +11,7 @@ import { principalKey } from '../../shared/tasks/task.ts';
 import { createSealer } from '../../shared/webhooks/sealing.ts';
 import { type Deliverer, startDeliverer } from '../../workers/webhooks/deliverer.ts';
 import { createSsrfGuard } from '../../workers/webhooks/ssrf-guard.ts';
+import { eventually } from '../eventually.ts';
 import { createTestApp } from '../unit/api-fixture.ts';
 import { alice, bob, by, openTasks, silent, type TaskFixture } from './task-fixture.ts';
 import { type Received, type Receiver, startReceiver } from './webhook-receiver.ts';
@@ -124,7 +125,7 @@ describe('the outbox', () => {
     const told = received.map((one) => check(secret, one) as { data: { taskId: string } });
     expect(told.map(({ data }) => data.taskId).sort()).toEqual(ids.sort());
     expect(new Set(received.map(({ headers }) => headers['webhook-id'])).size).toBe(20);
-    await vi.waitFor(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
+    await eventually(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
   });
 
   it('gives the row of a worker that died to another one', async () => {
@@ -213,14 +214,14 @@ describe('a webhook', () => {
     respond = (response, count) => response.writeHead(count === 1 ? 503 : 204).end();
     await end();
     await receiver.until(1);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await log(id))[0]).toMatchObject({ state: 'pending', attempts: [{ status: 503 }] }),
     );
     await tasks.redis.zadd(`${tasks.keyPrefix}:deliveries-due`, 0, (await log(id))[0]?.id ?? '');
     const [first, second] = await receiver.until(2);
     expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
     check(secret, second as Received);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await log(id))[0]).toMatchObject({
         state: 'delivered',
         attempts: [{ status: 503 }, { status: 204, error: null }],
@@ -233,7 +234,7 @@ describe('a webhook', () => {
     const { id } = await endpoint();
     respond = (response) => response.writeHead(429, { 'retry-after': '3600' }).end();
     await end();
-    await vi.waitFor(async () => expect((await log(id))[0]?.attempts).toHaveLength(1));
+    await eventually(async () => expect((await log(id))[0]?.attempts).toHaveLength(1));
     expect(Date.parse((await log(id))[0]?.nextAttemptAt ?? '') - Date.now()).toBeGreaterThan(3_500_000);
   });
 
@@ -242,7 +243,7 @@ describe('a webhook', () => {
     const { id } = await endpoint();
     respond = (response) => response.writeHead(307, { location: receiver.url }).end();
     await end();
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await log(id))[0]).toMatchObject({ state: 'pending', attempts: [{ status: 307 }] }),
     );
     expect(receiver.received).toHaveLength(1);
@@ -253,11 +254,11 @@ describe('a webhook', () => {
     const { id } = await endpoint();
     respond = (response) => response.writeHead(410).end();
     await end();
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await ask('GET', `/webhooks/${id}`)).body).toMatchObject({ enabled: false, disabledReason: 'gone' }),
     );
     await end();
-    await vi.waitFor(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
+    await eventually(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
     expect(receiver.received).toHaveLength(1);
     respond = ok;
     await ask('PATCH', `/webhooks/${id}`, { enabled: true });
@@ -270,7 +271,7 @@ describe('a webhook', () => {
     const { id } = await endpoint();
     respond = (response) => response.writeHead(500).end();
     await end();
-    await vi.waitFor(async () => expect((await ask('GET', `/webhooks/${id}`)).body.disabledReason).toBe('failing'));
+    await eventually(async () => expect((await ask('GET', `/webhooks/${id}`)).body.disabledReason).toBe('failing'));
   });
 
   it('is told again what its owner wants told again, one or all since a time, and a test', async () => {
@@ -278,12 +279,12 @@ describe('a webhook', () => {
     const { id, secret } = await endpoint();
     await end();
     await receiver.until(1);
-    await vi.waitFor(async () => expect((await log(id))[0]?.state).toBe('delivered'));
+    await eventually(async () => expect((await log(id))[0]?.state).toBe('delivered'));
     const delivery = (await log(id))[0]?.id ?? '';
     expect((await ask('POST', `/webhooks/${id}/deliveries/${delivery}/redeliver`)).status).toBe(202);
     const [first, second] = await receiver.until(2);
     expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
-    await vi.waitFor(async () => expect((await log(id))[0]).toMatchObject({ state: 'delivered', attempts: [{}, {}] }));
+    await eventually(async () => expect((await log(id))[0]).toMatchObject({ state: 'delivered', attempts: [{}, {}] }));
     const since = new Date(0).toISOString();
     expect((await ask('POST', `/webhooks/${id}/redeliver`, { since })).body).toEqual({ redelivered: [] });
     expect((await ask('POST', `/webhooks/${id}/redeliver`, { since, onlyFailed: false })).body).toEqual({
@@ -354,7 +355,7 @@ it('an attempt whose worker was lost is made again by another, and what the lost
   work();
   const [one] = await receiver.until(1);
   check(secret, one as Received);
-  await vi.waitFor(async () => expect((await log(endpointId))[0]).toMatchObject({ state: 'delivered' }));
+  await eventually(async () => expect((await log(endpointId))[0]).toMatchObject({ state: 'delivered' }));
   if (lost === undefined) throw new Error('nothing was taken');
   const late = { at: 0, ms: 0, status: 500, error: 'late' };
   expect(await store.settle(lost, late, { state: 'failed' })).toBe(false);

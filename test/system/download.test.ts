@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { pathQuery } from './broker-fixture.ts';
 import { bytesOf, limitBytes, startFileBytes } from './file-bytes-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
@@ -26,7 +27,7 @@ describe('a download', () => {
 
   it('ends as a task that says how much was sent', async () => {
     await bytesOf(await fetchFile(put('counted', 'four')));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const last = (await tasksOf('filesystem.download')).at(-1);
       expect(last).toMatchObject({ state: 'completed', result: '{"sizeBytes":4,"sentBytes":4}' });
     });
@@ -115,13 +116,10 @@ describe('a download', () => {
     const response = await fetchFile(at('large'), {}, leave.signal);
     expect(response.status).toBe(200);
     leave.abort();
-    await vi.waitFor(
-      async () => {
-        const last = (await tasksOf('filesystem.download')).at(-1);
-        expect(last?.state).toBe('canceled');
-      },
-      { timeout: 5_000, interval: 50 },
-    );
+    await eventually(async () => {
+      const last = (await tasksOf('filesystem.download')).at(-1);
+      expect(last?.state).toBe('canceled');
+    });
   });
 
   it('is never cut short without a word: a file that shrinks breaks the connection off', async () => {

@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { plainEnvironment } from '../../lab/plain-environment.ts';
 import { runCommand } from '../../lab/run-command.ts';
+import { eventually } from '../eventually.ts';
 import { type Broker, clientOf, locationOf, startBroker, taskEnd } from './broker-fixture.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -82,7 +83,7 @@ it('with Redis away at start they answer 503 with Retry-After, and work once it 
   }
   await lab.redis.start();
   await worker;
-  await vi.waitFor(async () => expect((await client.get('/readyz')).status).toBe(200), { timeout: 5_000 });
+  await eventually(async () => expect((await client.get('/readyz')).status).toBe(200));
   // At the pace of every day, not at that of the net that catches what fell through.
   const startedAt = Date.now();
   for (let request = 0; request < 5; request += 1) {

@@ -2,8 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { residentMebibytes } from '../../bench/process-cpu.ts';
+import { eventually } from '../eventually.ts';
 import { pathQuery } from './broker-fixture.ts';
 import { limitBytes, startFileBytes } from './file-bytes-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
@@ -135,14 +136,11 @@ describe('an upload', () => {
     });
     request.on('error', () => {});
     request.write(body);
-    await vi.waitFor(() => expect(readdirSync(own.path).some((name) => name.startsWith('.cut.part-'))).toBe(true), {
-      timeout: 20_000,
-      interval: 20,
-    });
+    await eventually(() => expect(readdirSync(own.path).some((name) => name.startsWith('.cut.part-'))).toBe(true));
     request.destroy();
     await noParts();
     expect(readFileSync(at('cut'), 'utf8')).toBe('old');
-    await vi.waitFor(async () => expect((await tasksOf('filesystem.upload')).at(-1)?.state).toBe('canceled'));
+    await eventually(async () => expect((await tasksOf('filesystem.upload')).at(-1)?.state).toBe('canceled'));
   });
 
   it('as a task of its own is refused with the route to use', async () => {
