@@ -238,6 +238,19 @@ describe('who reads', () => {
   });
 });
 
+it('the names of owners are asked for once, not once for each listing', async () => {
+  const listing = `/filesystem/lab/ops/ls?${new URLSearchParams({ path: alice.home })}`;
+  const commandsOf = async (): Promise<AuditRecord[]> => {
+    const [request, answer] = await sendAs(client, { method: 'GET', path: listing });
+    expect(answer.status).toBe(200);
+    return records().filter((record) => record.kind === 'command' && record.request === request);
+  };
+  // Each of the two workers may ask once for users and for groups.
+  const commands: AuditRecord[] = [];
+  for (let times = 0; times < 12; times += 1) commands.push(...(await commandsOf()));
+  expect(commands.filter(({ argv }) => argv?.[0] === 'getent').length).toBeLessThanOrEqual(4);
+});
+
 describe('goldcrest audit verify', () => {
   const verify = async (...paths: string[]) => {
     const printed: string[] = [];

@@ -72,7 +72,8 @@ export function createPerform(deps: PerformDependencies) {
     const scheduler = deps.schedulers.get(name);
     if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
     const { username } = attempt.task.principal;
-    const shell = onBehalfOf(deps.ssh.shell(name, username), attempt.task, operation);
+    const usersShell = deps.ssh.shell(name, username);
+    const shell = onBehalfOf(usersShell, attempt.task, operation);
     const files = deps.ssh.files(name, username);
     const host = { username, shell, files };
     const stats = deps.ssh.stats(name, username);
@@ -87,8 +88,8 @@ export function createPerform(deps: PerformDependencies) {
       files,
       stats,
       listing: {
-        users: (uids) => names.users(shell, uids),
-        groups: (gids) => names.groups(shell, gids),
+        users: (uids) => names.users(shell, uids, usersShell),
+        groups: (gids) => names.groups(shell, gids, usersShell),
         localTime: () => localTimeOf(owner, { files, shell }),
       },
       pathGate: createPathGate({ systemName: name, roots, realRoots: realRootsOf(owner, files), files, stats }),

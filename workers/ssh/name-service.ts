@@ -3,10 +3,13 @@ import type { RemoteShell } from './remote-shell.ts';
 
 /** Names of one system; the cache is shared by all its users. */
 export interface NameService {
-  /** Name per uid, in the order given; an id without a name answers its decimal digits. `shell` runs a lookup. */
-  users(shell: RemoteShell, uids: readonly number[]): Promise<string[]>;
+  /**
+   * Name per uid, in the order given; an id without a name answers its decimal digits. `shell` runs a lookup; what it
+   * answers is kept for `keptFor`, which lives as long as its user's shell does: the shell itself when left out.
+   */
+  users(shell: RemoteShell, uids: readonly number[], keptFor?: object): Promise<string[]>;
   /** The same for groups. */
-  groups(shell: RemoteShell, gids: readonly number[]): Promise<string[]>;
+  groups(shell: RemoteShell, gids: readonly number[], keptFor?: object): Promise<string[]>;
 }
 
 interface Names {
@@ -22,26 +25,30 @@ const keepMissingMs = 60_000;
 const batchMax = 500;
 
 /**
- * What one user's shell answers is kept for that user only (by the shell's identity): people decide themselves what
+ * What one user's shell answers is kept for that user only (by the identity of `keptFor`): people decide themselves what
  * `getent` means in their shell, and must not name files for others.
  */
 export function createNameService(): NameService {
-  const users = new WeakMap<RemoteShell, Names>();
-  const groups = new WeakMap<RemoteShell, Names>();
+  const users = new WeakMap<object, Names>();
+  const groups = new WeakMap<object, Names>();
   return {
-    users: (shell, uids) => lookUp(users, 'passwd', shell, uids),
-    groups: (shell, gids) => lookUp(groups, 'group', shell, gids),
+    users: (shell, uids, keptFor = shell) => lookUp(namesFor(users, keptFor), 'passwd', shell, uids),
+    groups: (shell, gids, keptFor = shell) => lookUp(namesFor(groups, keptFor), 'group', shell, gids),
   };
 }
 
+function namesFor(all: WeakMap<object, Names>, keptFor: object): Names {
+  const names = all.get(keptFor) ?? { known: new Map(), lookups: new Map(), waiting: new Map() };
+  all.set(keptFor, names);
+  return names;
+}
+
 async function lookUp(
-  all: WeakMap<RemoteShell, Names>,
+  names: Names,
   database: 'passwd' | 'group',
   shell: RemoteShell,
   ids: readonly number[],
 ): Promise<string[]> {
-  const names = all.get(shell) ?? { known: new Map(), lookups: new Map(), waiting: new Map() };
-  all.set(shell, names);
   return await Promise.all(ids.map((id) => nameOf(names, database, shell, id)));
 }
 
