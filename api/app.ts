@@ -36,6 +36,7 @@ import { answerMiss } from './middleware/answer-miss.ts';
 import { audit } from './middleware/audit.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
+import { allowOrigins } from './middleware/cross-origin.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
 import { serveDocs } from './openapi/docs-page.ts';
 import { serveOpenApi } from './openapi/document.ts';
@@ -131,6 +132,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   const isHttps = api.publicUrl?.startsWith('https:') === true;
   app.use(accessLog(deps.log), responseHeaders({ now, isHttps }));
+  if (api.corsOrigins.length > 0) app.use(allowOrigins(api.corsOrigins));
   app.use(audit(deps.audit.trail));
   app.use(refuseHead);
   app.onError(answerError(deps.log));

@@ -74,7 +74,10 @@ export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOpera
 
 /** The part of the configuration the HTTP side uses. */
 export interface AppConfig {
-  api: Pick<ApiConfig, 'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers' | 'trustedProxies'>;
+  api: Pick<
+    ApiConfig,
+    'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers' | 'trustedProxies' | 'corsOrigins'
+  >;
   authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
   tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax'>;

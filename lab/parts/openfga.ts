@@ -27,7 +27,6 @@ export async function startOpenFga(folder: string): Promise<OpenFgaPart> {
       'grpc-addr': `127.0.0.1:${portAt(ports, 1)}`,
       'datastore-engine': 'memory',
       'authn-method': 'preshared',
-      'authn-preshared-keys': apiToken,
       'playground-enabled': 'false',
       'metrics-enabled': 'false',
       'log-level': 'warn',
@@ -38,6 +37,8 @@ export async function startOpenFga(folder: string): Promise<OpenFgaPart> {
       folder,
       command,
       args: ['run', ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)],
+      // Not an argument: every user of the machine can read those.
+      env: { OPENFGA_AUTHN_PRESHARED_KEYS: apiToken },
       isReady: async () => (await fetch(`${apiUrl}/healthz`)).ok,
       readyTimeoutMs: 20_000,
     });

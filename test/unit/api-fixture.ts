@@ -143,6 +143,7 @@ export function createTestApp(
         holdMs: 1_000,
         docServers: null,
         trustedProxies: [],
+        corsOrigins: [],
         ...api,
       },
       authentication: {

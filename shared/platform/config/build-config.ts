@@ -80,6 +80,7 @@ function buildApi(settings: FileSettings): Config['api'] {
     rootPath: settings.apis_root_path,
     bodyBytesMax: api.body_size_max,
     trustedProxies: api.trusted_proxies,
+    corsOrigins: api.cors_origins,
     holdMs: api.hold,
     drainMs: api.drain,
     docServers: settings.doc_servers ?? null,

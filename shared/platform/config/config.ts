@@ -40,6 +40,8 @@ export interface ApiConfig {
   bodyBytesMax: number;
   /** CIDR of proxies whose X-Forwarded-For is believed. */
   trustedProxies: string[];
+  /** Origins whose pages may call the API in a browser. */
+  corsOrigins: string[];
   /** Longest time a FirecREST request is held while its task runs. */
   holdMs: number;
   /** How long the process waits for held requests when it is told to stop. */

@@ -38,6 +38,11 @@ const api = section({
   trusted_proxies: networks()
     .default([])
     .describe('Networks (CIDR) of proxies whose `X-Forwarded-For` is believed, for grants limited to addresses.'),
+  cors_origins: z
+    .array(text().regex(/^https?:\/\/[^/\s*]+$/, 'must be an origin, such as https://portal.example.org'))
+    .max(100)
+    .default([])
+    .describe('Origins whose pages may call the API in a browser; none if empty.'),
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for held requests when the API is told to stop.'),

@@ -1,0 +1,350 @@
+/** Two users on one broker: nothing of one reaches the other, by whatever route, and no secret is where it should not be. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { requestToken } from '../../lab/oidc/token-client.ts';
+import { runCommand } from '../../lab/run-command.ts';
+import { userNamed } from '../../lab/users.ts';
+import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
+import { createStore } from '../integration/openfga-fixture.ts';
+import { silent } from '../integration/task-fixture.ts';
+import {
+  type Answer,
+  type Broker,
+  type Client,
+  createClient,
+  pathQuery,
+  startBroker,
+  taskEnd,
+} from './broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { completeUpload, directivesOf, jobOf, putParts, taskIdOf } from './transfer-fixture.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+/** In whatever is alice's alone. */
+const mark = `alices-${randomBytes(6).toString('hex')}`;
+const passphrase = `canary-passphrase-${randomBytes(8).toString('hex')}`;
+const sealingKey = randomBytes(32).toString('base64');
+const auditKey = randomBytes(32).toString('base64');
+const hookSecret = `whsec_${randomBytes(32).toString('base64')}`;
+
+interface OpenApi {
+  paths: Record<string, Record<string, unknown>>;
+}
+
+let broker: Broker;
+let redis: Redis;
+let client: Client;
+let bob: Client;
+let bobsToken: string;
+let own: OwnDirectory;
+let document: OpenApi;
+/** By the name of a path parameter and the first word of the route: what a stranger would guess. */
+let ids: Record<string, Record<string, string>>;
+/** Of alice's, that are to be nowhere but in the answer that hands them out. */
+const secrets: Record<string, string> = {};
+const answers: string[] = [];
+let commandLines: Promise<Set<string>>;
+let isWatching = true;
+
+/** Sends, and keeps what was answered. */
+async function asked(work: Promise<Answer>): Promise<Answer> {
+  const answer = await work;
+  answers.push(JSON.stringify([...answer.headers]) + answer.text);
+  return answer;
+}
+
+/** Every command line on this machine, looked at over and over. */
+async function watchCommandLines(): Promise<Set<string>> {
+  const seen = new Set<string>();
+  while (isWatching) {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        seen.add(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+      } catch {
+        // it has ended
+      }
+    }
+    await pause(20);
+  }
+  return seen;
+}
+
+beforeAll(async () => {
+  const store = await createStore(lab.openfga);
+  const privateKey = join(lab.folder, `${mark}-ca`);
+  copyFileSync(lab.sshd.userCa.privateKeyPath, privateKey);
+  chmodSync(privateKey, 0o600);
+  await runCommand('ssh-keygen', ['-p', '-q', '-P', '', '-N', passphrase, '-f', privateKey]);
+  const passphraseFile = join(lab.folder, `${mark}-passphrase`);
+  writeFileSync(passphraseFile, passphrase);
+  commandLines = watchCommandLines();
+  broker = await startBroker(lab, {
+    s3: lab.s3,
+    goldcrest: {
+      audit: { directory: join(lab.folder, `${mark}-audit`), key: auditKey },
+      webhooks: {
+        sealing_keys: [{ id: 'k', key: sealingKey }],
+        allow_http: true,
+        allowed_networks: ['127.0.0.1/32'],
+        ports: [18_080],
+      },
+      ssh_credentials: {
+        type: 'UserCA',
+        private_key: `secret_file:${privateKey}`,
+        passphrase: `secret_file:${passphraseFile}`,
+      },
+      authorization: {
+        url: lab.openfga.apiUrl,
+        store_id: store.storeId,
+        model_id: store.modelId,
+        api_token: lab.openfga.apiToken,
+      },
+      log: { level: 'trace' },
+    },
+  });
+  for (const name of ['alice', 'bob']) await store.grant(`service_client:${name}`, 'administer', 'system:lab', {});
+  redis = connectRedis(lab.redis.url, 'persist', silent);
+  const token = await requestToken(lab.oidc, 'alice');
+  bobsToken = await requestToken(lab.oidc, 'bob');
+  client = createClient(broker.url, token);
+  bob = createClient(broker.url, bobsToken);
+  secrets['token of alice'] = token.split('.')[2] ?? '';
+  secrets['token of bob'] = bobsToken.split('.')[2] ?? '';
+  own = homeDirectory(alice);
+  chmodSync(own.path, 0o700);
+  document = (await client.get('/openapi.json')).body as unknown as OpenApi;
+  await makeThings();
+});
+
+afterAll(async () => {
+  isWatching = false;
+  await commandLines;
+  await client?.delete(`/compute/lab/jobs/${ids?.compute?.job_id}`);
+  own?.remove();
+  await broker?.stop();
+  await redis?.quit();
+});
+
+/** A task, a job, a transfer, a webhook with a delivery, of alice's, and the secrets that go with them. */
+async function makeThings(): Promise<void> {
+  const file = join(own.path, mark);
+  writeFileSync(file, `content ${mark}\n`, { mode: 0o600 });
+  own.giveAway();
+  const webhook = { url: 'http://127.0.0.1:18080/x', secret: hookSecret };
+  const head = { operation: 'filesystem.head', system: 'lab', input: { path: file }, tags: [mark], webhook };
+  const task = await asked(client.post('/tasks', head));
+  await taskEnd(client, `/tasks/${task.body.id}`);
+  const job = { workingDirectory: own.path, name: mark, script: '#!/bin/sh\nsleep 300\n' };
+  const submitted = await asked(client.post('/compute/lab/jobs', { job }));
+  expect(submitted.status, submitted.text).toBe(201);
+  const transferDirectives = { transferMethod: 's3', fileSize: 5 };
+  const upload = await client.post('/filesystem/lab/transfer/upload', { path: `${file}-up`, transferDirectives });
+  const made = await client.post('/webhooks', { url: webhook.url, description: mark });
+  const sent = await asked(client.post(`/webhooks/${made.body.id}/test`, undefined));
+  const ticket = await client.post('/events/tickets', undefined);
+  ids = {
+    tasks: { id: task.body.id },
+    webhooks: { id: made.body.id, delivery_id: String(sent.body.delivery) },
+    compute: { system_name: 'lab', job_id: submitted.body.jobId },
+    transfer: { id: taskIdOf(upload), job_id: String(jobOf(upload).jobId) },
+  };
+  const directives = directivesOf(upload);
+  Object.assign(secrets, {
+    'signature of an upload': new URL(directives.partsUploadUrls[0] ?? '').searchParams.get('X-Amz-Signature') ?? '',
+    'secret of a webhook': String(made.body.secret).replace('whsec_', ''),
+    'secret of a task': hookSecret.replace('whsec_', ''),
+    ticket: String(ticket.body.ticket),
+    'passphrase of the CA': passphrase,
+    'CA key': readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8').split('\n')[2] ?? '',
+    'sealing key': sealingKey,
+    'audit key': auditKey,
+    'S3 secret': lab.s3.secretAccessKey,
+    'OpenFGA key': lab.openfga.apiToken,
+  });
+  const etags = await putParts(directives, Buffer.from('hello'));
+  expect((await completeUpload(directives, etags)).status).toBe(200);
+  await taskEnd(client, `/tasks/${ids.transfer?.id}`);
+}
+
+/** Every method and address of the document that names something by an id, with alice's ids in it. */
+function guesses(): { method: string; address: string; template: string; random: string }[] {
+  return Object.entries(document.paths).flatMap(([template, methods]) => {
+    const [, word = ''] = template.split('/');
+    const names = [...template.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+    if (names.every((name) => name === 'system_name')) return [];
+    const fill = (of: (name: string) => string): string =>
+      template.replaceAll(/\{(\w+)\}/g, (_match, name: string) => of(name));
+    const known = (name: string): string => {
+      const id = ids[word]?.[name];
+      if (id === undefined) throw new Error(`${template}: say here what a stranger would guess for ${name}`);
+      return id;
+    };
+    const address = fill(known);
+    const random = fill((name) => (name === 'system_name' ? 'lab' : known(name).replace(/[0-9a-f]{6}$/, '000000')));
+    return Object.keys(methods).map((method) => ({ method: method.toUpperCase(), address, template, random }));
+  });
+}
+
+const bodies: Record<string, unknown> = {
+  'PATCH /webhooks/{id}': { description: 'mine now' },
+  'POST /webhooks/{id}/rotate': {},
+  'POST /webhooks/{id}/redeliver': { since: '2020-01-01T00:00:00Z' },
+  'PUT /compute/{system_name}/jobs/{job_id}/attach': { command: 'true' },
+};
+
+describe('another user', () => {
+  it('is answered for a guessed id as for one that does not exist, by every route', async () => {
+    const tried = guesses().filter(({ template }) => !template.startsWith('/compute'));
+    expect(tried.length).toBeGreaterThan(12);
+    for (const { method, address, template, random } of tried) {
+      const options = { body: bodies[`${method} ${template}`] ?? (method === 'POST' ? {} : undefined) };
+      const guessed = await asked(bob.send(method, address, options));
+      expect([400, 404], `${method} ${template}: ${guessed.text}`).toContain(guessed.status);
+      const { status, body } = await bob.send(method, random, options);
+      expect([guessed.status, guessed.body.message], `${method} ${template}`).toEqual([status, body.message]);
+      expect(guessed.text, template).not.toContain(mark);
+    }
+    expect((await client.get(`/webhooks/${ids.webhooks?.id}`)).body).toMatchObject({ description: mark });
+  });
+
+  it('changes no job, and knows no transfer by its job', async () => {
+    const tried = guesses().filter(({ template, method }) => template.startsWith('/compute') && method !== 'GET');
+    expect(tried.length).toBeGreaterThan(4);
+    const before = (await client.get(`/compute/lab/jobs/${ids.compute?.job_id}`)).body.jobs[0];
+    for (const { method, address, template } of tried) {
+      const body = bodies[`${method} ${template}`] ?? (method === 'DELETE' ? undefined : { name: 'mine' });
+      const { status, text } = await asked(bob.send(method, address, { body }));
+      expect(status, `${method} ${template}: ${text}`).toBeGreaterThanOrEqual(400);
+    }
+    const after = (await client.get(`/compute/lab/jobs/${ids.compute?.job_id}`)).body.jobs[0];
+    expect([after?.name, after?.status.state]).toEqual([mark, before?.status.state]);
+    for (const method of ['GET', 'DELETE']) {
+      const { status, text } = await asked(bob.send(method, `/compute/lab/jobs/${ids.transfer?.job_id}`));
+      expect([method, status >= 400 || !text.includes(mark)]).toEqual([method, true]);
+    }
+    expect((await bob.get(`/compute/lab/jobs/${ids.transfer?.job_id}`)).status).not.toBe(200);
+  });
+
+  it('sees nothing in any list', async () => {
+    const lists = Object.entries(document.paths).filter(([path, { get }]) => get !== undefined && !path.includes('{'));
+    const streams = ['/events'];
+    for (const [path] of lists.filter(([name]) => !streams.includes(name))) {
+      const { text } = await asked(bob.get(path));
+      expect(text, path).not.toContain(mark);
+    }
+    expect((await client.get('/tasks')).text).toContain(mark);
+  });
+
+  it('is told nothing by the stream of events, and opens none with a ticket that was used or made up', async () => {
+    const stop = new AbortController();
+    const headers = { authorization: `Bearer ${bobsToken}`, 'last-event-id': '0-0' };
+    const response = await fetch(`${broker.url}/events`, { headers, signal: stop.signal });
+    let text = '';
+    const reading = (async () => {
+      for await (const chunk of response.body ?? []) text += Buffer.from(chunk).toString();
+    })().catch(() => undefined);
+    const stat = (who: Client) =>
+      who.post('/tasks', { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } });
+    const of = await stat(client);
+    await taskEnd(client, `/tasks/${of.body.id}`);
+    const mine = await stat(bob);
+    await vi.waitFor(
+      () =>
+        expect(text).toMatch(
+          new RegExp(`task.completed[\\s\\S]*${mine.body.id}|${mine.body.id}[\\s\\S]*task.completed`),
+        ),
+      { timeout: 20_000 },
+    );
+    stop.abort();
+    await reading;
+    for (const id of [of.body.id, ids.tasks?.id, ids.transfer?.id]) expect(text).not.toContain(id);
+    const guess = String(secrets.ticket).replace(/.{4}$/, 'AAAA');
+    expect((await bob.get(`/events?ticket=${guess}`, { token: null })).status).toBe(401);
+  });
+
+  it('is refused by the cluster what alice just read, however often both ask at once', async () => {
+    const file = join(own.path, mark);
+    const reads = ['head', 'tail', 'view', 'stat', 'checksum', 'file', 'ls', 'download'];
+    const ask = (who: Client, operation: string) => who.get(`/filesystem/lab/ops/${operation}?${pathQuery(file)}`);
+    for (const operation of reads) {
+      const both = await Promise.all(Array.from({ length: 6 }, (_, at) => ask(at % 2 === 0 ? client : bob, operation)));
+      both.forEach((answer, at) => {
+        if (at % 2 === 0) expect([operation, answer.status]).toEqual([operation, 200]);
+        else {
+          expect([operation, [403, 404]], answer.text).toEqual([operation, expect.arrayContaining([answer.status])]);
+          expect(answer.text).not.toContain(`content ${mark}`);
+        }
+      });
+    }
+    const infos = await Promise.all(
+      Array.from({ length: 10 }, (_, at) => (at % 2 === 0 ? client : bob).get('/status/lab/userinfo')),
+    );
+    infos.forEach(({ text }, at) => {
+      expect([text.includes('gcalice'), text.includes('gcbob')]).toEqual([at % 2 === 0, at % 2 === 1]);
+    });
+  });
+
+  it('cannot turn an address that is signed for him into one of hers', async () => {
+    const wish = { path: '/tmp/goldcrest-none-bob', transferDirectives: { transferMethod: 's3', fileSize: 5 } };
+    const upload = await bob.post('/filesystem/lab/transfer/upload', wish);
+    const url = new URL(directivesOf(upload).partsUploadUrls[0] ?? '');
+    expect(url.pathname).toContain('/gcbob/');
+    url.pathname = url.pathname.replace('gcbob', alice.username);
+    expect((await fetch(url, { method: 'PUT', body: 'hello' })).status).toBe(403);
+    await bob.delete(`/tasks/${taskIdOf(upload)}`);
+  });
+});
+
+/** All that Redis holds, of every key and every type. */
+async function everythingInRedis(): Promise<string> {
+  const parts: unknown[] = [];
+  for (const key of await redis.keys('*')) {
+    const type = await redis.type(key);
+    const read: Record<string, () => Promise<unknown>> = {
+      string: () => redis.get(key),
+      hash: () => redis.hgetall(key),
+      list: () => redis.lrange(key, 0, -1),
+      set: () => redis.smembers(key),
+      zset: () => redis.zrange(key, '0', '-1', 'WITHSCORES'),
+      stream: () => redis.xrange(key, '-', '+'),
+    };
+    const look = read[type];
+    if (look === undefined && type !== 'none') throw new Error(`${key} is of the type ${type}, which is not searched`);
+    parts.push([key, await look?.()]);
+  }
+  return JSON.stringify(parts).replaceAll('\\"', '"');
+}
+
+function filesIn(folder: string, names: (name: string) => boolean): string {
+  return readdirSync(folder)
+    .filter(names)
+    .map((name) => readFileSync(join(folder, name), 'latin1'))
+    .join('\n');
+}
+
+it('no secret is in Redis, in a log, in an audit record, in an answer or on a command line', async () => {
+  await bob.get('/status/systems');
+  isWatching = false;
+  const places = {
+    Redis: await everythingInRedis(),
+    'the logs': filesIn(join(lab.folder, 'logs'), (name) => /-(api|worker-\d+)\.log/.test(name)),
+    'the audit trail': filesIn(join(lab.folder, `${mark}-audit`), () => true),
+    answers: answers.join('\n'),
+    'command lines': [...(await commandLines)].join('\n'),
+  };
+  // The search itself: what is no secret is found in each place.
+  expect(places.Redis).toContain(mark);
+  expect(places['the logs']).toContain(ids.tasks?.id);
+  expect(places['the audit trail']).toContain(mark);
+  expect(places['command lines']).toContain('workers/main.ts');
+  for (const [title, secret] of Object.entries(secrets)) {
+    expect(secret.length, title).toBeGreaterThan(15);
+    for (const [place, text] of Object.entries(places)) {
+      expect([title, place, text.includes(secret)]).toEqual([title, place, false]);
+    }
+  }
+});

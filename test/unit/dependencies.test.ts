@@ -1,0 +1,33 @@
+/** What is installed: each package of ours has its reason, and no licence is one that we cannot take. */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { findLicenceProblems, productionPackages } from '../../deploy/licences.ts';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, Record<string, string>>;
+const page = readFileSync('docs/dependencies.md', 'utf8');
+const [, production = '', development = ''] = page.split(/^## /m);
+
+it.each([
+  ['dependencies', production],
+  ['devDependencies', development],
+])('docs/dependencies.md gives the reason of each of the %s, and of no other', (kind, table) => {
+  const named = [...table.matchAll(/^\| `([^`]+)` \| \S.+ \|$/gm)].map(([, name]) => name);
+  expect(named.sort()).toEqual(Object.keys(manifest[kind] ?? {}).sort());
+});
+
+it('every version is exact', () => {
+  const versions = [manifest.dependencies, manifest.devDependencies].flatMap((list) => Object.values(list ?? {}));
+  for (const version of versions) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+});
+
+it('every package for production has a licence that goes with ours', () => {
+  const packages = productionPackages(new URL('../../', import.meta.url));
+  expect(packages.length).toBeGreaterThan(15);
+  expect(findLicenceProblems(packages)).toEqual([]);
+});
+
+it('a licence that does not, or is not known, is named', () => {
+  const of = (licence: string | null) => findLicenceProblems([{ path: 'node_modules/x', licence }]);
+  expect([of('GPL-3.0-only'), of(null), of('MIT AND GPL-2.0-only')].map((found) => found.length)).toEqual([1, 1, 1]);
+  expect([of('MIT'), of('(MIT OR GPL-3.0-or-later)'), of('MIT AND ISC')]).toEqual([[], [], []]);
+});
