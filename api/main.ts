@@ -14,6 +14,7 @@ import { createTaskStore } from '../shared/platform/task-store.ts';
 import { version } from '../shared/platform/version.ts';
 import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
+import { createTokenSealer } from '../shared/tasks/sealed-token.ts';
 import { createSealer } from '../shared/webhooks/sealing.ts';
 import { createApp } from './app.ts';
 import { type Access, openAccess } from './auth/access-checker.ts';
@@ -46,7 +47,12 @@ const queues = createQueueAdder(redis, keyPrefix);
 const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
 const room = watchStoreRoom(redis, log);
 const jobNumbers = createJobNumbers(redis, keyPrefix);
-const gate = createTaskGate({ store, queues, waiters, room, instance, jobNumbers, settings: config.tasks });
+const tokenSealer = createTokenSealer(config);
+const gate = createTaskGate({
+  ...{ store, queues, waiters, room, instance, jobNumbers },
+  ...(tokenSealer === null ? {} : { sealToken: tokenSealer.seal }),
+  settings: config.tasks,
+});
 const stagings = await openStagings(config.systems);
 const probed = config.systems.filter(({ probing }) => Object.keys(probing.services ?? {}).length > 0);
 const health = createHealthStore(redis, keyPrefix);

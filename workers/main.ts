@@ -14,7 +14,9 @@ import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
 import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
+import { createTokenSealer } from '../shared/tasks/sealed-token.ts';
 import { createSealer } from '../shared/webhooks/sealing.ts';
+import { createAccountToken } from './health/account-token.ts';
 import { startProber } from './health/prober.ts';
 import { readKnownHealth } from './health/read-known-health.ts';
 import { createFindUsername } from './health/service-account.ts';
@@ -33,7 +35,9 @@ import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
+import { withUserToken } from './runtime/with-user-token.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
+import { createUserTokens } from './ssh/credentials/user-tokens.ts';
 import { createSsh } from './ssh/ssh.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createSsrfGuard } from './webhooks/ssrf-guard.ts';
@@ -50,7 +54,15 @@ guardDurability(redis, config.redis.requireDurability, log);
 
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
 const queues = createQueueAdder(entries, keyPrefix);
-const credentials = createCredentials(config.sshCredentials);
+const tokenIssuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
+const accountTokens = new Map(
+  served.flatMap(({ name, serviceAccount }) =>
+    serviceAccount === null ? [] : [[name, createAccountToken(serviceAccount, tokenIssuer)]],
+  ),
+);
+const tokens = createUserTokens(async (system, username) => (await accountTokens.get(system)?.(username)) ?? null);
+const credentials = createCredentials(config.sshCredentials, tokens);
+const tokenSealer = createTokenSealer(config);
 const { trail } = openTrail({
   ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
@@ -72,27 +84,27 @@ const stagings = await openStagings(served);
 const cancellations = createCancellations(subscriber, keyPrefix, log);
 const places = createPlaces();
 const lookups = createJobLookups(createLookupTurns(redis, subscriber, keyPrefix, log), log);
-const tokenIssuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
 const accounts = new Map(
   served.flatMap(({ name, serviceAccount }) =>
     serviceAccount === null ? [] : [[name, createFindUsername(serviceAccount, tokenIssuer)]],
   ),
 );
+const perform = createPerform({
+  systems: config.systems,
+  ssh,
+  stagings,
+  schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
+  readHealth: () => readKnownHealth(health, config.systems),
+  sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
+  port,
+  tell: (task, url) => store.announce(task, url),
+  log,
+});
 const runner = createTaskRunner({
   store,
   queues,
   cancellations,
-  perform: createPerform({
-    systems: config.systems,
-    ssh,
-    stagings,
-    schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
-    readHealth: () => readKnownHealth(health, config.systems),
-    sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
-    port,
-    tell: (task, url) => store.announce(task, url),
-    log,
-  }),
+  perform: tokenSealer === null ? perform : withUserToken(perform, tokens, tokenSealer),
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,

@@ -109,6 +109,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     operation: operation.name as OperationName,
     system,
     principal: c.get('principal'),
+    token: c.get('token'),
     input,
     isHeld: wish.isHeld,
     holdMs: wish.holdMs,

@@ -40,6 +40,8 @@ export interface AppEnv {
     resourceMetadataUrl: string;
     /** Set once the request is authenticated. */
     principal: Principal;
+    /** What it was authenticated with; for the task's own use, never to be shown. */
+    token: string;
     /** Where the request comes from; undefined where that is not known. */
     address: string | undefined;
     /** When the token ends that the request came with, in milliseconds since the epoch; set where a stream needs it. */

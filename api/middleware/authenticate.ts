@@ -26,6 +26,7 @@ export function authenticate(
     const token = bearer.exec(header)?.[1];
     if (token === undefined) throw new BrokerError('Unauthenticated', 'Invalid authentication credentials');
     c.set('principal', await verifyToken(token));
+    c.set('token', token);
     await next();
   };
 }

@@ -43,6 +43,8 @@ export interface AcceptRequest {
   priority?: number;
   /** Milliseconds since the epoch; the task is kept, and begins then. */
   startAt?: number;
+  /** The access token that the request came with. */
+  token?: string;
 }
 
 /** How a held request ended. A state that is not terminal means that the hold ran out. */
@@ -102,6 +104,8 @@ export interface TaskGateDependencies {
   /** The reply channel's name for this process. */
   instance: string;
   jobNumbers: JobNumbers;
+  /** Seals the caller's token into the record of a task, where SSH credentials need one; left out: no token is kept. */
+  sealToken?: (token: string, taskId: string) => string;
   settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number; movesPerUserMax: number };
 }
 
@@ -165,6 +169,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.priority === undefined ? {} : { priority: request.priority }),
       ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
       ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
+      ...(deps.sealToken && request.token && request.system ? { sealedToken: deps.sealToken(request.token, id) } : {}),
       ...(request.idempotencyKey === undefined
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),

@@ -34,6 +34,7 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
     timeline: `pending@${task.createdAt}@0`,
     ...(task.isIndexed ? { emits: '1' } : {}),
     ...(task.webhook === undefined ? {} : { webhook: task.webhook }),
+    ...(task.sealedToken === undefined ? {} : { token: task.sealedToken }),
     ...(task.tags?.length ? { tags: storedTags(task.tags) } : {}),
     ...(task.priority ? { priority: task.priority, waitScore: place } : {}),
     ...(task.startAt === undefined ? {} : { startAt: task.startAt, waitScore: place }),

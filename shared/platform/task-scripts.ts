@@ -105,7 +105,7 @@ ${emitFunction}
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel', 'emits')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel', 'emits', 'token')
 local state = task[1]
 local admittedMax = tonumber(task[12] or ARGV[7])
 local isParked = task[13] and task[13] ~= ''
@@ -178,6 +178,7 @@ local queue, owner, keep = task[4], task[5], tonumber(task[9])
 local admittedKey = prefix .. ':admitted:' .. queue .. ':' .. owner
 local waitingKey = prefix .. ':waiting:' .. queue .. ':' .. owner
 redis.call('HSET', KEYS[1], 'finishedAt', now, 'expiresAt', now + keep)
+if task[16] then redis.call('HDEL', KEYS[1], 'token') end
 redis.call('PEXPIRE', KEYS[1], keep)
 redis.call('ZREM', prefix .. ':open:' .. queue, id)
 redis.call('SREM', admittedKey, id)

@@ -59,6 +59,8 @@ export interface NewTask {
   priority?: number;
   /** It does not begin before that time. */
   startAt?: number;
+  /** The owner's access token, sealed for this task. */
+  sealedToken?: string;
 }
 
 /** Where an open task stands: admitted to its queue, not yet due, or behind others of its owner. */

@@ -80,6 +80,8 @@ export interface Task {
   priority: number;
   /** It does not begin before that time; null: at once. */
   startAt: number | null;
+  /** The owner's access token, sealed for this task, where SSH credentials need one; gone with the end of the task. */
+  sealedToken: string | null;
 }
 
 const storedHash = z.object({
@@ -114,6 +116,7 @@ const storedHash = z.object({
   tags: z.string().default(''),
   priority: z.coerce.number().default(0),
   startAt: z.coerce.number().optional(),
+  token: z.string().optional(),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -151,6 +154,7 @@ export function parseTask(fields: Record<string, string>): Task {
     tags: hash.tags.split(',').filter((tag) => tag !== ''),
     priority: hash.priority,
     startAt: hash.startAt ?? null,
+    sealedToken: hash.token ?? null,
   };
 }
 
@@ -207,7 +211,7 @@ export type TaskSummaryView = z.infer<typeof taskSummaryView>;
 
 /** The fields of the hash that a summary is made of; the input is not read. */
 export const summaryFields = Object.keys(storedHash.shape).filter(
-  (field) => !['input', 'result', 'journal'].includes(field),
+  (field) => !['input', 'result', 'journal', 'token'].includes(field),
 );
 
 function isoTime(ms: number): string {

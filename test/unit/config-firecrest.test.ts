@@ -178,11 +178,25 @@ describe('a FirecREST v2 file', () => {
       GOLDCREST_ISSUERS__0__AUDIENCES: 'goldcrest',
       GOLDCREST_SYSTEMS__DELTA__HOST_KEYS__KNOWN_HOSTS_FILE: '/etc/known_hosts',
     };
-    expect(loadConfig({ env: settings }).config.sshCredentials).toEqual({
+    const asked = refusal(() => loadConfig({ env: settings }));
+    expect(asked.problems).toMatchObject([{ key: 'goldcrest.tokens.sealing_keys', place: 'not given' }]);
+    expect(asked.message).toContain('key: secret_file:/run/secrets/goldcrest_token_key');
+    const seal = (key: string) => ({
+      ...settings,
+      GOLDCREST_TOKENS__SEALING_KEYS__0__ID: 'k1',
+      GOLDCREST_TOKENS__SEALING_KEYS__0__KEY: key,
+    });
+    const { config, warnings } = loadConfig({ env: seal(Buffer.alloc(32, 7).toString('base64')) });
+    expect(config.sshCredentials).toEqual({
       type: 'ssh-service',
       url: 'https://keys.example.org',
       maxConnections: 1_000,
     });
+    expect(config.tokens.sealingKeys).toMatchObject([{ id: 'k1' }]);
+    expect(warnings).toEqual([]);
+    expect(refusal(() => loadConfig({ env: seal('c2hvcnQ=') })).problems).toMatchObject([
+      { key: 'goldcrest.tokens.sealing_keys[0].key', message: 'must be base64 of 32 bytes' },
+    ]);
   });
 
   it('may keep its clusters in a folder, and is asked for the OpenFGA store behind its authorization', () => {

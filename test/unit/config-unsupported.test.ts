@@ -37,19 +37,6 @@ describe('what this version cannot honour is refused', () => {
     expect(aside.warnings).toMatchObject([{ key: 'goldcrest.authorization.type' }]);
   });
 
-  it.each(['SSHService', 'SSHCA'])('the %s of either section, with what to use instead', (type) => {
-    const keys = 'type: SSHStaticKeys\n  keys:\n    alice: {private_key: key-text-of-alice}';
-    const service = `{type: ${type}, url: "https://keys.example.org"}`;
-    const theirs = loadText(smallWith(keys, `type: ${type}\n  url: "https://keys.example.org"`));
-    const ours = loadText(smallWith('  host_keys:', `  ssh_credentials: ${service}\n  host_keys:`));
-    expect(refused(theirs)).toMatchObject([{ key: 'ssh_credentials.type', place: 'site.yaml:2' }]);
-    expect(refused(ours)).toMatchObject([{ key: 'goldcrest.ssh_credentials.type', place: 'site.yaml:19' }]);
-    for (const [problem] of [refused(theirs), refused(ours)]) {
-      expect(problem?.message).toContain(`${type} is not asked`);
-      expect(problem?.message).toContain('use SSHStaticKeys or UserCA');
-    }
-  });
-
   it('a version of slurmrestd that is not known, with those that are', () => {
     expect(refused(loadText(withOldSlurmrestd))).toMatchObject([
       { key: 'clusters[0].scheduler.api_version', place: 'site.yaml:10' },

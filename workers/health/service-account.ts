@@ -45,7 +45,13 @@ async function nameOfToken(account: ServiceAccountConfig, issuer: TokenIssuer | 
   throw wrong(`The token of the service account has no claim ${issuer.usernameClaim} with the name of a user.`);
 }
 
-async function requestToken(issuer: TokenIssuer, url: string, clientId: string, secret: string): Promise<string> {
+/** An access token by the client credentials grant. Throws IssuerUnavailable, SshCredentialsRefused. */
+export async function requestToken(
+  issuer: TokenIssuer,
+  url: string,
+  clientId: string,
+  secret: string,
+): Promise<string> {
   const isBasic = issuer.tokenEndpointAuthMethod === 'client_secret_basic';
   const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64');
   const body = new URLSearchParams({

@@ -1,9 +1,11 @@
 /** The configuration as the SSH layer wants it. */
-import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Config, HostKeysConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { CredentialProvider } from '../ssh/credentials/credential-provider.ts';
+import { createSshCa } from '../ssh/credentials/ssh-ca.ts';
+import { createSshService } from '../ssh/credentials/ssh-service.ts';
 import { createStaticKeys, type StaticKey } from '../ssh/credentials/static-keys.ts';
 import { createUserCa } from '../ssh/credentials/user-ca.ts';
+import type { UserTokens } from '../ssh/credentials/user-tokens.ts';
 import type { HostKeyPolicy, SshSystemOptions } from '../ssh/options.ts';
 
 /** Room above FirecREST's file limit for what a command prints besides. */
@@ -41,8 +43,8 @@ function hostKeyPolicy(keys: HostKeysConfig): HostKeyPolicy {
   };
 }
 
-/** The provider the configuration names. The two HTTP services need the user's token and come with trust. */
-export function createCredentials(settings: Config['sshCredentials']): CredentialProvider {
+/** The provider the configuration names. The two HTTP services ask for the tokens of users. */
+export function createCredentials(settings: Config['sshCredentials'], tokens: UserTokens): CredentialProvider {
   switch (settings.type) {
     case 'static-keys':
       return createStaticKeys(revealKeys(settings.keys));
@@ -53,15 +55,11 @@ export function createCredentials(settings: Config['sshCredentials']): Credentia
         validityMs: settings.validitySeconds * 1_000,
         ...(settings.sourceAddress === null ? {} : { sourceAddress: settings.sourceAddress }),
       });
-    default:
-      return {
-        async credentialFor() {
-          throw new BrokerError(
-            'NotSupported',
-            `SSH credentials of type ${settings.type} are not supported by this version; use static keys or a user CA.`,
-          );
-        },
-      };
+    case 'ssh-service':
+    case 'ssh-ca': {
+      const create = settings.type === 'ssh-ca' ? createSshCa : createSshService;
+      return create({ url: settings.url, connectionsMax: settings.maxConnections, tokens });
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 /** Who may come in and how the worker logs in: issuers, authorization and SSH credentials from the parsed file. */
-import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig } from './config.ts';
+
+import { checkSealingKeys } from './check-sealing-keys.ts';
+import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig, TokensConfig } from './config.ts';
 import type { Example, Questions } from './questions.ts';
 import type { CredentialSettings, FileSettings } from './schema-file.ts';
 import { signatureAlgorithms, tokenLifeSeconds } from './schema-firecrest.ts';
@@ -92,11 +94,19 @@ export function buildAuthorization(settings: FileSettings, questions: Questions)
 /** The credentials of `goldcrest.ssh_credentials`, else those of the file. */
 export function buildSshCredentials(settings: FileSettings, questions: Questions): SshCredentialsConfig {
   const given = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
-  if (given !== undefined) return credentialsOf(given);
+  if (given !== undefined) {
+    if ('url' in given && given.url.startsWith('http:')) {
+      questions.warn(
+        ['ssh_credentials', 'url'],
+        'access tokens and keys can be read on their way; for development only',
+      );
+    }
+    return credentialsOf(given);
+  }
   const example = {
     goldcrest: { ssh_credentials: { type: 'UserCA', private_key: 'secret_file:/run/secrets/goldcrest_user_ca' } },
   };
-  const message = 'is required: SSHStaticKeys as in FirecREST, or UserCA';
+  const message = 'is required: SSHService, SSHCA or SSHStaticKeys as in FirecREST, or UserCA';
   return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
 }
 
@@ -127,6 +137,21 @@ function credentialsOf(given: CredentialSettings): SshCredentialsConfig {
       return { type, url: given.url.replace(/\/+$/, ''), maxConnections: bounded(given.max_connections) };
     }
   }
+}
+
+/** The keys that seal tokens, asked for where tokens must be kept. */
+export function buildTokens(settings: FileSettings, questions: Questions): TokensConfig {
+  const keys = settings.goldcrest.tokens.sealing_keys;
+  checkSealingKeys('tokens', keys, questions);
+  const type = (settings.goldcrest.ssh_credentials ?? settings.ssh_credentials)?.type;
+  if ((type === 'SSHService' || type === 'SSHCA') && keys.length === 0) {
+    const message = `is required: ${type} gives credentials to the user's access token, which is kept sealed while its task is open (a key: openssl rand -base64 32)`;
+    const example = {
+      goldcrest: { tokens: { sealing_keys: [{ id: 'k1', key: 'secret_file:/run/secrets/goldcrest_token_key' }] } },
+    };
+    questions.ask({ key: 'goldcrest.tokens.sealing_keys', message, example }, null);
+  }
+  return { sealingKeys: keys };
 }
 
 function bounded(connections: number): number {

@@ -1,7 +1,8 @@
 /** The parsed file as the configuration the code uses; what safety needs and the file lacks is asked for at once. */
 import { Secret } from '../secret.ts';
-import { buildAuthorization, buildIssuers, buildSshCredentials } from './build-access.ts';
+import { buildAuthorization, buildIssuers, buildSshCredentials, buildTokens } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
+import { checkSealingKeys } from './check-sealing-keys.ts';
 import type {
   AuditConfig,
   Config,
@@ -37,6 +38,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
+    tokens: buildTokens(settings, questions),
     systems: buildSystems(settings, questions),
     log: {
       level: settings.goldcrest.log.level ?? (settings.app_debug ? 'debug' : 'info'),
@@ -152,10 +154,7 @@ function buildHealth(settings: FileSettings): HealthConfig {
 
 function buildWebhooks(settings: FileSettings, questions: Questions): WebhooksConfig {
   const { webhooks } = settings.goldcrest;
-  webhooks.sealing_keys.forEach(({ key }, index) => {
-    if (Buffer.from(key.reveal(), 'base64').length === 32) return;
-    questions.refuse(['goldcrest', 'webhooks', 'sealing_keys', index, 'key'], 'must be base64 of 32 bytes');
-  });
+  checkSealingKeys('webhooks', webhooks.sealing_keys, questions);
   if (webhooks.allow_http) {
     questions.warn(['goldcrest', 'webhooks', 'allow_http'], 'webhooks can be read on their way; for development only');
   }

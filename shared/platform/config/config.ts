@@ -23,6 +23,7 @@ export interface Config {
   authentication: AuthenticationConfig;
   authorization: AuthorizationConfig;
   sshCredentials: SshCredentialsConfig;
+  tokens: TokensConfig;
   /** In the order of the file; names are unique and lower-case. */
   systems: SystemConfig[];
   log: LogConfig;
@@ -211,6 +212,12 @@ export type SshCredentialsConfig =
       url: string;
       maxConnections: number;
     };
+
+/** How access tokens are kept where SSH credentials are given to a token only. */
+export interface TokensConfig {
+  /** The first seals, all open; empty where no token is kept. */
+  sealingKeys: SealingKey[];
+}
 
 export interface StaticKey {
   /** PEM or OpenSSH text of the private key. */

@@ -292,14 +292,20 @@ export const sshCredentialsSchema = z.discriminatedUnion(
   [
     section(
       {
-        type: z.literal('SSHService').describe('Keys from a key service; refused at start by this version.'),
+        type: z
+          .literal('SSHService')
+          .describe('Keys from a key service, which is shown the user’s token; needs `goldcrest.tokens.sealing_keys`.'),
         ...credentialService,
       },
       open,
     ),
     section(
       {
-        type: z.literal('SSHCA').describe('Certificates from a CA service; refused at start by this version.'),
+        type: z
+          .literal('SSHCA')
+          .describe(
+            'Certificates from a CA service, which is shown the user’s token; needs `goldcrest.tokens.sealing_keys`.',
+          ),
         ...credentialService,
       },
       open,

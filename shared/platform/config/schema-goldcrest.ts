@@ -132,6 +132,16 @@ const sealingKey = section({
   key: secret().describe('Base64 of 32 random bytes: `openssl rand -base64 32`.'),
 });
 
+const tokens = section({
+  sealing_keys: z
+    .array(sealingKey)
+    .max(10)
+    .default([])
+    .describe(
+      'Keys that seal the access token of a task in Redis while the task is open; the first seals, all open. Required with SSHService and SSHCA, which give credentials to a token only; other types keep no token.',
+    ),
+});
+
 const network = text().refine(isNetwork, 'must be a network, such as 10.0.0.0/8 or fd00::/8');
 
 const webhooks = section({
@@ -342,6 +352,7 @@ export const goldcrestSchema = section({
     .describe('Who may issue tokens; the first takes what it lacks from `auth`.'),
   authorization: authorization.prefault({}).describe('Who may do what.'),
   ssh_credentials: sshCredentialsSchema.optional().describe('Takes the place of the file’s `ssh_credentials`.'),
+  tokens: tokens.prefault({}).describe('Access tokens that tasks need.'),
   host_keys: hostKeys.optional().describe('Host keys of all systems that have none of their own.'),
   systems: z.record(z.string(), systemSchema).default({}).describe('By system name.'),
   log: log.prefault({}).describe('What is written down.'),

@@ -2,7 +2,7 @@
  * What a configuration may say and this version does not do. The parse accepts it, since it is part of the file's
  * shape; a process does not start with what cannot be honoured, and warns about what has no effect yet.
  */
-import type { Config, SshCredentialsConfig, SystemConfig } from './config.ts';
+import type { Config, SystemConfig } from './config.ts';
 import { type ConfigProblem, keyOf } from './config-error.ts';
 import { slurmrestMinor, slurmrestMinors } from './slurmrest-versions.ts';
 
@@ -10,25 +10,10 @@ type Path = readonly PropertyKey[];
 /** Where a key was written: `file:line` or `environment VARIABLE`; null where it was not. */
 export type PlaceOf = (path: Path) => string | null;
 
-const credentialServices: Record<SshCredentialsConfig['type'], string | null> = {
-  'static-keys': null,
-  'user-ca': null,
-  'ssh-service': 'SSHService',
-  'ssh-ca': 'SSHCA',
-};
-
 /** Settings that cannot be honoured, each with what to do about it. Unless it is empty the process must not start. */
 export function findUnsupported(config: Config, placeOf: PlaceOf): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const refuse = (message: string, ...paths: [Path, ...Path[]]) => problems.push(problemAt(placeOf, message, paths));
-  const service = credentialServices[config.sshCredentials.type];
-  if (service !== null) {
-    refuse(
-      `${service} is not asked by this version: use SSHStaticKeys or UserCA, in goldcrest.ssh_credentials if this file is to stay as it is`,
-      ['goldcrest', 'ssh_credentials', 'type'],
-      ['ssh_credentials', 'type'],
-    );
-  }
   config.systems.forEach(({ name, scheduler: { apiVersion } }, index) => {
     if (apiVersion !== null && slurmrestMinor(apiVersion) === undefined) {
       const known = slurmrestMinors.map((minor) => `0.0.${minor}`).join(', ');
