@@ -13,6 +13,7 @@ import { getHealth, listHealth } from './faces/health/read-health.ts';
 import { listTasks } from './faces/tasks/list-tasks.ts';
 import { readLimits } from './faces/tasks/read-limits.ts';
 import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
+import { retryTask } from './faces/tasks/retry-task.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitBatch } from './faces/tasks/submit-batch.ts';
 import { submitTask } from './faces/tasks/submit-task.ts';
@@ -85,6 +86,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks/{id}/result', isPublic: false, handle: getResult(deps.gate) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps.gate) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
+    { method: 'POST', path: '/tasks/{id}/retry', isPublic: false, handle: retryTask(faceDeps) },
     { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
     { method: 'GET', path: '/events', isPublic: false, takesTicket: true, handle: streamEvents(deps) },
     { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },

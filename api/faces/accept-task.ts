@@ -7,6 +7,7 @@ import type { Principal } from '../../shared/tasks/task.ts';
 import type { AppContext, AppDeps, SystemEntry } from '../http/app-env.ts';
 import { fingerprintOf, readIdempotencyKey } from '../http/idempotency-key.ts';
 import { invalidRequest, problemsOf } from '../http/invalid-request.ts';
+import type { WishedChain } from '../tasks/place-chain.ts';
 import type { AcceptRequest } from '../tasks/task-gate.ts';
 
 /** System name → system. */
@@ -86,6 +87,8 @@ export interface TaskWish {
   tags?: readonly string[];
   /** JSON of an address to tell of the end, with the sealed secret to sign with. */
   webhook?: string;
+  chain?: WishedChain;
+  retryOf?: string;
   /** Whether an Idempotency-Key counts although nothing is changed: on the native face it does, whatever the operation. */
   isKeyed?: boolean;
   /** In the place of the header's: of one task of a batch. */
@@ -93,12 +96,15 @@ export interface TaskWish {
 }
 
 function idempotencyOf(c: AppContext, wish: TaskWish): { key: string; fingerprint: string } | undefined {
-  const { operation, system, input, isKeyed = false, tags, priority, startAt } = wish;
+  const { operation, system, input, isKeyed = false, tags, priority, startAt, chain, retryOf } = wish;
   if (wish.idempotency !== undefined) return wish.idempotency;
   if (!isKeyed && (!operation.mutates || operation.bytes !== undefined)) return undefined;
   const key = readIdempotencyKey(c.req.header('idempotency-key'));
   if (key === undefined) return undefined;
-  return { key, fingerprint: fingerprintOf(operation.name, system, input, { tags, priority, startAt }) };
+  return {
+    key,
+    fingerprint: fingerprintOf(operation.name, system, input, { tags, priority, startAt, chain, retryOf }),
+  };
 }
 
 /** The gate's request. The Idempotency-Key counts where something is changed; a read needs none, nor does a file that is sent again. */
@@ -125,6 +131,8 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     ...(wish.priority === undefined ? {} : { priority: wish.priority }),
     ...(wish.tags === undefined ? {} : { tags: wish.tags }),
     ...(wish.webhook === undefined ? {} : { webhook: wish.webhook }),
+    ...(wish.chain === undefined ? {} : { chain: wish.chain }),
+    ...(wish.retryOf === undefined ? {} : { retryOf: wish.retryOf }),
     ...(idempotency === undefined ? {} : { idempotencyKey: idempotency.key, fingerprint: idempotency.fingerprint }),
   };
 }

@@ -82,7 +82,7 @@ export interface AppConfig {
   >;
   authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
-  tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax'>;
+  tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'>;
   /** Version of this software. */
   version: string;
 }

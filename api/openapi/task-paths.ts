@@ -107,6 +107,27 @@ export function taskPaths(): Json {
         responses: { 200: task, 202: acceptedTask, ...errors },
       },
     },
+    '/tasks/{id}/retry': {
+      post: {
+        operationId: 'retry_task',
+        summary: 'Repeat a task that failed or was canceled; a chain from the step that did not end well',
+        tags: ['tasks'],
+        parameters: [id, preferHeader, idempotencyHeader],
+        responses: {
+          202: acceptedTask,
+          ...errorResponses([
+            ...new Set([
+              ...commonErrors,
+              ...codes,
+              'SystemNotFound',
+              'TaskConflict',
+              'NotSupported',
+              ...mutationErrors,
+            ] as const),
+          ]),
+        },
+      },
+    },
     '/tasks/{id}/transfer': {
       get: {
         operationId: 'sign_transfer',
@@ -114,6 +135,10 @@ export function taskPaths(): Json {
         tags: ['tasks'],
         parameters: [
           id,
+          parameter('step', 'query', false, {
+            type: 'string',
+            description: 'Of a chain: the name of the step; the present one if not given',
+          }),
           parameter('first', 'query', false, {
             type: 'integer',
             description: 'Number of the first part; 1 if not given',

@@ -8,8 +8,11 @@ import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platfo
 import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { RateLimitError, type RateState } from '../../shared/platform/user-rate.ts';
+import { openJobsOf } from '../../shared/tasks/chain.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import { isStoreAway, whatIsKnown } from './lost-accept.ts';
+import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
 import type { WaitedFor, Waiters } from './waiters.ts';
 
@@ -45,6 +48,10 @@ export interface AcceptRequest {
   startAt?: number;
   /** The access token that the request came with. */
   token?: string;
+  /** Its steps, where it has several; operation, system and input are those of the first to run. */
+  chain?: WishedChain;
+  /** The task that it repeats. */
+  retryOf?: string;
 }
 
 /** How a held request ended. A state that is not terminal means that the hold ran out. */
@@ -106,11 +113,13 @@ export interface TaskGateDependencies {
   jobNumbers: JobNumbers;
   /** Seals the caller's token into the record of a task, where SSH credentials need one; left out: no token is kept. */
   sealToken?: (token: string, taskId: string) => string;
-  settings: { keepMs: number; heldReadKeepMs: number; admittedPerUserMax: number; movesPerUserMax: number };
+  settings: AdmissionBounds & { keepMs: number; heldReadKeepMs: number };
 }
 
 /** Longest life of a task that names no deadline. */
 const defaultLifeMs = 24 * 3_600_000;
+/** The same of a chain, which may wait for a job in a long queue. */
+const chainLifeMs = 7 * defaultLifeMs;
 
 /** A result of a held read that is larger leaves Redis when it was read; smaller ones go with their record. */
 const droppedCharsMin = 4_096;
@@ -132,12 +141,13 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);
-    const deadlineAt = request.deadlineAt ?? (request.startAt ?? now) + (isHeldRead ? request.holdMs : defaultLifeMs);
+    const lifeMs = request.chain === undefined ? defaultLifeMs : chainLifeMs;
+    const deadlineAt = request.deadlineAt ?? (request.startAt ?? now) + (isHeldRead ? request.holdMs : lifeMs);
     const jobId =
-      operation.firecrest.job === undefined
+      operation.firecrest.job === undefined || request.chain !== undefined
         ? undefined
         : await deps.jobNumbers.assign(id, deadlineAt - now + deps.settings.keepMs);
-    const admittedMax = operation.lane === 'move' ? deps.settings.movesPerUserMax : deps.settings.admittedPerUserMax;
+    const admittedMax = admittedMaxOf(operation, deps.settings);
     // Only who waits is counted here; of the others there may be any number.
     const isLikelyAdmitted = request.isHeld && (openByOwner.get(`${queue} ${owner}`) ?? 0) <= admittedMax;
     // Sent along with the accept, in one write. An entry of a task that was refused or must wait is dropped by the
@@ -170,6 +180,8 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
       ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
       ...(deps.sealToken && request.token && request.system ? { sealedToken: deps.sealToken(request.token, id) } : {}),
+      ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
+      ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
       ...(request.idempotencyKey === undefined
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
@@ -226,9 +238,11 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const stop = async (id: string): Promise<void> => {
     await store.requestCancel(id);
     const task = await store.read(id);
-    if (task?.notBeforeAt != null) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
-    // A journal means that something may exist on the cluster: the worker looks, and ends the task by what is true.
-    if (task?.state !== 'pending' || task.journal !== null) return;
+    const hasJobs = task !== null && openJobsOf(task).length > 0;
+    if (task !== null && (task.notBeforeAt !== null || hasJobs))
+      queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
+    // A journal, or a job of a chain, means that something may exist on the cluster: the worker looks, and ends the task by what is true.
+    if (task?.state !== 'pending' || task.journal !== null || hasJobs) return;
     const settled = await store.settle(id, task.fence, { state: 'canceled', errorJson: canceledByCaller });
     if (settled.outcome !== 'settled') return;
     for (const ticket of settled.promoted) queues.add(task.queue, ticket).done.catch(() => undefined);
@@ -373,23 +387,4 @@ async function untilAborted<T>(ended: Promise<T>, abandon: () => void, signal: A
   } finally {
     signal.removeEventListener('abort', abandon);
   }
-}
-
-function isStoreAway(error: unknown): error is BrokerError {
-  return error instanceof BrokerError && error.code === 'StoreUnavailable';
-}
-
-/**
- * What may be said when an accept failed. A command that was sent and not answered may have been carried out: a mutation
- * without an idempotency key must then not be repeated before somebody has looked.
- */
-function whatIsKnown(error: unknown, request: AcceptRequest, id: string): unknown {
-  if (!isStoreAway(error) || findOperation(request.operation)?.mutates === false) return error;
-  const wasSent = !(error.cause instanceof Error && error.cause.message.includes("Stream isn't writeable"));
-  if (!wasSent || request.idempotencyKey !== undefined) return error;
-  return new BrokerError(
-    'OutcomeUnknown',
-    `The task store did not answer, so it is not known whether the request was accepted. If it was, it is task ${id}: look at /tasks/${id} before you repeat it.`,
-    { cause: error },
-  );
 }

@@ -176,6 +176,7 @@ export const errorCatalogue = {
     'The job has ended',
     'Nothing of it can be changed any more; submit a new job.',
   ),
+  JobNotCompleted: entry(409, 'caller', false, 'The job did not complete', 'Look at what the job has written.'),
   JobNotPending: entry(
     409,
     'caller',

@@ -1,5 +1,6 @@
 /** The one list of operations. Routes, handlers, the OpenAPI document and the security table derive from it. */
 import { attach } from './compute/attach.ts';
+import { awaitJob } from './compute/await-job.ts';
 import { cancelJob } from './compute/cancel-job.ts';
 import { estimateJob } from './compute/estimate-job.ts';
 import { getJob } from './compute/get-job.ts';
@@ -41,6 +42,7 @@ import { stagedUpload } from './transfer/upload.ts';
 
 export const operations = {
   'compute.attach': attach,
+  'compute.await-job': awaitJob,
   'compute.cancel-job': cancelJob,
   'compute.estimate-job': estimateJob,
   'compute.get-job': getJob,

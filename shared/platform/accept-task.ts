@@ -1,5 +1,6 @@
 /** Accepts a task: hands the accept script what it needs, and says what came of it. */
 import { BrokerError } from '../errors/broker-error.ts';
+import { chainFields } from '../tasks/chain.ts';
 import { storedTags, waitScore } from '../tasks/task.ts';
 import { keyMismatch } from './batch-keys.ts';
 import { withStore } from './redis.ts';
@@ -31,7 +32,9 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       entryId,
     },
     isHeld: task.isHeld ? '1' : '0',
-    timeline: `pending@${task.createdAt}@0`,
+    timeline: `pending@${task.createdAt}@0${task.chain === undefined ? '' : `@${task.chain.at}`}`,
+    ...(task.chain === undefined ? {} : chainFields(task.chain)),
+    ...(task.retryOf === undefined ? {} : { retryOf: task.retryOf }),
     ...(task.isIndexed ? { emits: '1' } : {}),
     ...(task.webhook === undefined ? {} : { webhook: task.webhook }),
     ...(task.sealedToken === undefined ? {} : { token: task.sealedToken }),

@@ -36,7 +36,7 @@ export function outboxKey(keyPrefix: string): string {
  */
 export const emitFunction = `
 local function emit(prefix, key, id, step, at)
-  local task = redis.call('HMGET', key, 'owner', 'operation', 'system', 'attempt', 'error', 'webhook')
+  local task = redis.call('HMGET', key, 'owner', 'operation', 'system', 'attempt', 'error', 'webhook', 'stepName')
   local sequence = redis.call('HINCRBY', key, 'sequence', 1)
   local code = ''
   if step == 'failed' or step == 'canceled' then
@@ -44,7 +44,7 @@ local function emit(prefix, key, id, step, at)
     if isRead and type(stored) == 'table' then code = stored['code'] or '' end
   end
   local fields = {'type', 'task.' .. step, 'task', id, 'sequence', sequence, 'at', at, 'operation', task[2],
-    'system', task[3], 'attempt', task[4], 'code', code}
+    'system', task[3], 'attempt', task[4], 'code', code, 'step', task[7] or ''}
   local stream = prefix .. ':events:' .. task[1]
   local event = redis.call('XADD', stream, 'MAXLEN', '~', ${eventsKeptMax}, '*', unpack(fields))
   redis.call('PEXPIRE', stream, ${eventsKeepMs})

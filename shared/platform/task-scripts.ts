@@ -4,6 +4,7 @@
  */
 import { legalTransitions } from '../tasks/states.ts';
 import { emitFunction } from './event-script.ts';
+import { nextStepFunction } from './step-script.ts';
 
 /** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
 const repliedBytesMax = 4_096;
@@ -16,18 +17,33 @@ function luaTransitions(): string {
   return `{${rows.join(',')}}`;
 }
 
-/** Lets the owner's next tasks through while there is room, and adds id and fence of each to `answer`. */
-const promoteNext = `
-while redis.call('SCARD', admittedKey) < admittedMax do
-  local next = redis.call('ZPOPMIN', waitingKey)
-  if not next[1] then break end
-  local nextFence = redis.call('HGET', prefix .. ':task:' .. next[1], 'fence')
-  if nextFence then
-    redis.call('SADD', admittedKey, next[1])
-    redis.call('HSET', prefix .. ':task:' .. next[1], 'entryId', next[1] .. '.' .. nextFence .. '.p')
-    answer[#answer + 1] = next[1]
-    answer[#answer + 1] = nextFence
+/** Lua: lets the owner's next tasks through while there is room, and adds id and fence of each to `answer`. */
+const promoteFunction = `
+local function promote(prefix, place, max, answer)
+  local admittedKey = prefix .. ':admitted:' .. place
+  while redis.call('SCARD', admittedKey) < max do
+    local next = redis.call('ZPOPMIN', prefix .. ':waiting:' .. place)
+    if not next[1] then return end
+    local key = prefix .. ':task:' .. next[1]
+    local nextFence = redis.call('HGET', key, 'fence')
+    if nextFence then
+      redis.call('SADD', admittedKey, next[1])
+      redis.call('HSET', key, 'entryId', next[1] .. '.' .. nextFence .. '.p')
+      answer[#answer + 1] = next[1]
+      answer[#answer + 1] = nextFence
+    end
   end
+end
+`;
+
+/** Lua: takes a task out of the places of its owner's in a queue. */
+const leaveFunction = `
+local function leave(prefix, queue, place, id)
+  redis.call('ZREM', prefix .. ':open:' .. queue, id)
+  redis.call('SREM', prefix .. ':admitted:' .. place, id)
+  redis.call('SREM', prefix .. ':aside:' .. place, id)
+  redis.call('ZREM', prefix .. ':waiting:' .. place, id)
+  redis.call('ZREM', prefix .. ':later:' .. place, id)
 end
 `;
 
@@ -97,15 +113,16 @@ return {0, id, untilFull}
  * The claim of a parked task goes on with the attempt that parked it and adds no step to its timeline.
  * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task
  * is kept for the `keepMs` in its record. Returns {'gone'} | {'stale', state} | {'illegal', state} |
- * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim, and id, fence
- * of each promoted task for an end.
+ * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim. For an end it is a
+ * queue, a number, and id and fence of each promoted task: so many of the task's own queue, the others of the one named, in
+ * which the next step of a chain has come to stand. A step that ends well is no end of its task.
  */
 export const transitionScript = `
-${emitFunction}
+${emitFunction}${promoteFunction}${leaveFunction}${nextStepFunction}
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel', 'emits', 'token')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'attempt', 'queue', 'owner', 'replyTo', 'idem', 'timeline', 'keepMs', 'entryId', 'claimId', 'admittedMax', 'notBeforeAt', 'cancel', 'emits', 'step', 'stepsCount', 'token')
 local state = task[1]
 local admittedMax = tonumber(task[12] or ARGV[7])
 local isParked = task[13] and task[13] ~= ''
@@ -125,7 +142,7 @@ if entryFence ~= '' then
   local place = task[4] .. ':' .. task[5]
   local admitted = prefix .. ':admitted:' .. place
   local isAdmitted = redis.call('SISMEMBER', admitted, id) == 1
-    or redis.call('SISMEMBER', prefix .. ':aside:' .. place, id) == 1 or (isParked and task[14])
+    or redis.call('SISMEMBER', prefix .. ':aside:' .. place, id) == 1 or (task[14] and (isParked or task[16]))
   if not isAdmitted then
     -- Its time may have come: then it takes a place, or waits for one like others.
     local later = prefix .. ':later:' .. place
@@ -143,10 +160,11 @@ if entryFence ~= '' then
   if not isAdmitted and to ~= 'failed' and to ~= 'canceled' then return {'waiting', state} end
 end
 local timeline = (task[8] and task[8] ~= '') and (task[8] .. ';') or ''
+local mark = task[16] and ('@' .. task[16]) or ''
 if entryFence ~= '' and to ~= 'active' then
   if state ~= 'pending' then return {'superseded', state} end
   task[3] = tonumber(task[3]) + 1
-  timeline = timeline .. 'active@' .. ARGV[10] .. '@' .. task[3] .. ';'
+  timeline = timeline .. 'active@' .. ARGV[10] .. '@' .. task[3] .. mark .. ';'
   redis.call('HSET', KEYS[1], 'attempt', task[3], 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'startedAt', ARGV[10])
   if task[15] then emit(prefix, KEYS[1], id, 'started', ARGV[10]) end
   state = 'active'
@@ -157,11 +175,16 @@ if to == '' then
   return {'ok', state}
 end
 if not legal[state][to] then return {'illegal', state} end
+if to == 'completed' and task[16] and tonumber(task[16]) + 1 < tonumber(task[17]) then
+  redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+  if task[15] then emit(prefix, KEYS[1], id, 'step_completed', now) end
+  return nextStep(prefix, KEYS[1], id, task[4], task[5], admittedMax, timeline, now, state)
+end
 local attempt = tonumber(task[3])
 local isContinued = to == 'active' and isParked
 if to == 'active' and not isContinued then attempt = attempt + 1 end
 if isContinued then timeline = task[8]
-else timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt end
+else timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt .. mark end
 redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 12))
 if to == 'active' then
   redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '')
@@ -175,19 +198,15 @@ end
 if task[15] then emit(prefix, KEYS[1], id, to == 'pending' and 'requeued' or to, now) end
 if to == 'pending' then return {'ok', state} end
 local queue, owner, keep = task[4], task[5], tonumber(task[9])
-local admittedKey = prefix .. ':admitted:' .. queue .. ':' .. owner
-local waitingKey = prefix .. ':waiting:' .. queue .. ':' .. owner
 redis.call('HSET', KEYS[1], 'finishedAt', now, 'expiresAt', now + keep)
-if task[16] then redis.call('HDEL', KEYS[1], 'token') end
+if task[18] then redis.call('HDEL', KEYS[1], 'token') end
 redis.call('PEXPIRE', KEYS[1], keep)
-redis.call('ZREM', prefix .. ':open:' .. queue, id)
-redis.call('SREM', admittedKey, id)
-redis.call('SREM', prefix .. ':aside:' .. queue .. ':' .. owner, id)
-redis.call('ZREM', waitingKey, id)
-redis.call('ZREM', prefix .. ':later:' .. queue .. ':' .. owner, id)
+leave(prefix, queue, queue .. ':' .. owner, id)
 if task[7] then redis.call('PEXPIRE', task[7], keep) end
-local answer = {'ok', state}
-${promoteNext}if task[6] and task[6] ~= '' then
+local answer = {'ok', state, '', 0}
+promote(prefix, queue .. ':' .. owner, admittedMax, answer)
+answer[4] = (#answer - 4) / 2
+if task[6] and task[6] ~= '' then
   local message = id .. ' ' .. to
   local result = redis.call('HGET', KEYS[1], 'result')
   if result and #result <= ${repliedBytesMax} then message = message .. ' ' .. result end
@@ -204,16 +223,20 @@ return answer
  * {'stale', state} | {'illegal', state} | {'ok', has its turn 1|0, id and fence of each promoted task …}.
  */
 export const parkScript = `
+${promoteFunction}
 local prefix, id, now, place, to = ARGV[1], ARGV[2], ARGV[4], ARGV[6], ARGV[7]
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt', 'waitScore')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt', 'waitScore', 'step')
 if not task[1] then return {'gone'} end
 if task[2] ~= ARGV[3] then return {'stale', task[1]} end
 if task[1] ~= 'active' then return {'illegal', task[1]} end
 local admittedMax = tonumber(task[8] or ARGV[8])
-local at = ':' .. task[3] .. ':' .. task[4]
-local admittedKey, waitingKey, asideKey = prefix .. ':admitted' .. at, prefix .. ':waiting' .. at, prefix .. ':aside' .. at
+local at = task[3] .. ':' .. task[4]
+local admittedKey, asideKey = prefix .. ':admitted:' .. at, prefix .. ':aside:' .. at
 local timeline = task[5]
-if string.match(timeline, '(%a+)@%d+@%d+$') ~= to then timeline = timeline .. ';' .. to .. '@' .. now .. '@' .. task[6] end
+local mark = task[11] and ('@' .. task[11]) or ''
+if string.match(timeline, '(%a+)@[%d@]+$') ~= to then
+  timeline = timeline .. ';' .. to .. '@' .. now .. '@' .. task[6] .. mark
+end
 redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, 'notBeforeAt', ARGV[5], 'entryId', ARGV[9], unpack(ARGV, 10))
 local answer = {'ok', 1}
 if place == 'aside' then
@@ -224,11 +247,11 @@ elseif place == 'turn' and redis.call('SISMEMBER', admittedKey, id) == 0 then
   if redis.call('SCARD', admittedKey) < admittedMax then
     redis.call('SADD', admittedKey, id)
   else
-    redis.call('ZADD', waitingKey, task[10] or task[9], id)
+    redis.call('ZADD', prefix .. ':waiting:' .. at, task[10] or task[9], id)
     answer[2] = 0
   end
 end
-${promoteNext}
+promote(prefix, at, admittedMax, answer)
 if redis.call('HSETNX', KEYS[1], 'preparedAt', now) == 1 and task[7] and task[7] ~= '' then
   redis.call('PUBLISH', prefix .. ':reply:' .. task[7], id .. ' prepared')
 end

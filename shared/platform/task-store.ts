@@ -2,6 +2,7 @@
  * Task records in Redis, written through the scripts of `task-scripts.ts` only. Every method may be called
  * concurrently from any process; each throws `StoreUnavailable` when Redis cannot serve.
  */
+import type { NewChain } from '../tasks/chain.ts';
 import type { TaskState } from '../tasks/states.ts';
 import { parseTask, type Task } from '../tasks/task.ts';
 import { type AcceptingRedis, acceptTask } from './accept-task.ts';
@@ -61,6 +62,10 @@ export interface NewTask {
   startAt?: number;
   /** The owner's access token, sealed for this task. */
   sealedToken?: string;
+  /** Its steps, where it has several; operation, system, queue and input are those of the first to run. */
+  chain?: NewChain;
+  /** The task that it repeats. */
+  retryOf?: string;
 }
 
 /** Where an open task stands: admitted to its queue, not yet due, or behind others of its owner. */
@@ -82,7 +87,15 @@ export interface Accepted {
  */
 export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
-export type Settlement = { outcome: 'settled'; promoted: TaskTicket[] } | { outcome: Refusal; state?: TaskState };
+export type Settlement =
+  | { outcome: 'settled'; promoted: TaskTicket[]; next?: NextStep }
+  | { outcome: Refusal; state?: TaskState };
+
+/** Where the next step of a chain stands, and what may run there now; it is not in it where it has to wait. */
+export interface NextStep {
+  queue: string;
+  promoted: TaskTicket[];
+}
 
 /** Who claims: for which queue entry, since when, and an id that no other claim has. */
 export interface Claimant {
@@ -211,9 +224,12 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         Date.now(),
       ),
     );
-  const settlement = ([outcome, state, ...rest]: string[]): Settlement => {
+  const settlement = ([outcome, state, queue = '', count, ...rest]: string[]): Settlement => {
     if (outcome !== 'ok') return { outcome: outcome as Refusal, ...(state ? { state: state as TaskState } : {}) };
-    return { outcome: 'settled', promoted: promotedOf(rest) };
+    const ownMax = 2 * Number(count ?? 0);
+    const promoted = promotedOf(rest.slice(0, ownMax));
+    if (queue === '') return { outcome: 'settled', promoted };
+    return { outcome: 'settled', promoted, next: { queue, promoted: promotedOf(rest.slice(ownMax)) } };
   };
 
   return {

@@ -6,6 +6,7 @@ export const eventTypes = {
   'task.accepted': 'A task was accepted and waits for a worker',
   'task.started': 'A worker began an attempt',
   'task.requeued': 'An attempt ended without an outcome; the task waits for another one',
+  'task.step_completed': 'A step of a chain ended well; the next one waits for a worker',
   'task.completed': 'The task ended well',
   'task.failed': 'The task ended with an error',
   'task.canceled': 'The task was canceled',
@@ -32,6 +33,7 @@ export const eventView = z.object({
     operation: z.string(),
     system: z.string().nullable(),
     attempt: z.int(),
+    step: z.string().nullable().describe('Of a chain: the name of the step'),
     errorCode: z.string().nullable().describe('The code of the error that ended the task'),
     url: z.string().describe('The address of the task'),
   }),
@@ -51,6 +53,7 @@ export interface TaskEvent {
   operation: string;
   system: string | null;
   attempt: number;
+  step: string | null;
   errorCode: string | null;
 }
 
@@ -63,25 +66,27 @@ const storedFields = z.object({
   system: z.string(),
   attempt: z.coerce.number(),
   code: z.string(),
+  step: z.string().default(''),
 });
 
 /** An event from the fields of its row. Throws a ZodError when they are not an event's. */
 export function parseEvent(id: string, fields: Record<string, string>): TaskEvent {
-  const { type, task, sequence, at, operation, system, attempt, code } = storedFields.parse(fields);
+  const { type, task, sequence, at, operation, system, attempt, code, step } = storedFields.parse(fields);
   return {
     ...{ id, type, taskId: task, sequence, at, operation, attempt },
     system: system === '' ? null : system,
+    step: step === '' ? null : step,
     errorCode: code === '' ? null : code,
   };
 }
 
 /** `baseUrl` is what comes before the path of the task, without a trailing slash. */
 export function viewEvent(event: TaskEvent, baseUrl: string): EventView {
-  const { taskId, sequence, operation, system, attempt, errorCode } = event;
+  const { taskId, sequence, operation, system, attempt, step, errorCode } = event;
   const url = `${baseUrl}/tasks/${taskId}`;
   return {
     type: event.type,
     timestamp: new Date(event.at).toISOString(),
-    data: { taskId, sequence, operation, system, attempt, errorCode, url },
+    data: { taskId, sequence, operation, system, attempt, step, errorCode, url },
   };
 }

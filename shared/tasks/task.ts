@@ -1,6 +1,7 @@
 /** The task record: one accepted request to run an operation. It lives in a Redis hash; this file reads and shows it. */
 import { z } from 'zod';
 import type { StoredError } from '../errors/broker-error.ts';
+import { type Chain, chainSummaryFields, parseChain, stepView, viewSteps } from './chain.ts';
 import { type TaskState, taskStates } from './states.ts';
 
 /** Who asked. `subject` and `issuer` identify; `username` is the account on the clusters. */
@@ -21,6 +22,8 @@ export interface TimelineStep {
   state: TaskState;
   at: number;
   attempt: number;
+  /** Of a chain: which step of it, from 0. */
+  step?: number;
 }
 
 /** How far a task has come. */
@@ -82,6 +85,12 @@ export interface Task {
   startAt: number | null;
   /** The owner's access token, sealed for this task, where SSH credentials need one; gone with the end of the task. */
   sealedToken: string | null;
+  /** Of a task of several steps; then operation, system, queue, input, attempt and journal are the present step's. */
+  chain: Chain | null;
+  /** The task that this one repeats; null: none. */
+  retryOf: string | null;
+  /** JSON of an address to tell of its end, with the sealed secret to sign with; null: none. */
+  webhook: string | null;
 }
 
 const storedHash = z.object({
@@ -117,6 +126,8 @@ const storedHash = z.object({
   priority: z.coerce.number().default(0),
   startAt: z.coerce.number().optional(),
   token: z.string().optional(),
+  retryOf: z.string().optional(),
+  webhook: z.string().optional(),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -155,17 +166,21 @@ export function parseTask(fields: Record<string, string>): Task {
     priority: hash.priority,
     startAt: hash.startAt ?? null,
     sealedToken: hash.token ?? null,
+    chain: parseChain(fields),
+    retryOf: hash.retryOf ?? null,
+    webhook: hash.webhook ?? null,
   };
 }
 
-/** The timeline is kept as `state@ms@attempt` joined by `;`, so that the store's script appends without parsing. */
+/** The timeline is kept as `state@ms@attempt`, and of a chain with `@step` after it, joined by `;`, so that the store's script appends without parsing. */
 function parseTimeline(text: string): TimelineStep[] {
   return text
     .split(';')
     .filter((step) => step !== '')
     .map((step) => {
-      const [state, at, attempt] = step.split('@');
-      return { state: state as TaskState, at: Number(at), attempt: Number(attempt) };
+      const [state, at, attempt, n] = step.split('@');
+      const moment = { state: state as TaskState, at: Number(at), attempt: Number(attempt) };
+      return n === undefined ? moment : { ...moment, step: Number(n) };
     });
 }
 
@@ -187,7 +202,15 @@ export const taskView = z.object({
   tags: z.array(z.string()),
   priority: z.int(),
   notBefore: z.iso.datetime().nullable(),
-  timeline: z.array(z.object({ state: z.enum(taskStates), at: z.iso.datetime(), attempt: z.int() })),
+  timeline: z.array(
+    z.object({ state: z.enum(taskStates), at: z.iso.datetime(), attempt: z.int(), step: z.int().optional() }),
+  ),
+  retryOf: z.string().nullable().describe('The task that this one repeats from where it failed'),
+  step: z
+    .object({ name: z.string(), number: z.int().describe('From 1'), of: z.int() })
+    .nullable()
+    .describe('Of a chain: the present step, which operation, system, attempt, input and result are about'),
+  steps: z.array(stepView).nullable().describe('Of a chain: all of its steps'),
   input: z.unknown(),
   result: z.unknown(),
   error: z
@@ -205,14 +228,17 @@ export const taskView = z.object({
 export type TaskView = z.infer<typeof taskView>;
 
 /** A task in a list: without what it was given and what came of it, which may be large. */
-export const taskSummaryView = taskView.omit({ input: true, result: true });
+export const taskSummaryView = taskView.omit({ input: true, result: true, steps: true });
 
 export type TaskSummaryView = z.infer<typeof taskSummaryView>;
 
 /** The fields of the hash that a summary is made of; the input is not read. */
-export const summaryFields = Object.keys(storedHash.shape).filter(
-  (field) => !['input', 'result', 'journal', 'token'].includes(field),
-);
+export const summaryFields = [
+  ...Object.keys(storedHash.shape).filter(
+    (field) => !['input', 'result', 'journal', 'token', 'webhook'].includes(field),
+  ),
+  ...chainSummaryFields,
+];
 
 function isoTime(ms: number): string {
   return new Date(ms).toISOString();
@@ -237,6 +263,9 @@ export function viewTask(task: Task): TaskView {
     priority: task.priority,
     notBefore: task.startAt === null ? null : isoTime(task.startAt),
     timeline: task.timeline.map((step) => ({ ...step, at: isoTime(step.at) })),
+    retryOf: task.retryOf,
+    step: task.chain === null ? null : { name: task.chain.name, number: task.chain.at + 1, of: task.chain.count },
+    steps: viewSteps(task),
     input: task.input,
     result: task.result,
     error: task.error === null ? null : { ...task.error },
@@ -244,7 +273,7 @@ export function viewTask(task: Task): TaskView {
 }
 
 export function summarizeTask(task: Task): TaskSummaryView {
-  const { input: _input, result: _result, ...summary } = viewTask(task);
+  const { input: _input, result: _result, steps: _steps, ...summary } = viewTask(task);
   return summary;
 }
 

@@ -154,7 +154,8 @@ describe('a webhook', () => {
       type: 'task.completed',
       timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
       data: {
-        ...{ taskId: id, sequence: 3, operation: 'filesystem.stat', system: 'lab', attempt: 1, errorCode: null },
+        ...{ taskId: id, sequence: 3, operation: 'filesystem.stat', system: 'lab', attempt: 1 },
+        ...{ step: null, errorCode: null },
         url: `https://hpc.example/tasks/${id}`,
       },
     });

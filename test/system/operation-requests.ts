@@ -7,6 +7,7 @@ export type Input = Record<string, unknown>;
 /** Input that each operation accepts; the path is one that every user may look at. An operation without one does not compile. */
 export const goodInputs = {
   'compute.attach': { jobId: '1', command: 'true' },
+  'compute.await-job': { jobId: '1' },
   'compute.cancel-job': { jobId: '1' },
   'compute.estimate-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
   'compute.get-job': { jobId: '1' },

@@ -153,7 +153,7 @@ export function createTestApp(
         { name: 'alps', ...system },
         { name: 'daint', ...system },
       ],
-      tasks: { openPerUserMax: 20_000, keepMs: 3_600_000, resultBytesMax: 262_144 },
+      tasks: { openPerUserMax: 20_000, keepMs: 3_600_000, resultBytesMax: 262_144, chainStepsMax: 4 },
       version: '0.1.0',
     },
     gate,

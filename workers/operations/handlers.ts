@@ -2,6 +2,7 @@
 import type { InputOf, ResultOf } from '../../shared/operations/operation.ts';
 import type { OperationName, operations } from '../../shared/operations/registry.ts';
 import { handleAttach } from './compute/attach.ts';
+import { handleAwaitJob } from './compute/await-job.ts';
 import { handleCancelJob } from './compute/cancel-job.ts';
 import { handleEstimateJob } from './compute/estimate-job.ts';
 import { handleGetJob } from './compute/get-job.ts';
@@ -54,6 +55,7 @@ export type Handler<Name extends OperationName> = (
 
 export const handlers = {
   'compute.attach': handleAttach,
+  'compute.await-job': handleAwaitJob,
   'compute.cancel-job': handleCancelJob,
   'compute.estimate-job': handleEstimateJob,
   'compute.get-job': handleGetJob,

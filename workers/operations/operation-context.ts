@@ -23,6 +23,7 @@ export interface Journal {
 /** What every handler is given. */
 export interface BrokerContext {
   readonly task: {
+    /** Names the traces of the work on the cluster; each step of a chain has its own. */
     readonly id: string;
     readonly attempt: number;
     readonly createdAt: number;

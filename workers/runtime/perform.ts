@@ -3,10 +3,12 @@ import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
+import { admitPaths } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
+import { takesResults, traceIdOf } from '../../shared/tasks/chain.ts';
 import type { SharedJobsOf } from '../job-lookups/shared-jobs.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
@@ -104,7 +106,8 @@ export function createPerform(deps: PerformDependencies) {
 
   /** Throws what the handler throws; PathNotAllowed; SystemNotFound for a system that is no longer configured. */
   return async (operation: Operation, attempt: Attempt): Promise<unknown> => {
-    const { id, attempt: number, createdAt, deadlineAt, isCancelRequested } = attempt.task;
+    const { attempt: number, createdAt, deadlineAt, isCancelRequested } = attempt.task;
+    const id = traceIdOf(attempt.task);
     const base: BrokerContext = {
       task: { id, attempt: number, createdAt, deadlineAt, isCancelRequested },
       systems: deps.systems,
@@ -122,11 +125,20 @@ export function createPerform(deps: PerformDependencies) {
     });
     try {
       const context = systemContext(base, operation, attempt, meeting);
-      return await runAdmitted(operation, attempt.input, context, handler as AnyHandler<OperationContext>);
+      const input = takesResults(attempt.task) ? admitResults(operation, attempt.input, context) : attempt.input;
+      return await runAdmitted(operation, input, context, handler as AnyHandler<OperationContext>);
     } finally {
       meeting.close();
     }
   };
+}
+
+/** What the API looks at in an input, of one that it could not know: the step before had not run. PathNotAllowed, InvalidRequest. */
+function admitResults(operation: Operation, input: unknown, { system }: OperationContext): unknown {
+  const roots = system.fileSystems.map(({ path }) => path);
+  const admitted = admitPaths(operation, input as Record<string, unknown>, { systemName: system.name, roots });
+  operation.admit?.(admitted, system);
+  return admitted;
 }
 
 /** Throws PathNotAllowed before the handler has an effect, and whatever it says of a place that it may not reach. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
 import { entryName, type QueueAdder, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
+import { openJobsOf } from '../../shared/tasks/chain.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import { type OrphanDependencies, sweepLeaseKey, sweepOrphans } from './orphans.ts';
 
@@ -67,7 +68,8 @@ async function mend(deps: SweeperDependencies, queue: string, id: string, now: n
 }
 
 async function mendPending(deps: SweeperDependencies, task: Task, now: number): Promise<Outcome> {
-  const isUntouched = task.journal === null;
+  // A chain's jobs are canceled by a worker, with the chain.
+  const isUntouched = task.journal === null && openJobsOf(task).length === 0;
   if (isUntouched && (task.isCancelRequested || now >= task.deadlineAt)) {
     const error = task.isCancelRequested
       ? new BrokerError('TaskCanceled', 'The task was canceled.')

@@ -17,9 +17,11 @@ import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
+import { cancelOpenJobs } from './cancel-jobs.ts';
 import type { Cancellations } from './cancellations.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { parkTask } from './park-task.ts';
+import { parseStored } from './parse-stored.ts';
 import { recordAttempt } from './record-work.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
@@ -184,7 +186,7 @@ async function attempt(
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   let outcome: TaskEnd | BrokerError | Parked;
   try {
-    const input = parseStored(operation, task.input);
+    const input = parseStored(operation, task);
     const journal = createJournal(grip, task);
     const raw = await settledSoonAfterAbort(
       deps.perform(operation, { task, input, signal: controller.signal, journal, log }),
@@ -262,14 +264,6 @@ function whatFailed(thrown: unknown, operation: Operation, task: Task, signal: A
   return new BrokerError('SubmissionInDoubt', cause.message, { cause, retryAfterSeconds: 5 });
 }
 
-function parseStored(operation: Operation, input: unknown): unknown {
-  const parsed = operation.input.safeParse(input);
-  if (parsed.success) return parsed.data;
-  throw new BrokerError('Internal', 'The stored input does not fit this version of the operation.', {
-    cause: parsed.error,
-  });
-}
-
 function createJournal(grip: Grip, task: Task): Journal {
   return {
     entry: task.journal,
@@ -324,7 +318,19 @@ function endOf(error: BrokerError): TaskEnd {
   };
 }
 
-async function finish(deps: TaskRunnerDependencies, grip: Grip, task: Task, end: TaskEnd, log: Logger): Promise<void> {
+/** Time until a job of a canceled chain is tried again that could not be canceled. */
+const cancelAgainMs = 5_000;
+
+async function finish(deps: TaskRunnerDependencies, grip: Grip, task: Task, wish: TaskEnd, log: Logger): Promise<void> {
+  let end = wish;
+  if (end.state === 'canceled') {
+    const left = await cancelOpenJobs(deps.perform, task, log);
+    if (left !== null && Date.now() < task.deadlineAt) {
+      await release(deps, grip, { isHandBack: true, delayMs: cancelAgainMs }, log);
+      return;
+    }
+    if (left !== null) end = endOf(left);
+  }
   const settled = await settleStubbornly(grip, end, log);
   await promote(deps, task, settled, log);
 }
@@ -370,5 +376,9 @@ async function promote(deps: TaskRunnerDependencies, task: Task, settled: Settle
     log.warn({ outcome: settled.outcome }, 'the outcome came too late and was dropped');
     return;
   }
-  await Promise.all(settled.promoted.map((ticket) => deps.queues.add(task.queue, ticket).done));
+  const { promoted, next } = settled;
+  await Promise.all([
+    ...promoted.map((ticket) => deps.queues.add(task.queue, ticket).done),
+    ...(next?.promoted ?? []).map((ticket) => deps.queues.add(next?.queue ?? task.queue, ticket).done),
+  ]);
 }

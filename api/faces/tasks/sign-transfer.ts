@@ -36,8 +36,20 @@ function numberOf(query: ReadonlyMap<string, string>, name: string, byDefault: n
   throw invalidField('query', name, `must be a whole number from 1 to ${max}`);
 }
 
+/** What of a task moves a file: itself, or a step of it. */
+type Transfer = Pick<Task, 'operation' | 'system' | 'journal' | 'state'>;
+
+/** The step that the query names; the present one where it names none. InvalidRequest. */
+function transferOf(task: Task, name: string | undefined): Transfer {
+  if (name === undefined || name === task.chain?.name) return task;
+  const n = task.chain?.steps.findIndex((step) => step.name === name) ?? -1;
+  const step = task.chain?.steps[n];
+  if (step === undefined) throw invalidField('query', 'step', 'must be the name of a step of the task');
+  return { ...step, state: n < (task.chain?.at ?? 0) ? 'completed' : 'pending' };
+}
+
 /** The file that is staged. TaskConflict where nothing is to be done about it, InvalidRequest for another task. */
-function stagedOf(task: Task): StagedFile {
+function stagedOf(task: Transfer): StagedFile {
   if (task.operation !== 'transfer.upload' && task.operation !== 'transfer.download') {
     throw new BrokerError('InvalidRequest', 'The task is no transfer through the staging store.');
   }
@@ -51,12 +63,12 @@ function stagedOf(task: Task): StagedFile {
 /** Throws TaskNotFound, TaskConflict, InvalidRequest; Forbidden where the grant was taken back meanwhile. */
 export function signTransfer({ gate, stagings, checkAccess }: Deps): (c: AppContext) => Promise<Response> {
   return async (c) => {
-    const task = await gate.get(readTaskId(c), c.get('principal'));
+    const query = readQuery(c);
+    const task = transferOf(await gate.get(readTaskId(c), c.get('principal')), query.get('step'));
     await checkAccess(c.get('principal'), 'transfer', task.system, c.get('address'));
     const staged = stagedOf(task);
     const signer = stagings.get(task.system ?? '');
     if (signer === undefined) throw new BrokerError('NotSupported', 'The system has no staging store any more.');
-    const query = readQuery(c);
     const isUpload = task.operation === 'transfer.upload';
     const first = numberOf(query, 'first', 1, staged.partsCount);
     const count = Math.min(numberOf(query, 'count', signedDefault, signedMax), staged.partsCount - first + 1);

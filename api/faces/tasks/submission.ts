@@ -1,6 +1,5 @@
 /** A submission of the native face: any operation of the registry. Strict: a field that is not known is an error, not a surprise. */
 import { z } from 'zod';
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
 import { type Principal, principalKey, priorityMax } from '../../../shared/tasks/task.ts';
@@ -19,6 +18,7 @@ import {
   targetOf,
 } from '../accept-task.ts';
 import { sealerOf } from '../webhooks/endpoints.ts';
+import { admitSteps, type FoundStep, refuseTwins, stepSubmission, underInput } from './chain-submission.ts';
 
 const tagsMax = 16;
 
@@ -29,9 +29,18 @@ export const tag = z
 
 /** The body of POST /tasks. */
 export const taskSubmission = z.object({
-  operation: z.string('must be the name of an operation').max(100),
+  operation: z
+    .string('must be the name of an operation')
+    .max(100)
+    .optional()
+    .describe('Required, unless there are `steps`'),
   system: z.string('must be the name of a system').max(255).nullable().optional(),
   input: z.record(z.string(), z.unknown(), 'must be an object').default({}),
+  steps: z
+    .array(stepSubmission, 'must be a list of steps')
+    .min(1, 'must hold at least one step')
+    .optional()
+    .describe('In place of `operation` and `input`: operations one after another, a chain'),
   deadline: z.iso
     .datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' })
     .optional()
@@ -63,9 +72,10 @@ export const taskSubmission = z.object({
     .describe('To be told of the end of this task'),
 });
 
+type Json = Record<string, unknown>;
 type Submission = z.infer<typeof taskSubmission>;
 /** What a submission is admitted with. */
-export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'findVisible' | 'requireHealthy' | 'webhooks'> & {
+export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'config' | 'findVisible' | 'requireHealthy' | 'webhooks'> & {
   systems: SystemsByName;
   now: () => number;
 };
@@ -104,18 +114,18 @@ function parseSubmission(body: Record<string, unknown>): Submission {
   throw invalidRequest(problemsOf(parsed.error.issues, body, (name) => ({ location: 'body', name })));
 }
 
-function operationOf(name: string): Operation {
+function operationOf(name: string, at: string): Operation {
   const operation = findOperation(name);
   if (operation !== undefined) return operation;
-  throw invalidField('body', '/operation', `is not an operation; known are ${operationNames.join(', ')}`);
+  throw invalidField('body', `${at}/operation`, `is not an operation; known are ${operationNames.join(', ')}`);
 }
 
-function systemOf(systems: SystemsByName, operation: Operation, name: string | null): SystemEntry | null {
+function systemOf(systems: SystemsByName, operation: Operation, name: string | null, at: string): SystemEntry | null {
   if (operation.scope === 'none') {
     if (name === null) return null;
-    throw invalidField('body', '/system', `must be left out: ${operation.name} runs on no system`);
+    throw invalidField('body', `${at}/system`, `must be left out: ${operation.name} runs on no system`);
   }
-  if (name === null) throw invalidField('body', '/system', 'is required');
+  if (name === null) throw invalidField('body', `${at}/system`, 'is required');
   return findSystem(systems, name);
 }
 
@@ -141,21 +151,9 @@ function timesOf({ deadline, notBefore }: Submission, now: number): Pick<TaskWis
 }
 
 /** Nobody would be there to send the bytes to, or to take them from. */
-function refuseBytes({ name, bytes, firecrest: { method, path } }: Operation): void {
+function refuseBytes({ name, bytes, firecrest: { method, path } }: Operation, at: string): void {
   if (bytes === undefined) return;
-  throw invalidField('body', '/operation', `${name} moves the bytes of a file: use ${method} ${path}`);
-}
-
-/** Puts the pointers of the input's problems under `/input`, where the caller sent it. */
-function admitTaskInput(operation: Operation, input: Record<string, unknown>, system: SystemEntry | null) {
-  try {
-    return admitInput(operation, input, system, (name) => ({ location: 'body', name }));
-  } catch (thrown) {
-    if (!(thrown instanceof BrokerError) || thrown.fields.length === 0) throw thrown;
-    throw invalidRequest(
-      thrown.fields.map((field) => ({ ...field, name: 'input', pointer: `/input${field.pointer}` })),
-    );
-  }
+  throw invalidField('body', `${at}/operation`, `${name} moves the bytes of a file: use ${method} ${path}`);
 }
 
 /** The address with its secret sealed for tasks of this caller. WebhookNotAllowed, NotSupported. */
@@ -167,26 +165,82 @@ function sealWebhook(webhooks: WebhookDeps, principal: Principal, { webhook }: S
   return { webhook: JSON.stringify({ url: webhook.url, sealed }) };
 }
 
+/** What a submission asks to be done: one operation, or the first of several and all of them. */
+type Work = Pick<TaskWish, 'operation' | 'system' | 'input' | 'chain'>;
+
+/** One operation's input, looked at whole. `at` is where it stands in the body. */
+async function admitOne(deps: AdmitDeps, caller: Caller, step: Omit<FoundStep, 'submission'>, given: Json, at: string) {
+  const { operation, system } = step;
+  refuseUnknown(unknownNames(fieldNamesOf(operation.input), given), `${at}/input`);
+  const input = underInput(at, () => admitInput(operation, given, system, (name) => ({ location: 'body', name })));
+  return narrowToVisible(caller, deps, operation, input);
+}
+
+async function admitOperation(
+  deps: AdmitDeps,
+  caller: Caller,
+  { operation: name, system: on, input }: Submission,
+): Promise<Work> {
+  if (name === undefined) throw invalidField('body', '/operation', 'is required');
+  const operation = operationOf(name, '');
+  const system = systemOf(deps.systems, operation, on ?? null, '');
+  await deps.checkAccess(caller.principal, operation.relation, system?.name ?? null, caller.address);
+  const admitted = await admitOne(deps, caller, { operation, system }, input, '');
+  refuseBytes(operation, '');
+  deps.requireHealthy(operation, system, admitted);
+  return { operation, system: system?.name ?? null, input: admitted };
+}
+
+/** Each step is looked at as a task of its own would be; that the services are well, of the first only: it runs now. */
+async function admitChain(deps: AdmitDeps, caller: Caller, body: Json, submission: Submission): Promise<Work> {
+  const { steps = [], system: on = null } = submission;
+  for (const name of ['operation', 'input']) {
+    if (Object.hasOwn(body, name)) throw invalidField('body', `/${name}`, 'must be left out where there are `steps`');
+  }
+  const { chainStepsMax } = deps.config.tasks;
+  if (steps.length > chainStepsMax) {
+    throw invalidField('body', '/steps', `must hold at most ${chainStepsMax} steps, not ${steps.length}`);
+  }
+  refuseTwins(steps);
+  const found: FoundStep[] = [];
+  for (const [n, step] of steps.entries()) {
+    const at = `/steps/${n}`;
+    refuseUnknown(
+      Object.keys((body.steps as Json[])[n] ?? {})
+        .filter(isNoStepField)
+        .map((name) => [name]),
+      at,
+    );
+    const operation = operationOf(step.operation, at);
+    const name = step.system ?? (operation.scope === 'none' ? null : on);
+    const system = systemOf(deps.systems, operation, name, at);
+    await deps.checkAccess(caller.principal, operation.relation, system?.name ?? null, caller.address);
+    refuseBytes(operation, at);
+    found.push({ submission: step, operation, system });
+  }
+  const chain = await admitSteps(found, (step, at) => admitOne(deps, caller, step, step.submission.input, at));
+  const [first] = found;
+  const [{ input } = { input: {} }] = chain.steps;
+  if (first === undefined) throw invalidField('body', '/steps', 'must hold at least one step');
+  deps.requireHealthy(first.operation, first.system, input as Json);
+  return { operation: first.operation, system: first.system?.name ?? null, input: input as Json, chain };
+}
+
+const isNoStepField = (name: string): boolean => !Object.hasOwn(stepSubmission.shape, name);
+
 /**
  * One submission as what is asked of the gate. Throws InvalidRequest, SystemNotFound, Forbidden, ServiceUnhealthy; the
  * pointers of the problems begin at the submission.
  */
-export async function admitSubmission(
-  deps: AdmitDeps,
-  caller: Caller,
-  body: Record<string, unknown>,
-): Promise<TaskWish> {
+export async function admitSubmission(deps: AdmitDeps, caller: Caller, body: Json): Promise<TaskWish> {
   const submission = parseSubmission(body);
-  const operation = operationOf(submission.operation);
-  const system = systemOf(deps.systems, operation, submission.system ?? null);
-  await deps.checkAccess(caller.principal, operation.relation, system?.name ?? null, caller.address);
-  refuseUnknown(unknownNames(fieldNamesOf(operation.input), submission.input), '/input');
-  const input = await narrowToVisible(caller, deps, operation, admitTaskInput(operation, submission.input, system));
-  refuseBytes(operation);
-  deps.requireHealthy(operation, system, input);
+  const work =
+    submission.steps === undefined
+      ? await admitOperation(deps, caller, submission)
+      : await admitChain(deps, caller, body, submission);
   const { tags, priority } = submission;
   return {
-    ...{ operation, system: system?.name ?? null, input, isHeld: false, holdMs: 0, isKeyed: true },
+    ...{ ...work, isHeld: false, holdMs: 0, isKeyed: true },
     ...timesOf(submission, deps.now()),
     ...sealWebhook(deps.webhooks, caller.principal, submission),
     ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),

@@ -139,6 +139,7 @@ function buildTasks(settings: FileSettings): TasksConfig {
       tasks.rate_per_user === undefined ? null : { perSecond: tasks.rate_per_user, burst: tasks.burst_per_user },
     admittedPerUserMax: tasks.admitted_per_user_max,
     movesPerUserMax: tasks.moves_per_user_max,
+    chainStepsMax: tasks.chain_steps_max,
     attemptsMax: tasks.attempts_max,
   };
 }

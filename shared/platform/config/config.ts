@@ -94,6 +94,8 @@ export interface TasksConfig {
   admittedPerUserMax: number;
   /** Of them in a queue of transfers. */
   movesPerUserMax: number;
+  /** Steps of one chain. */
+  chainStepsMax: number;
   /** Runs of one task, the first included. */
   attemptsMax: number;
 }

@@ -100,6 +100,7 @@ const tasks = section({
   moves_per_user_max: integer(1, 1_000)
     .default(4)
     .describe('Transfers of one user that run at once on a system; uploads that wait for the client do not count.'),
+  chain_steps_max: integer(1, 100).default(16).describe('Steps of one chain.'),
   attempts_max: integer(1, 20).default(3).describe('Runs of one task, the first included.'),
 });
 
