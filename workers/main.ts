@@ -7,7 +7,7 @@ import { BrokerError } from '../shared/errors/broker-error.ts';
 import { operationNames, operations } from '../shared/operations/registry.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { openTrail } from '../shared/platform/open-trail.ts';
-import { createQueueAdder, queueName } from '../shared/platform/queues.ts';
+import { createQueueAdder, laneOf, queueName } from '../shared/platform/queues.ts';
 import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
@@ -122,7 +122,8 @@ const queuesOf = (systems: readonly { name: string }[]): Set<string> =>
       return scope === 'none' ? [queueName(lane, null)] : systems.map((system) => queueName(lane, system.name));
     }),
   );
-const queueNames = [...queuesOf(served)];
+const isOfLane = (queue: string): boolean => config.worker.lanes?.includes(laneOf(queue)) ?? true;
+const queueNames = [...queuesOf(served)].filter(isOfLane);
 const consumer = startConsumer({
   queues: queueNames,
   concurrencyPerQueue: config.worker.concurrencyPerSystem,

@@ -5,13 +5,7 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { SystemConfig } from '../platform/config/config.ts';
-
-/**
- * A class of queue. `interactive`: file operations a client waits for; `batch`: scheduler commands; `transfer`: bytes of
- * files, which take as long as the client does; `move`: work on files that goes on on the cluster for long, of which a
- * user has few at a time.
- */
-export type Lane = 'interactive' | 'batch' | 'transfer' | 'move';
+import type { Lane } from './lanes.ts';
 
 /** What the caller must be allowed to do on the system. */
 export type Relation = 'view_status' | 'read_files' | 'write_files' | 'submit' | 'cancel' | 'transfer' | 'administer';

@@ -1,7 +1,7 @@
 /** The queues: one a (lane, system), and one a lane for operations that run on no system. An entry holds ids only. */
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { Queue } from 'bullmq';
-import type { Lane } from '../operations/operation.ts';
+import type { Lane } from '../operations/lanes.ts';
 import type { Redis } from './redis.ts';
 
 /** A task as a queue entry names it. `fence` is the task's when the entry was added; a task that moved on ignores it. */

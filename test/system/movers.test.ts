@@ -42,3 +42,22 @@ describeMover(
     });
   },
 );
+
+describeMover('stream', { workers: 2 }, (ground) => {
+  it('goes on at another worker with the parts that are done, when one is killed', async () => {
+    const { broker, client, at, upload } = ground();
+    const content = randomBytes(200 * 2 ** 20);
+    const { job, id } = await upload(at('taken over'), content);
+    const [victim] = broker.workers;
+    await vi.waitFor(
+      async () => {
+        const { body } = await client.get(`/tasks/${id}`);
+        if (!/active/.test(body.state)) throw new Error(`not yet: ${body.state}`);
+      },
+      { timeout: 30_000, interval: 10 },
+    );
+    await victim?.kill();
+    expect(await jobEnd(client, job, 90_000)).toMatchObject({ state: 'COMPLETED', error: '' });
+    expect(readFileSync(at('taken over')).equals(content)).toBe(true);
+  }, 120_000);
+});

@@ -176,6 +176,14 @@ describe('a mistake in the configuration is named with key and line', () => {
       'no system is called "two"',
     ],
     [
+      'a worker for work of a kind that is not there',
+      '  host_keys:',
+      '  worker: {lanes: [bulk]}\n  host_keys:',
+      'goldcrest.worker.lanes[0]',
+      19,
+      'move',
+    ],
+    [
       'a secret file that is not there',
       'secret-text-of-probe',
       'secret_file:/run/none',

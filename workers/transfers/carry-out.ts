@@ -7,6 +7,7 @@ import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import type { RemoteWork, WorkReport } from './remote-work.ts';
 import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
+import { transferProgress } from './transfer-progress.ts';
 import { type PlaceContext, type WorkPlace, workPlaceOf } from './work-place.ts';
 
 type CarryContext = Pick<OperationContext, 'journal' | 'task' | 'log'> & { place: WorkPlace };
@@ -31,6 +32,8 @@ const silenceMsMax = 60_000;
 /** Looks are further apart the longer the work takes. */
 const lookMsMin = 400;
 const lookMsMax = 10_000;
+/** Whoever waits for bytes is told each second. */
+const movingMsMax = 900;
 /** After a look that failed. */
 const faultWaitMs = 5_000;
 /** Past its deadline a task is still to be ended on the cluster; after so long it is given up. */
@@ -112,11 +115,16 @@ async function judge(
   const seen: TransferJournal = isAlive ? { ...journal, beat: report.beat, beatAt: now } : journal;
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
-  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
-  const message = report.phase === 'queued' ? 'waiting for the scheduler' : 'in progress';
-  const progress = { done: report.doneBytes, total: work.totalBytes, unit: 'bytes' as const, message };
-  const told = work.totalBytes === null ? {} : { progress };
+  const isMoving = work.totalBytes !== null && report.phase !== 'queued';
+  const waitMsMax = isMoving ? movingMsMax : lookMsMax;
+  const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
+  const told = work.totalBytes === null ? {} : { progress: progressOf(report, work.totalBytes, journal.startedAt) };
   return new Parked({ place: 'kept', waitMs, journal: seen, ...told });
+}
+
+function progressOf({ phase, doneBytes }: WorkReport, totalBytes: number, startedAt: number) {
+  if (phase !== 'queued') return transferProgress(doneBytes, totalBytes, startedAt);
+  return { done: doneBytes, total: totalBytes, unit: 'bytes' as const, message: 'waiting for the scheduler' };
 }
 
 /** Nobody supervises it any more: it is run again where that does no harm. */

@@ -50,6 +50,54 @@ curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
 mebi=1048576
 `;
 
+/** The last steps of a file that has come: it is checked, put on the disk, and takes its name. */
+const place = `
+[ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; exit 76; }
+sum=$(sha256sum <"$part") || exit 73
+sum=\${sum%% *}
+[ -z "$wanted" ] || [ "$wanted" = "$sum" ] || { fail 76 "the file has the SHA-256 $sum, not $wanted"; exit 76; }
+dd if=/dev/null of="$part" conv=notrunc,fsync 2>err.dd || { cat err.dd >&2; exit 73; }
+if [ -f "$target" ]; then chmod --reference="$target" -- "$part" || exit 73; fi
+[ "$part" = "$target" ] || mv -fT -- "$part" "$target" || exit 73
+`;
+
+/** What passed elsewhere is compared with the file: a digest a line on standard input for each part. */
+const compare = `
+mebi=1048576
+fail() { echo "$2" >&2; return "$1"; }
+compare() {
+  number=0
+  while read -r sum; do
+    got=$(dd if="$1" bs=$mebi skip=$((number*range/mebi)) count=$((range/mebi)) 2>/dev/null | sha256sum)
+    [ "\${got%% *}" = "$sum" ] || { fail "$2" "$3"; return "$2"; }
+    number=$((number+1))
+  done
+}
+`;
+
+/** Arguments: partial file, target, bytes, bytes of a part (whole MiB), SHA-256 or empty. Prints `sha256 <hex>`. */
+export const placeProgram = `
+part=$1 target=$2 size=$3 range=$4 wanted=$5
+${compare}
+# Where an earlier run was lost right after the last step, the file has its name already.
+if [ ! -e "$part" ]; then if [ "$size" -eq 0 ]; then : >"$part" || exit 73; else part=$target; fi; fi
+compare "$part" 76 'the file is not what came from the store' || exit $?
+${place}
+echo "sha256 $sum"
+`;
+
+/** Arguments: file, bytes, seconds of its last change, bytes of a part (whole MiB). Prints `sha256 <hex>`. */
+export const checkProgram = `
+source=$1 size=$2 mtime=$3 range=$4
+${compare}
+same() { case $(stat -Lc '%s %Y ' -- "$source") in "$size $mtime "*) ;; *) fail 75 'the file changed while it was read';; esac; }
+same || exit $?
+compare "$source" 75 'the file changed while it was read' || exit $?
+sum=$(sha256sum <"$source") || exit 73
+same || exit $?
+echo "sha256 \${sum%% *}"
+`;
+
 /**
  * From the store into a file. Arguments: partial file, target, bytes, bytes of a range (whole MiB), ranges at once,
  * SHA-256 or empty. Standard input: the address. Prints `sha256 <hex>`.
@@ -87,13 +135,7 @@ free=$(df -Pk -- "\${part%/*}/" | awk 'NR == 2 { print $4 }')
 [ -e "$part" ] || : >"$part" || exit 73
 dd if=/dev/null of="$part" bs=1 seek="$size" 2>err.dd || { cat err.dd >&2; exit 73; }
 run_lanes || exit $?
-[ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; exit 76; }
-sum=$(sha256sum <"$part") || exit 73
-sum=\${sum%% *}
-[ -z "$wanted" ] || [ "$wanted" = "$sum" ] || { fail 76 "the file has the SHA-256 $sum, not $wanted"; exit 76; }
-dd if=/dev/null of="$part" conv=notrunc,fsync 2>err.dd || { cat err.dd >&2; exit 73; }
-if [ -f "$target" ]; then chmod --reference="$target" -- "$part" || exit 73; fi
-mv -fT -- "$part" "$target" || exit 73
+${place}
 echo "sha256 $sum"
 `;
 

@@ -45,7 +45,7 @@ function repeatable({ sizeBytes }: StagedFile) {
 }
 
 /** The digest of a run that came to a good end. Throws what it failed with. */
-function digestOf(end: WorkEnd, path: string): string {
+export function digestOf(end: WorkEnd, path: string): string {
   if (end.exitCode !== 0) throw moverFailure(end, path);
   const digest = /^sha256 ([0-9a-f]{64})$/m.exec(end.stdout)?.[1];
   if (digest === undefined) throw new BrokerError('TransferFailed', 'The mover did not tell what it moved.');

@@ -4,6 +4,9 @@ import { stagedFile } from '../../shared/tasks/staged-file.ts';
 
 const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.string(), stderr: z.string() });
 
+/** A part that passed through a worker. */
+const streamedPart = z.object({ sha256: z.string(), etag: z.string().optional() });
+
 const transferJournal = z.object({
   /**
    * `prepared`: found good, nothing moves yet. `waiting`: for the client's parts. `arrived`: they are there. `working`:
@@ -20,9 +23,14 @@ const transferJournal = z.object({
   beat: z.number().default(0),
   beatAt: z.number().default(0),
   end: workEnd.optional(),
+  /** Of a mover through the worker: the parts that are done, in their order, and when the first began and the last ended. */
+  streamed: z.array(streamedPart).optional(),
+  streamedFrom: z.number().optional(),
+  streamedUntil: z.number().optional(),
 });
 
 export type TransferJournal = z.infer<typeof transferJournal>;
+export type StreamedPart = z.infer<typeof streamedPart>;
 export type WorkEnd = z.infer<typeof workEnd>;
 
 /** The journal of earlier looks, or null. Throws ZodError for one that this version cannot read. */

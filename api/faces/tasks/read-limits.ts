@@ -1,6 +1,6 @@
 /** GET /limits: what the caller may do, and how much of it is left. */
 import { z } from 'zod';
-import type { Lane } from '../../../shared/operations/operation.ts';
+import type { Lane } from '../../../shared/operations/lanes.ts';
 import { operationNames, operations } from '../../../shared/operations/registry.ts';
 import { queueName } from '../../../shared/platform/queues.ts';
 import { windowSeconds } from '../../../shared/platform/user-rate.ts';

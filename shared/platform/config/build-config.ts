@@ -94,6 +94,7 @@ function buildWorker(settings: FileSettings): Config['worker'] {
   return {
     concurrencyPerSystem: worker.concurrency_per_system,
     systems: worker.systems?.map((name) => name.toLowerCase()) ?? null,
+    lanes: worker.lanes ?? null,
     drainMs: worker.drain,
     httpHost: worker.http_host,
     httpPort: worker.http_port,

@@ -3,7 +3,9 @@
  * milliseconds and every size in bytes. How the file is written is another matter, see `schema-*.ts`; the keys that
  * FirecREST v2 knows are listed in its own configuration reference.
  */
+
 import type { ProbedService } from '../../health/system-health.ts';
+import type { Lane } from '../../operations/lanes.ts';
 import type { SealingKey } from '../../webhooks/sealing.ts';
 import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { Secret } from '../secret.ts';
@@ -56,6 +58,8 @@ export interface WorkerConfig {
   concurrencyPerSystem: number;
   /** Systems this worker serves; null: all. */
   systems: string[] | null;
+  /** Kinds of work it does; null: all. */
+  lanes: Lane[] | null;
   /** How long running tasks may go on after the process was told to stop. */
   drainMs: number;
   /** Address that the internal HTTP port binds. */
@@ -317,8 +321,8 @@ export interface FileSystemConfig {
 }
 
 export interface TransfersConfig {
-  /** `command`: on the login node; `job`: as a batch job. */
-  mover: 'command' | 'job';
+  /** `command`: on the login node; `job`: as a batch job; `stream`: through a worker. */
+  mover: 'command' | 'job' | 'stream';
   /** Begins the name of every staging bucket. */
   bucketPrefix: string;
 }

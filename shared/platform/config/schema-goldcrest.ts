@@ -3,6 +3,7 @@
  * and sizes are written with their unit. `loadConfig` asks for what has no safe default.
  */
 import { z } from 'zod';
+import { lanes } from '../../operations/lanes.ts';
 import { isNetwork } from '../../webhooks/target-rules.ts';
 import { defaultProcessJobs } from './process-jobs.ts';
 import {
@@ -51,6 +52,13 @@ const api = section({
 const worker = section({
   concurrency_per_system: integer(1, 10_000).default(128).describe('Tasks of one system that a worker runs at once.'),
   systems: textList().optional().describe('Systems this worker serves; all if not given.'),
+  lanes: z
+    .array(z.enum(lanes))
+    .min(1)
+    .optional()
+    .describe(
+      'Kinds of work this worker does; all if not given. `move` is long work on files: with the mover `stream` its bytes pass through the worker, which then should do nothing else.',
+    ),
   drain: duration({ minMs: 0, maxMs: 60 * minuteMs })
     .prefault('30s')
     .describe('Time for running tasks when the worker is told to stop.'),
@@ -315,9 +323,11 @@ export const systemSchema = section({
     ),
   transfers: section({
     mover: z
-      .enum(['command', 'job'])
+      .enum(['command', 'job', 'stream'])
       .default('command')
-      .describe('What moves bytes: a command on the login node, or a batch job with `datatransfer_jobs_directives`.'),
+      .describe(
+        'What moves bytes: a command on the login node, a batch job with `datatransfer_jobs_directives`, or a worker through which the bytes stream where the cluster cannot reach the store.',
+      ),
     bucket_prefix: z
       .string()
       .regex(/^[a-z0-9-]{0,20}$/, 'must be a-z, 0-9, hyphens; 20 at most')
