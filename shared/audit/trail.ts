@@ -147,7 +147,9 @@ function createSender(store: AuditTrailDependencies['store'], log: Logger) {
         if (seq % waitingMax === 0) log.error({ seq }, 'audit records are left out of Redis: too many wait for it');
       }
       waiting.push(line);
-      if (!hasFailed) start(line, false);
+      // One that is not sent now is a gap to the next: then all that wait are sent again, in order.
+      if (hasFailed || underWay >= waitingMax) hasFailed = true;
+      else start(line, false);
     },
     async drain(waitMs: number): Promise<void> {
       if (waiting.length === 0) return;

@@ -43,7 +43,8 @@ if seq <= known then return 1 end
 if seq ~= known + 1 and ARGV[4] ~= '1' then return 0 end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'line', ARGV[7])
 if ARGV[6] == '1' then
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ${ownPlacesMax}, id, 'r', '')
+  -- Not so that it fails the rest: ids go back where the stream was deleted and the clock was set back.
+  redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ${ownPlacesMax}, id, 'r', '')
   redis.call('PEXPIRE', KEYS[3], ${ownPlacesKeepMs})
 end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[3])

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runAudit } from '../../cli/audit.ts';
+import { createLabFolder, reapLab } from '../../lab/lab-folder.ts';
+import { type SshdPart, startSshd } from '../../lab/parts/sshd.ts';
 import { userNamed } from '../../lab/users.ts';
 import type { AuditRecord } from '../../shared/audit/record.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
@@ -35,37 +37,42 @@ let broker: Broker;
 let client: Client;
 let bob: Client;
 let directory: string;
-let sshdLogStart: number;
+/** Of this test alone: its log tells of every command. */
+let sshd: SshdPart;
+const folder = createLabFolder();
 let administrator: Client;
 const tokens = await createTokenTable();
 
 beforeAll(async () => {
   store = await createStore(lab.openfga);
   directory = join(lab.folder, `audit-${randomUUID()}`);
-  sshdLogStart = readFileSync(lab.sshd.logFile, 'utf8').length;
+  sshd = await startSshd({ folder, users: lab.users, sessionEnvironment: { SLURM_CONF: lab.slurm.confPath } });
   const jwksFile = join(lab.folder, `${randomUUID()}.jwks.json`);
   writeFileSync(jwksFile, JSON.stringify(tokens.jwks));
-  broker = await startBroker(lab, {
-    workers: 2,
-    s3: lab.s3,
-    goldcrest: {
-      audit: { directory, key },
-      issuers: [
-        { issuer: lab.oidc.issuer, audiences: [lab.oidc.audience], jwks_urls: [lab.oidc.jwksUri] },
-        // Its tokens are those of people, who alone may administer.
-        { issuer: testIssuer.issuer, audiences: [testIssuer.audience], jwks_urls: [pathToFileURL(jwksFile).href] },
-      ],
-      authorization: {
-        ...{
-          url: lab.openfga.apiUrl,
-          store_id: store.storeId,
-          model_id: store.modelId,
-          api_token: lab.openfga.apiToken,
+  broker = await startBroker(
+    { ...lab, sshd },
+    {
+      workers: 2,
+      s3: lab.s3,
+      goldcrest: {
+        audit: { directory, key },
+        issuers: [
+          { issuer: lab.oidc.issuer, audiences: [lab.oidc.audience], jwks_urls: [lab.oidc.jwksUri] },
+          // Its tokens are those of people, who alone may administer.
+          { issuer: testIssuer.issuer, audiences: [testIssuer.audience], jwks_urls: [pathToFileURL(jwksFile).href] },
+        ],
+        authorization: {
+          ...{
+            url: lab.openfga.apiUrl,
+            store_id: store.storeId,
+            model_id: store.modelId,
+            api_token: lab.openfga.apiToken,
+          },
+          cache: '1s',
         },
-        cache: '1s',
       },
     },
-  });
+  );
   client = await clientOf(lab.oidc, broker.url, 'alice');
   bob = await clientOf(lab.oidc, broker.url, 'bob');
   administrator = createClient(broker.url, tokens.good);
@@ -74,6 +81,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await broker?.stop();
+  await sshd?.stop();
+  reapLab(folder);
 });
 
 /** All records on the disk. */
@@ -171,8 +180,7 @@ it('each task of a batch, each refused one, a cancel and a webhook leave a recor
 it('every command that the host was asked to run has a record', async () => {
   // sshd is the witness: it logs each session that it starts.
   const sessions = () =>
-    readFileSync(lab.sshd.logFile, 'utf8')
-      .slice(sshdLogStart)
+    readFileSync(sshd.logFile, 'utf8')
       .split('\n')
       .filter((line) => line.includes('Starting session: command'));
   const commands = () =>
