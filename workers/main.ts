@@ -140,7 +140,7 @@ const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, know
 const sealer = createSealer(config.webhooks.sealingKeys);
 const notices = connectRedis(config.redis.url.reveal(), 'persist', log);
 const baseUrl = config.api.publicUrl ?? config.api.rootPath;
-const { caFile, targets, dnsServers } = config.webhooks;
+const { caFile, targets, dnsServers, proxyUrl } = config.webhooks;
 const deliverer =
   sealer === null
     ? null
@@ -157,6 +157,7 @@ const deliverer =
         },
         guard: createSsrfGuard({ ...targets, dnsServers }),
         ca: caFile === null ? null : readFileSync(caFile, 'utf8'),
+        proxy: proxyUrl === null ? null : new URL(proxyUrl.reveal()),
         source: baseUrl === '' ? '/' : baseUrl,
         blocking: notices,
       });

@@ -26,6 +26,8 @@ import {
   mutationErrors,
   parameter,
   preferHeader,
+  webhookErrors,
+  webhookHeaders,
 } from './parts.ts';
 import { problemSchema } from './problem-schema.ts';
 import { taskPaths } from './task-paths.ts';
@@ -77,7 +79,9 @@ function parametersOf(operation: Operation): Json[] {
   const inHeader = Object.entries(headers).map(([name, field]) =>
     parameter(name, 'header', false, requestSchema(shape[field] ?? z.string())),
   );
-  if (operation.bytes === undefined) inHeader.push(preferHeader, ...(operation.mutates ? [idempotencyHeader] : []));
+  if (operation.bytes === undefined) {
+    inHeader.push(preferHeader, ...webhookHeaders, ...(operation.mutates ? [idempotencyHeader] : []));
+  }
   const isQuery = method === 'GET' || method === 'DELETE' || operation.bytes !== undefined;
   if (!isQuery) return [...inPath, ...inHeader];
   const elsewhere = [
@@ -114,6 +118,7 @@ function pathItem(operation: Operation): Json {
     ...(operation.scope === 'system' ? systemErrors : []),
     ...(isInBody ? bodyErrors : []),
     ...(operation.mutates ? mutationErrors : []),
+    ...(operation.bytes === undefined ? webhookErrors : []),
     ...operation.errors,
   ];
   return {

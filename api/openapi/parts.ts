@@ -1,5 +1,7 @@
 /** What the parts of the OpenAPI document are made of: schemas, parameters and answers that several routes share. */
+
 import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts';
+import { webhookHeader, webhookSecretHeader } from '../faces/named-webhook.ts';
 import { taskMinimalView } from '../faces/task-accepted.ts';
 import { resultSchema } from './json-schemas.ts';
 
@@ -44,6 +46,18 @@ export const preferHeader = parameter('Prefer', 'header', false, {
   description:
     '`respond-async`: answer 202 with the task; `wait=N`: wait N seconds at most; `return=minimal`: of a task its id and state only (RFC 7240)',
 });
+/** To be told of the end of the task behind any request. */
+export const webhookHeaders = [
+  parameter(webhookHeader, 'header', false, {
+    type: 'string',
+    description: 'An address to tell of the end of the task, by a signed webhook; see Standard Webhooks',
+  }),
+  parameter(webhookSecretHeader, 'header', false, {
+    type: 'string',
+    description: 'With it: what to sign with, `whsec_` and base64 of 24 to 64 bytes',
+  }),
+];
+export const webhookErrors: readonly ErrorCode[] = ['WebhookNotAllowed', 'NotSupported'];
 export const idempotencyHeader = parameter('Idempotency-Key', 'header', false, {
   type: 'string',
   description: 'A repeat with the same key and the same request finds the task of the first',

@@ -137,7 +137,8 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const accept = async (request: AcceptRequest, id: string): Promise<Accepted> => {
     deps.room.check();
     const operation = findOperation(request.operation) as Operation;
-    const isHeldRead = request.isHeld && !operation.mutates;
+    // One whose end is told to somebody else is kept as any, so that who is told may read it.
+    const isHeldRead = request.isHeld && !operation.mutates && request.webhook === undefined;
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);

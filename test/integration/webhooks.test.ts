@@ -58,6 +58,7 @@ function work(over: { giveUpAfterMs?: number; timeoutMs?: number } = {}): void {
     ...{
       timeoutMs: 2_000,
       ca: null,
+      proxy: null,
       source: '/',
       baseUrl: 'https://hpc.example',
       giveUpAfterMs: 60_000,
@@ -336,6 +337,29 @@ describe('an address that a task names', () => {
     expect(check(secret, one as Received)).toMatchObject({
       ...{ type: 'task.canceled', data: { taskId: answer.body.id, errorCode: 'TaskCanceled' } },
     });
+  });
+
+  it('may be named by headers on any route of FirecREST, of a read that is held too', async () => {
+    work();
+    const headers = {
+      authorization: 'Bearer alice',
+      'goldcrest-webhook': receiver.url,
+      'goldcrest-webhook-secret': secret,
+    };
+    const path = '/filesystem/alps/ops/stat?path=/home/gcalice';
+    const answer = await app.request(path, { headers: { ...headers, prefer: 'respond-async' } });
+    const { id } = (await answer.json()) as Json;
+    await ask('DELETE', `/tasks/${id}`);
+    expect(check(secret, (await receiver.until(1))[0] as Received)).toMatchObject({ data: { taskId: id } });
+    const held = app.request(path, { headers: { ...headers, prefer: 'wait=1' } });
+    expect((await held).status).toBe(408);
+    const told = check(secret, (await receiver.until(2))[1] as Received) as { type: string; data: { taskId: string } };
+    expect(told.type).toBe('task.canceled');
+    expect((await ask('GET', `/tasks/${told.data.taskId}`)).body).toMatchObject({ state: 'canceled' });
+    const refused = async (changed: Record<string, string>) =>
+      ((await (await app.request(path, { headers: { ...headers, ...changed } })).json()) as { code: string }).code;
+    expect(await refused({ 'goldcrest-webhook': 'https://169.254.169.254/' })).toBe('WebhookNotAllowed');
+    expect(await refused({ 'goldcrest-webhook-secret': 'whsec_x' })).toBe('InvalidRequest');
   });
 
   it('is refused where it may not be told', async () => {

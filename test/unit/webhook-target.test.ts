@@ -206,7 +206,9 @@ describe('a name that is resolved', () => {
     const over = { allowHttp: true, ports: [port], networks: ['127.0.0.2/32'] };
     const guard = await guardOf((_name, time) => [time === 1 ? '127.0.0.2' : '127.0.0.1'], over);
     const target = await guard.admit(`http://rebind.example.org:${port}/hook`);
-    expect(await post(target, { headers: {}, body: '{}', timeoutMs: 5_000, ca: null })).toMatchObject({ status: 200 });
+    expect(await post(target, { headers: {}, body: '{}', timeoutMs: 5_000, ca: null, proxy: null })).toMatchObject({
+      status: 200,
+    });
     expect(seen).toEqual([`127.0.0.2 rebind.example.org:${port}`]);
     expect(dns?.asked.filter((question) => question.startsWith('A '))).toHaveLength(1);
     await expect(guard.admit(`http://rebind.example.org:${port}/hook`)).rejects.toMatchObject({
@@ -223,7 +225,10 @@ describe('what a receiver answers', () => {
     const { port } = server.address() as AddressInfo;
     const url = new URL(`http://hook.example.org:${port}/`);
     try {
-      return await post({ url, addresses: ['127.0.0.1'] }, { headers: {}, body: '{}', timeoutMs, ca: null });
+      return await post(
+        { url, addresses: ['127.0.0.1'] },
+        { headers: {}, body: '{}', timeoutMs, ca: null, proxy: null },
+      );
     } finally {
       server.closeAllConnections();
       server.close();
@@ -271,7 +276,9 @@ describe('what a receiver answers', () => {
     const { port } = server.address() as AddressInfo;
     const url = new URL(`http://hook.example.org:${port}/`);
     const target = { url, addresses: ['127.0.0.2', '127.0.0.3'] };
-    expect(await post(target, { headers: {}, body: '', timeoutMs: 5_000, ca: null })).toMatchObject({ status: 200 });
+    expect(await post(target, { headers: {}, body: '', timeoutMs: 5_000, ca: null, proxy: null })).toMatchObject({
+      status: 200,
+    });
     server.close();
   });
 });

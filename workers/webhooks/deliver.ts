@@ -18,6 +18,8 @@ export interface DeliverDeps {
   timeoutMs: number;
   /** PEM certificates to trust; null: those of the system. */
   ca: string | null;
+  /** The proxy through which deliveries go; null: none. */
+  proxy: URL | null;
   source: string;
   /** An endpoint whose attempts all fail for so long is disabled. */
   giveUpAfterMs: number;
@@ -83,7 +85,7 @@ async function send(deps: DeliverDeps, delivery: Delivery, { url, format, keys }
   const message = JSON.parse(delivery.message) as WebhookMessage;
   const { messageId } = delivery;
   const request = signedRequest(message, { messageId, format, keys, source: deps.source, now: Date.now() });
-  return post(target, { ...request, timeoutMs: deps.timeoutMs, ca: deps.ca });
+  return post(target, { ...request, timeoutMs: deps.timeoutMs, ca: deps.ca, proxy: deps.proxy });
 }
 
 async function noteHealth(deps: DeliverDeps, endpoint: string, isWell: boolean, isGone: boolean): Promise<void> {

@@ -4,7 +4,10 @@
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Target } from './ssrf-guard.ts';
+import { openTunnel } from './tunnel.ts';
 
 export interface PostOptions {
   headers: Record<string, string>;
@@ -13,6 +16,8 @@ export interface PostOptions {
   timeoutMs: number;
   /** PEM certificates to trust in place of the usual ones; null: those. */
   ca: string | null;
+  /** The proxy through which every connection goes; null: none. */
+  proxy: URL | null;
 }
 
 export interface PostReply {
@@ -31,7 +36,8 @@ export async function post({ url, addresses }: Target, options: PostOptions): Pr
   let failure: unknown;
   for (const address of addresses) {
     try {
-      return await exchange(url, address, options, signal);
+      const tunnel = options.proxy === null ? null : await openTunnel(options.proxy, address, portOf(url), signal);
+      return await exchange(url, address, options, signal, tunnel);
     } catch (error) {
       failure = error;
       if (signal.aborted) throw new Error(`no reply within ${options.timeoutMs} ms`, { cause: error });
@@ -47,7 +53,17 @@ function isConnectFault(error: unknown): boolean {
   return syscall === 'connect' || code === 'ECONNREFUSED';
 }
 
-function exchange(url: URL, address: string, options: PostOptions, signal: AbortSignal): Promise<PostReply> {
+function portOf({ protocol, port }: URL): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}
+
+function exchange(
+  url: URL,
+  address: string,
+  options: PostOptions,
+  signal: AbortSignal,
+  tunnel: Socket | null,
+): Promise<PostReply> {
   const { headers, body, ca } = options;
   const name = url.hostname.replace(/^\[|\]$/g, '');
   const isName = name !== address;
@@ -57,24 +73,20 @@ function exchange(url: URL, address: string, options: PostOptions, signal: Abort
     host: address,
     path: `${url.pathname}${url.search}`,
     headers: { ...headers, host: url.host, 'content-length': String(Buffer.byteLength(body)), connection: 'close' },
-    agent: false as const,
     maxHeaderSize: replyHeaderBytesMax,
     signal,
   };
+  const isTls = url.protocol === 'https:';
+  const tls = { ...(isName ? { servername: name } : {}), ...(ca === null ? {} : { ca }) };
+  // An agent would make a connection of its own.
+  const through =
+    tunnel === null
+      ? { agent: false as const }
+      : { createConnection: () => (isTls ? connectTls({ ...tls, socket: tunnel }) : tunnel) };
   return new Promise((resolve, reject) => {
     const onReply = (reply: IncomingMessage): void => finish(reply, resolve);
-    const request: ClientRequest =
-      url.protocol === 'https:'
-        ? httpsRequest(
-            {
-              ...common,
-              port: url.port === '' ? 443 : Number(url.port),
-              ...(isName ? { servername: name } : {}),
-              ...(ca === null ? {} : { ca }),
-            },
-            onReply,
-          )
-        : httpRequest({ ...common, port: url.port === '' ? 80 : Number(url.port) }, onReply);
+    const target = { ...common, ...through, port: portOf(url) };
+    const request: ClientRequest = isTls ? httpsRequest({ ...target, ...tls }, onReply) : httpRequest(target, onReply);
     request.on('error', reject);
     request.end(body);
   });

@@ -21,6 +21,7 @@ import {
   replayHeaders,
   type SystemsByName,
 } from '../accept-task.ts';
+import { webhookOfHeaders } from '../named-webhook.ts';
 import { acceptedResponse } from '../task-accepted.ts';
 import { answerEnd, answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';
@@ -29,7 +30,15 @@ import { startedAnswer } from './transfer-job.ts';
 
 export type FaceDeps = Pick<
   AppDeps,
-  'config' | 'gate' | 'checkAccess' | 'findVisible' | 'requireHealthy' | 'workers' | 'jobNumbers' | 'stagings'
+  | 'config'
+  | 'gate'
+  | 'checkAccess'
+  | 'findVisible'
+  | 'requireHealthy'
+  | 'webhooks'
+  | 'workers'
+  | 'jobNumbers'
+  | 'stagings'
 > & {
   systems: SystemsByName;
   now: () => number;
@@ -151,7 +160,8 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
         ? config.api.holdMs
         : Math.max(1, Math.min(config.api.holdMs, preferences.waitSeconds * 1000));
     const isHeld = !preferences.isAsync;
-    const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs });
+    const named = webhookOfHeaders(c, deps.webhooks);
+    const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs, ...named });
     if (isHeld && system !== null && operation.firecrest.job) return serveJob(c, deps, operation, request, system);
     return isHeld
       ? serveHeld(c, deps, operation, request, preferences)

@@ -2,10 +2,9 @@
 import { z } from 'zod';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
-import { type Principal, principalKey, priorityMax } from '../../../shared/tasks/task.ts';
+import { priorityMax } from '../../../shared/tasks/task.ts';
 import { isSecret } from '../../../shared/webhooks/signing.ts';
-import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
-import type { AppDeps, SystemEntry, WebhookDeps, Wish } from '../../http/app-env.ts';
+import type { AppDeps, SystemEntry, Wish } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
 import {
@@ -17,7 +16,7 @@ import {
   type TaskWish,
   targetOf,
 } from '../accept-task.ts';
-import { sealerOf } from '../webhooks/endpoints.ts';
+import { sealWebhook, secretRule } from '../named-webhook.ts';
 import { admitSteps, type FoundStep, refuseTwins, stepSubmission, underInput } from './chain-submission.ts';
 
 const tagsMax = 16;
@@ -63,10 +62,7 @@ export const taskSubmission = z.object({
   webhook: z
     .object({
       url: z.string('must be an address').max(2_048),
-      secret: z
-        .string('must be a text')
-        .refine(isSecret, 'must be whsec_ and base64 of 24 to 64 bytes')
-        .describe('To sign with; see Standard Webhooks'),
+      secret: z.string('must be a text').refine(isSecret, secretRule).describe('To sign with; see Standard Webhooks'),
     })
     .optional()
     .describe('To be told of the end of this task'),
@@ -156,15 +152,6 @@ function refuseBytes({ name, bytes, firecrest: { method, path } }: Operation, at
   throw invalidField('body', `${at}/operation`, `${name} moves the bytes of a file: use ${method} ${path}`);
 }
 
-/** The address with its secret sealed for tasks of this caller. WebhookNotAllowed, NotSupported. */
-function sealWebhook(webhooks: WebhookDeps, principal: Principal, { webhook }: Submission): { webhook?: string } {
-  if (webhook === undefined) return {};
-  const sealer = sealerOf(webhooks);
-  admitTarget(webhook.url, webhooks.targets);
-  const sealed = sealer.seal(webhook.secret, `task ${principalKey(principal)}`);
-  return { webhook: JSON.stringify({ url: webhook.url, sealed }) };
-}
-
 /** What a submission asks to be done: one operation, or the first of several and all of them. */
 type Work = Pick<TaskWish, 'operation' | 'system' | 'input' | 'chain'>;
 
@@ -238,11 +225,11 @@ export async function admitSubmission(deps: AdmitDeps, caller: Caller, body: Jso
     submission.steps === undefined
       ? await admitOperation(deps, caller, submission)
       : await admitChain(deps, caller, body, submission);
-  const { tags, priority } = submission;
+  const { tags, priority, webhook } = submission;
   return {
     ...{ ...work, isHeld: false, holdMs: 0, isKeyed: true },
     ...timesOf(submission, deps.now()),
-    ...sealWebhook(deps.webhooks, caller.principal, submission),
+    ...(webhook === undefined ? {} : { webhook: sealWebhook(deps.webhooks, caller.principal, webhook) }),
     ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
     ...(priority === undefined ? {} : { priority }),
   };

@@ -157,6 +157,10 @@ function buildHealth(settings: FileSettings): HealthConfig {
 function buildWebhooks(settings: FileSettings, questions: Questions): WebhooksConfig {
   const { webhooks } = settings.goldcrest;
   checkSealingKeys('webhooks', webhooks.sealing_keys, questions);
+  const proxy = webhooks.proxy_url?.reveal();
+  if (proxy !== undefined && !(URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol))) {
+    questions.refuse(['goldcrest', 'webhooks', 'proxy_url'], 'must be an http:// or https:// address');
+  }
   if (webhooks.allow_http) {
     questions.warn(['goldcrest', 'webhooks', 'allow_http'], 'webhooks can be read on their way; for development only');
   }
@@ -165,6 +169,7 @@ function buildWebhooks(settings: FileSettings, questions: Questions): WebhooksCo
     targets: { allowHttp: webhooks.allow_http, ports: webhooks.ports, networks: webhooks.allowed_networks },
     dnsServers: webhooks.dns_servers,
     caFile: webhooks.ca_file ?? null,
+    proxyUrl: webhooks.proxy_url ?? null,
     timeoutMs: webhooks.timeout,
     atOnceMax: webhooks.at_once_max,
     endpointsPerUserMax: webhooks.endpoints_per_user_max,

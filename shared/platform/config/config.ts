@@ -130,6 +130,8 @@ export interface WebhooksConfig {
   dnsServers: string[];
   /** Path of PEM certificates; null: those of the system. */
   caFile: string | null;
+  /** Of the egress proxy, perhaps with its login; null: none. */
+  proxyUrl: Secret | null;
   /** For one attempt. */
   timeoutMs: number;
   /** Attempts of one worker at the same time. */

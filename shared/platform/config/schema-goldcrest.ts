@@ -174,6 +174,11 @@ const webhooks = section({
     .default([])
     .describe('DNS servers to ask for the names of receivers; as the machine does if empty.'),
   ca_file: text().optional().describe('PEM certificates to trust in receivers; the usual ones if not given.'),
+  proxy_url: secret()
+    .optional()
+    .describe(
+      'HTTP proxy to reach receivers through, as `http://user:password@host:port`; it is asked for addresses that were looked at here, by CONNECT.',
+    ),
   timeout: duration({ minMs: 100, maxMs: minuteMs }).prefault('15s').describe('Time for one attempt.'),
   at_once_max: integer(1, 10_000).default(64).describe('Attempts that one worker makes at once.'),
   endpoints_per_user_max: integer(1, 1_000).default(20).describe('Endpoints of one user.'),
