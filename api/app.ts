@@ -39,6 +39,7 @@ import { authenticate } from './middleware/authenticate.ts';
 import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
 import { allowOrigins } from './middleware/cross-origin.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
+import { serveAsyncApi } from './openapi/asyncapi.ts';
 import { serveDocs } from './openapi/docs-page.ts';
 import { serveOpenApi } from './openapi/document.ts';
 
@@ -100,6 +101,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/livez', isPublic: true, handle: serveLivez },
     { method: 'GET', path: '/readyz', isPublic: true, handle: serveReadyz(deps.readiness) },
     { method: 'GET', path: '/openapi.json', isPublic: true, handle: serveOpenApi(deps.config) },
+    { method: 'GET', path: '/asyncapi.json', isPublic: true, handle: serveAsyncApi(deps.config) },
     { method: 'GET', path: '/docs', isPublic: true, handle: serveDocs(deps.config) },
   ];
 }
