@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { isSurelyLonger } from '../../workers/runtime/success-of.ts';
+import { eventually } from '../eventually.ts';
 import { openTasks, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
 describe('a record that is read with its queue entry', () => {
@@ -24,7 +25,7 @@ describe('a record that is read with its queue entry', () => {
     const record = (await tasks.store.peek(task.id)) ?? undefined;
     expect(record?.task.isCancelRequested).toBe(false);
     await tasks.store.requestCancel(task.id);
-    await vi.waitFor(() => expect(tasks.cancellations.wasHeard(task.id)).toBe(true));
+    await eventually(() => expect(tasks.cancellations.wasHeard(task.id)).toBe(true));
     await tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', record);
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'canceled' });
     expect(perform).not.toHaveBeenCalled();

@@ -1,6 +1,7 @@
 /** What every route has in common: ids, headers, unknown paths and methods, authentication, logs, health, OpenAPI. */
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { operationNames, operations } from '../../shared/operations/registry.ts';
+import { eventually } from '../eventually.ts';
 import { asAlice, createLocalGate, createLogSink, createTestApp, nowMs } from './api-fixture.ts';
 
 const { gate } = createLocalGate(() => ({ state: 'completed', result: { systems: [] } }));
@@ -121,7 +122,7 @@ it('the access log has one line a request, with the route and the user, without 
   const logged = createTestApp(gate, { log });
   await logged.request('/compute/ALPS/jobs/77?path=/home/private', { headers: asAlice });
   // It is written when the answer is on its way.
-  await vi.waitFor(() => expect(lines.join('')).toContain('"ms":'));
+  await eventually(() => expect(lines.join('')).toContain('"ms":'));
   const requests = lines
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .filter((entry) => entry.ms !== undefined);
