@@ -22,6 +22,8 @@ export interface SshdFacts {
   knownHostsPath: string;
   knownHostsCaPath: string;
   userCa: { publicKey: string; privateKeyPath: string };
+  /** A key revocation list, empty at first, that all servers look at. */
+  revokedKeysPath: string;
   logFile: string;
 }
 
@@ -71,6 +73,7 @@ export async function startSshd(context: SshdContext): Promise<SshdPart> {
   for (const user of context.users) writeFileSync(join(base, 'authorized_keys', user.username), `${user.publicKey}\n`);
   // Where sshd, started by root, puts its unprivileged half; packages leave it to systemd to make it.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  await runCommand('ssh-keygen', ['-q', '-k', '-f', join(base, 'revoked_keys')]);
   await Promise.all([makeKey(join(base, 'user_ca')), makeKey(join(base, 'host_ca'))]);
   const main = await startServer(context, { ...context, name: 'sshd', hostKey: 'own' }, base);
   return { ...main, startAnother: (options) => startServer(context, options, base) };
@@ -104,6 +107,7 @@ async function startServer(context: SshdContext, options: OtherSshdOptions, base
     return {
       ...{ host, port, hostKey, hostCaKey, knownHostsPath, knownHostsCaPath, logFile: daemon.logFile },
       userCa: { publicKey: publicKey(userCaPath), privateKeyPath: userCaPath },
+      revokedKeysPath: join(base, 'revoked_keys'),
       ...controlOf(daemon),
     };
   });
@@ -134,6 +138,7 @@ function configText(context: SshdContext, options: SshdOptions, { port, base, ho
     'StrictModes no',
     `AuthorizedKeysFile ${join(base, 'authorized_keys', '%u')}`,
     `TrustedUserCAKeys ${join(base, 'user_ca.pub')}`,
+    `RevokedKeys ${join(base, 'revoked_keys')}`,
     `MaxSessions ${options.maxSessions ?? 10}`,
     `MaxStartups ${options.maxStartups ?? '10:30:100'}`,
     `AllowTcpForwarding ${options.allowTcpForwarding ? 'yes' : 'no'}`,

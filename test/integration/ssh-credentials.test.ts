@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,6 +40,15 @@ function newKey(name: string, ...flags: string[]): string {
   const path = join(lab.folder, `key-${name}`);
   execFileSync('ssh-keygen', ['-q', '-N', '', '-f', path, ...flags]);
   return path;
+}
+
+/** A real ssh-agent with one key in it. */
+function startAgent(privateKeyPath: string) {
+  const agentSocket = join(lab.folder, `agent-${randomUUID().slice(0, 8)}.sock`);
+  const said = execFileSync('ssh-agent', ['-a', agentSocket]).toString();
+  const pid = Number(/SSH_AGENT_PID=(\d+)/.exec(said)?.[1]);
+  execFileSync('ssh-add', ['-q', privateKeyPath], { env: { ...process.env, SSH_AUTH_SOCK: agentSocket } });
+  return { agentSocket, stop: () => process.kill(pid) };
 }
 
 describe('static keys', () => {
@@ -86,6 +96,18 @@ describe('static keys', () => {
   });
 });
 
+describe('a certificate', () => {
+  it('that is on the host’s revocation list is refused, from then on', async () => {
+    const key = newKey('revoked', '-t', 'ed25519');
+    const userCa = lab.sshd.userCa.privateKeyPath;
+    const path = await signUserKey(userCa, { publicKeyPath: `${key}.pub`, principals: ['gcalice'] });
+    const texts = { privateKey: readFileSync(key, 'utf8'), certificate: readFileSync(path, 'utf8') };
+    expect(await whoAmI(createStaticKeys({ gcalice: texts }))).toBe('gcalice');
+    execFileSync('ssh-keygen', ['-q', '-k', '-f', lab.sshd.revokedKeysPath, path]);
+    await expect(whoAmI(createStaticKeys({ gcalice: texts }))).rejects.toMatchObject({ code: 'SshCredentialsRefused' });
+  });
+});
+
 describe('a user CA', () => {
   it('makes a certificate for one principal, for minutes, without extensions, from our address alone', async () => {
     const caPrivateKey = readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8');
@@ -117,6 +139,45 @@ describe('a user CA', () => {
     writeFileSync(file, `${certificate}\n`);
     // ssh-keygen refuses to read a certificate whose signature does not verify.
     expect(execFileSync('ssh-keygen', ['-L', '-f', file]).toString()).toContain('gcalice');
+  });
+
+  it.each([
+    ['ed25519', ['-t', 'ed25519']],
+    ['ecdsa', ['-t', 'ecdsa', '-b', '384']],
+    ['rsa', ['-t', 'rsa', '-b', '2048']],
+  ])('with an %s key that an ssh-agent keeps signs what ssh-keygen accepts', async (name, flags) => {
+    const path = newKey(`agent-${name}`, ...flags);
+    const agent = startAgent(path);
+    const caPublicKey = readFileSync(`${path}.pub`, 'utf8');
+    try {
+      const { certificate } = await createUserCa({ ...agent, caPublicKey }).credentialFor('lab', 'gcalice');
+      const file = join(lab.folder, `agent-signed-${name}-cert.pub`);
+      writeFileSync(file, `${certificate}\n`);
+      expect(execFileSync('ssh-keygen', ['-L', '-f', file]).toString()).toContain('gcalice');
+    } finally {
+      agent.stop();
+    }
+  });
+
+  it('whose key an ssh-agent keeps logs in; without the agent, or the key in it, the fault passes', async () => {
+    const agent = startAgent(lab.sshd.userCa.privateKeyPath);
+    const caPublicKey = lab.sshd.userCa.publicKey;
+    const strange = readFileSync(`${newKey('not-in-agent', '-t', 'ed25519')}.pub`, 'utf8');
+    try {
+      expect(await whoAmI(createUserCa({ ...agent, caPublicKey }))).toBe('gcalice');
+      const other = createUserCa({ ...agent, caPublicKey: strange });
+      await expect(whoAmI(other)).rejects.toMatchObject({
+        code: 'SshUnavailable',
+        message: expect.stringContaining('ssh-agent'),
+      });
+    } finally {
+      agent.stop();
+    }
+    const gone = createUserCa({ ...agent, caPublicKey });
+    await expect(whoAmI(gone)).rejects.toMatchObject({
+      code: 'SshUnavailable',
+      message: expect.stringContaining('ssh-agent'),
+    });
   });
 
   it('whose source address is not ours does not log in', async () => {

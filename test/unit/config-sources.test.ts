@@ -101,7 +101,8 @@ goldcrest:
     ]);
     expect(config.systems[1]?.serviceAccount).toBeNull();
     expect(config.sshCredentials).toMatchObject({ type: 'user-ca', validitySeconds: 60, sourceAddress: null });
-    expect(config.sshCredentials.type === 'user-ca' && config.sshCredentials.privateKey.reveal()).toBe('ca-key-text');
+    const { key } = config.sshCredentials as Extract<typeof config.sshCredentials, { type: 'user-ca' }>;
+    expect('privateKey' in key && key.privateKey.reveal()).toBe('ca-key-text');
   });
 });
 

@@ -45,8 +45,8 @@ describe('a sealed token', () => {
   });
 
   it('is made only where a service wants tokens', () => {
-    const ca = { type: 'user-ca', privateKey: first.key, passphrase: null, validitySeconds: 60, sourceAddress: null };
-    const configured = { sshCredentials: ca as Config['sshCredentials'], tokens: { sealingKeys: [first] } };
+    const keys = { type: 'static-keys', keys: {} } as const;
+    const configured = { sshCredentials: keys, tokens: { sealingKeys: [first] } };
     expect(createTokenSealer(configured)).toBeNull();
   });
 });

@@ -50,10 +50,12 @@ export function createCredentials(settings: Config['sshCredentials'], tokens: Us
       return createStaticKeys(revealKeys(settings.keys));
     case 'user-ca':
       return createUserCa({
-        caPrivateKey: settings.privateKey.reveal(),
-        ...(settings.passphrase ? { passphrase: settings.passphrase.reveal() } : {}),
+        ...('agentSocket' in settings.key
+          ? { agentSocket: settings.key.agentSocket, caPublicKey: settings.key.publicKey }
+          : { caPrivateKey: settings.key.privateKey.reveal(), passphrase: settings.key.passphrase?.reveal() }),
         validityMs: settings.validitySeconds * 1_000,
         ...(settings.sourceAddress === null ? {} : { sourceAddress: settings.sourceAddress }),
+        ...(settings.jumpSourceAddress === null ? {} : { jumpSourceAddress: settings.jumpSourceAddress }),
       });
     case 'ssh-service':
     case 'ssh-ca': {

@@ -51,3 +51,14 @@ export function readWire(bytes: Buffer, start = 0): WireReader {
     },
   };
 }
+
+/** DER `SEQUENCE { INTEGER r, INTEGER s }` to two mpints: the integers' bytes are the same in both. */
+export function ecdsaBlob(der: Buffer): Buffer {
+  let at = (der[1] ?? 0) === 0x81 ? 3 : 2;
+  const integer = (): Buffer => {
+    const length = der[at + 1] ?? 0;
+    at += 2 + length;
+    return der.subarray(at - length, at);
+  };
+  return Buffer.concat([sshString(integer()), sshString(integer())]);
+}

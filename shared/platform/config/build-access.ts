@@ -101,7 +101,7 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
         'access tokens and keys can be read on their way; for development only',
       );
     }
-    return credentialsOf(given);
+    return credentialsOf(given, questions);
   }
   const example = {
     goldcrest: { ssh_credentials: { type: 'UserCA', private_key: 'secret_file:/run/secrets/goldcrest_user_ca' } },
@@ -110,7 +110,7 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
   return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
 }
 
-function credentialsOf(given: CredentialSettings): SshCredentialsConfig {
+function credentialsOf(given: CredentialSettings, questions: Questions): SshCredentialsConfig {
   switch (given.type) {
     case 'SSHStaticKeys': {
       const keys = Object.entries(given.keys).map(([username, key]) => [
@@ -127,16 +127,28 @@ function credentialsOf(given: CredentialSettings): SshCredentialsConfig {
     case 'UserCA':
       return {
         type: 'user-ca',
-        privateKey: given.private_key,
-        passphrase: given.passphrase ?? null,
+        key: caKeyOf(given, questions),
         validitySeconds: given.validity_seconds,
         sourceAddress: given.source_address ?? null,
+        jumpSourceAddress: given.jump_source_address ?? null,
       };
     default: {
       const type = given.type === 'SSHCA' ? 'ssh-ca' : 'ssh-service';
       return { type, url: given.url.replace(/\/+$/, ''), maxConnections: bounded(given.max_connections) };
     }
   }
+}
+
+/** One of the two ways to hold the key of the CA, and not both. */
+function caKeyOf(given: Extract<CredentialSettings, { type: 'UserCA' }>, questions: Questions) {
+  const { private_key: privateKey, passphrase, agent_socket: agentSocket, public_key: publicKey } = given;
+  if (privateKey !== undefined && agentSocket === undefined) return { privateKey, passphrase: passphrase ?? null };
+  if (privateKey === undefined && agentSocket !== undefined && publicKey !== undefined) {
+    return { agentSocket, publicKey };
+  }
+  const message = 'UserCA needs either private_key, or agent_socket and public_key';
+  questions.refuse(['ssh_credentials'], message);
+  return { agentSocket: '', publicKey: '' };
 }
 
 /** The keys that seal tokens, asked for where tokens must be kept. */

@@ -206,13 +206,14 @@ export type SshCredentialsConfig =
   | { type: 'static-keys'; keys: Record<string, StaticKey> }
   | {
       type: 'user-ca';
-      /** Private key of the CA in OpenSSH format. */
-      privateKey: Secret;
-      passphrase: Secret | null;
+      /** In the worker's own memory in OpenSSH format, or with an ssh-agent that is asked to sign. */
+      key: { privateKey: Secret; passphrase: Secret | null } | { agentSocket: string; publicKey: string };
       /** Life of a certificate. */
       validitySeconds: number;
       /** `source-address` of the certificates: addresses or CIDR networks; null: not restricted. */
       sourceAddress: string | null;
+      /** The same of the certificates for jump hosts. */
+      jumpSourceAddress: string | null;
     }
   | {
       /** `ssh-ca`: signs a key made by the worker. `ssh-service`: hands out keys. Both need the user's token. */

@@ -321,10 +321,19 @@ export const sshCredentialsSchema = z.discriminatedUnion(
       type: z
         .literal('UserCA')
         .describe('Addition: the worker signs a fresh key for each login with a CA key it holds.'),
-      private_key: secret().describe('Private key of the CA, OpenSSH format.'),
+      private_key: secret().optional().describe('Private key of the CA, OpenSSH format; this or `agent_socket`.'),
+      agent_socket: text()
+        .optional()
+        .describe('Socket of an ssh-agent that holds the key, from a file or a PKCS#11 token; with `public_key`.'),
+      public_key: text().optional().describe('Public key of the CA that the agent is to sign with, one line.'),
       passphrase: secret().nullish().describe('Passphrase of the key.'),
       validity_seconds: integer(30, daySeconds).default(300).describe('Seconds a certificate is valid.'),
-      source_address: text().nullish().describe('Addresses the certificate may be used from, separated by commas.'),
+      source_address: text()
+        .nullish()
+        .describe('Addresses the certificate may be used from, separated by commas; behind a jump host, its own.'),
+      jump_source_address: text()
+        .nullish()
+        .describe('The same of the certificate for the jump host: the workers’ own.'),
     }),
   ],
   { error: oneOf('SSHService, SSHCA, SSHStaticKeys, UserCA') },

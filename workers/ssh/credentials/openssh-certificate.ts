@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ParsedKey } from 'ssh2';
 import { readWire, sshString, uint32, uint64 } from '../ssh-wire.ts';
+import type { CaSigner } from './ca-signer.ts';
 
 /** What a certificate says. Times are seconds since the epoch. */
 export interface CertificateContent {
@@ -18,8 +19,12 @@ export interface CertificateContent {
 const certificateType = 'ssh-ed25519-cert-v01@openssh.com';
 const userCertificate = 1;
 
-/** The one-line text of a `-cert.pub` file. Throws Error when the CA key cannot sign. */
-export function signUserCertificate(ca: ParsedKey, subject: ParsedKey, content: CertificateContent): string {
+/** The one-line text of a `-cert.pub` file. Throws what the signer throws. */
+export async function signUserCertificate(
+  ca: CaSigner,
+  subject: ParsedKey,
+  content: CertificateContent,
+): Promise<string> {
   const publicKey = readWire(subject.getPublicSSH());
   publicKey.string();
   const { sourceAddress } = content;
@@ -36,32 +41,12 @@ export function signUserCertificate(ca: ParsedKey, subject: ParsedKey, content: 
     sshString(sourceAddress ? pair('source-address', sshString(sourceAddress)) : ''),
     sshString(content.permitPortForwarding ? pair('permit-port-forwarding', Buffer.alloc(0)) : ''),
     sshString(''),
-    sshString(ca.getPublicSSH()),
+    sshString(ca.publicKey),
   ]);
-  const certificate = Buffer.concat([body, sshString(signature(ca, body))]);
+  const certificate = Buffer.concat([body, sshString(await ca.sign(body))]);
   return `${certificateType} ${certificate.toString('base64')}`;
 }
 
 function pair(name: string, data: Buffer): Buffer {
   return Buffer.concat([sshString(name), sshString(data)]);
-}
-
-/** RFC 4253 section 6.6, RFC 8332 for RSA (SHA-1 is never used), RFC 5656 for ECDSA. */
-function signature(ca: ParsedKey, body: Buffer): Buffer {
-  const isRsa = ca.type === 'ssh-rsa';
-  const signed = ca.sign(body, isRsa ? 'sha512' : undefined);
-  if (!Buffer.isBuffer(signed)) throw new Error('The CA key cannot sign', { cause: signed });
-  const name = isRsa ? 'rsa-sha2-512' : ca.type;
-  return Buffer.concat([sshString(name), sshString(ca.type.startsWith('ecdsa-') ? ecdsaBlob(signed) : signed)]);
-}
-
-/** DER `SEQUENCE { INTEGER r, INTEGER s }` to two mpints: the integers' bytes are the same in both. */
-export function ecdsaBlob(der: Buffer): Buffer {
-  let at = (der[1] ?? 0) === 0x81 ? 3 : 2;
-  const integer = (): Buffer => {
-    const length = der[at + 1] ?? 0;
-    at += 2 + length;
-    return der.subarray(at - length, at);
-  };
-  return Buffer.concat([sshString(integer()), sshString(integer())]);
 }

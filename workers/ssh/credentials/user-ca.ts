@@ -1,15 +1,26 @@
-/** A CA key held by the worker: each login gets a key made in memory and a certificate for one user, for minutes. */
+/** A CA key held by the worker, or by an ssh-agent beside it: each login gets a key made in memory and a certificate for one user, for minutes. */
 import type { ParsedKey } from 'ssh2';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { createAgentSigner, createKeySigner } from './ca-signer.ts';
 import type { CredentialProvider } from './credential-provider.ts';
 import { createKey } from './new-key.ts';
 import { signUserCertificate } from './openssh-certificate.ts';
-import { parsePrivateKey } from './private-key.ts';
 
-export interface UserCaOptions {
-  /** OpenSSH private key text: ed25519, ecdsa or rsa. */
-  readonly caPrivateKey: string;
-  readonly passphrase?: string | undefined;
+export type UserCaOptions = CaKeyOptions & CertificateOptions;
+
+type CaKeyOptions =
+  | {
+      /** OpenSSH private key text: ed25519, ecdsa or rsa. */
+      readonly caPrivateKey: string;
+      readonly passphrase?: string | undefined;
+    }
+  | {
+      /** Socket of an ssh-agent that holds the key, and the line of its public half. */
+      readonly agentSocket: string;
+      readonly caPublicKey: string;
+    };
+
+interface CertificateOptions {
   /** Life of a certificate; connections are replaced at its end. Default 15 minutes. */
   readonly validityMs?: number | undefined;
   /** CIDR list of the broker's own addresses, as the login node sees them. */
@@ -23,10 +34,13 @@ const clockSkewSeconds = 120;
 
 /** Throws Error when the CA key cannot be read. */
 export function createUserCa(options: UserCaOptions): CredentialProvider {
-  const ca = parsePrivateKey(options.caPrivateKey, options.passphrase, 'the SSH user CA key');
+  const ca =
+    'agentSocket' in options
+      ? createAgentSigner(options.agentSocket, options.caPublicKey)
+      : createKeySigner(options.caPrivateKey, options.passphrase);
   const validityMs = options.validityMs ?? 15 * 60_000;
 
-  function certificates(key: ParsedKey, username: string, keyId: string, expiresAt: number) {
+  async function certificates(key: ParsedKey, username: string, keyId: string, expiresAt: number) {
     const content = {
       keyId,
       principal: username,
@@ -35,8 +49,8 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
     };
     const { sourceAddress, jumpSourceAddress } = options;
     return {
-      certificate: signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) }),
-      jumpCertificate: signUserCertificate(ca, key, {
+      certificate: await signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) }),
+      jumpCertificate: await signUserCertificate(ca, key, {
         ...content,
         permitPortForwarding: true,
         ...(jumpSourceAddress ? { sourceAddress: jumpSourceAddress } : {}),
@@ -52,7 +66,7 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
       const key = createKey();
       const keyId = `goldcrest:${username}@${system}`;
       const expiresAt = Date.now() + validityMs;
-      return { id: keyId, key, expiresAt, ...certificates(key, username, keyId, expiresAt) };
+      return { id: keyId, key, expiresAt, ...(await certificates(key, username, keyId, expiresAt)) };
     },
   };
 }
