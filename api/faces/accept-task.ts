@@ -37,6 +37,29 @@ export function admitInput(
   return admitted;
 }
 
+/**
+ * The input with its paths on the other system admitted, where the operation acts on one, for a caller who may do there
+ * what the operation does. Throws SystemNotFound, Forbidden, AuthorizationUnavailable, PathNotAllowed, ServiceUnhealthy.
+ */
+export async function admitPeer(
+  { principal, address }: Caller,
+  {
+    systems,
+    checkAccess,
+    requireHealthy,
+  }: Pick<AppDeps, 'checkAccess' | 'requireHealthy'> & { systems: SystemsByName },
+  { peer, relation, requires }: Operation,
+  input: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  if (peer === undefined) return input;
+  const system = findSystem(systems, String(input[peer.systemField]));
+  await checkAccess(principal, relation, system.name, address);
+  const roots = system.fileSystems.map((fileSystem) => fileSystem.path);
+  const admitted = admitPaths(peer, input, { systemName: system.name, roots });
+  requireHealthy({ requires, paths: peer.paths }, system, admitted);
+  return { ...admitted, [peer.systemField]: system.name };
+}
+
 /** Who asks, and from where. */
 export interface Caller {
   principal: Principal;

@@ -106,6 +106,11 @@ export interface Operation<
   systemsField?: string;
   /** Input fields that hold a path which must lie in a configured file system, as text and on the cluster. */
   paths: readonly PathField[];
+  /**
+   * Of an operation that acts on another system too: the input field that names it, and those that hold paths there. The
+   * caller must have the same relation to it, and what is required must be healthy there.
+   */
+  peer?: { readonly systemField: string; readonly paths: readonly PathField[] };
   /** `before` when left out. */
   admission?: Admission;
   /** Refuses input that the system's configuration rules out, by a BrokerError. */

@@ -33,12 +33,15 @@ import { reservations } from './status/reservations.ts';
 import { systems } from './status/systems.ts';
 import { userinfo } from './status/userinfo.ts';
 import { compressFiles } from './transfer/compress.ts';
+import { copyBetween } from './transfer/copy.ts';
 import { copy } from './transfer/cp.ts';
 import { stagedDownload } from './transfer/download.ts';
+import { downloadTree } from './transfer/download-tree.ts';
 import { extractFiles } from './transfer/extract.ts';
 import { move } from './transfer/mv.ts';
 import { remove } from './transfer/rm.ts';
 import { stagedUpload } from './transfer/upload.ts';
+import { uploadTree } from './transfer/upload-tree.ts';
 
 export const operations = {
   'compute.attach': attach,
@@ -74,12 +77,15 @@ export const operations = {
   'status.systems': systems,
   'status.userinfo': userinfo,
   'transfer.compress': compressFiles,
+  'transfer.copy': copyBetween,
   'transfer.cp': copy,
   'transfer.download': stagedDownload,
+  'transfer.download-tree': downloadTree,
   'transfer.extract': extractFiles,
   'transfer.mv': move,
   'transfer.rm': remove,
   'transfer.upload': stagedUpload,
+  'transfer.upload-tree': uploadTree,
 } as const;
 
 export type OperationName = keyof typeof operations;

@@ -33,6 +33,9 @@ export const progressView = z.object({
   total: z.number().nullable(),
   unit: z.enum(['bytes']),
   message: z.string(),
+  bytesPerSecond: z.number().optional().describe('Since the step it is in began'),
+  entries: z.int().optional().describe('Of a tree: how many are done'),
+  entriesTotal: z.int().optional().describe('Of a tree: how many there are, where that is known'),
 });
 
 export type Progress = z.infer<typeof progressView>;

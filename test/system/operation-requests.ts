@@ -39,11 +39,18 @@ export const goodInputs = {
   'status.systems': {},
   'status.userinfo': {},
   'transfer.compress': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none.tgz' },
+  'transfer.copy': {
+    path: '/tmp/goldcrest-none',
+    targetSystem: 'other',
+    targetPath: '/tmp/goldcrest-none-2',
+  },
   'transfer.cp': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none-2' },
   'transfer.download': { path: '/tmp/goldcrest-none', transferDirectives: { transferMethod: 's3' } },
+  'transfer.download-tree': { path: '/tmp/goldcrest-none' },
   'transfer.extract': { path: '/tmp/goldcrest-none.tgz', targetPath: '/tmp/goldcrest-none' },
   'transfer.mv': { path: '/tmp/goldcrest-none', targetPath: '/tmp/goldcrest-none-2' },
   'transfer.rm': { path: '/tmp/goldcrest-none' },
+  'transfer.upload-tree': { path: '/tmp/goldcrest-none', archiveBytesMax: 1 },
   'transfer.upload': { path: '/tmp/goldcrest-none', transferDirectives: { transferMethod: 's3', fileSize: 1 } },
 } as const satisfies { [Name in OperationName]: Input };
 

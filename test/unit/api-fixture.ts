@@ -133,7 +133,11 @@ export function createTestApp(
 ) {
   const fileSystems = [{ path: '/home', dataType: 'users' as const, defaultWorkDir: true }];
   const dataOperation = { maxOpsFileSizeBytes: 1_000, jobDirectives: [], dataTransfer: null };
-  const system = { fileSystems, dataOperation, transfers: { mover: 'command' as const, bucketPrefix: '' } };
+  const system = {
+    fileSystems,
+    dataOperation,
+    transfers: { mover: 'command' as const, bucketPrefix: '', directTo: [] },
+  };
   return createApp({
     config: {
       api: {

@@ -36,12 +36,15 @@ import { handleReservations } from './status/reservations.ts';
 import { handleSystems } from './status/systems.ts';
 import { handleUserinfo } from './status/userinfo.ts';
 import { handleTransferCompress } from './transfer/compress.ts';
+import { handleCopyBetween } from './transfer/copy.ts';
 import { handleTransferCopy } from './transfer/cp.ts';
 import { handleTransferDownload } from './transfer/download.ts';
+import { handleTransferDownloadTree } from './transfer/download-tree.ts';
 import { handleTransferExtract } from './transfer/extract.ts';
 import { handleTransferMove } from './transfer/mv.ts';
 import { handleTransferRemove } from './transfer/rm.ts';
 import { handleTransferUpload } from './transfer/upload.ts';
+import { handleTransferUploadTree } from './transfer/upload-tree.ts';
 
 type ContextOf<Name extends OperationName> = (typeof operations)[Name]['scope'] extends 'none'
   ? BrokerContext
@@ -87,10 +90,13 @@ export const handlers = {
   'status.systems': handleSystems,
   'status.userinfo': handleUserinfo,
   'transfer.compress': handleTransferCompress,
+  'transfer.copy': handleCopyBetween,
   'transfer.cp': handleTransferCopy,
   'transfer.download': handleTransferDownload,
+  'transfer.download-tree': handleTransferDownloadTree,
   'transfer.extract': handleTransferExtract,
   'transfer.mv': handleTransferMove,
   'transfer.rm': handleTransferRemove,
   'transfer.upload': handleTransferUpload,
+  'transfer.upload-tree': handleTransferUploadTree,
 } satisfies { [Name in OperationName]: Handler<Name> };

@@ -50,22 +50,28 @@ export interface SharedJobs {
   changed(): void;
 }
 
-/** What the handler of an operation on a system is given besides. */
-export interface OperationContext extends BrokerContext {
+/** One system as the user of the task. */
+export interface SystemSide {
   readonly system: SystemConfig;
   readonly username: string;
   readonly shell: RemoteShell;
   readonly files: RemoteFiles;
-  readonly stats: RemoteStats;
-  readonly listing: ListingContext;
   /** For paths that a handler comes to beyond those of the input, which are admitted for it. */
   readonly pathGate: PathGate;
   readonly scheduler: SchedulerAdapter;
-  readonly jobs: SharedJobs;
   readonly host: SchedulerHost;
+  /** Null where the system has no staging store. */
+  readonly staging: Staging | null;
+}
+
+/** What the handler of an operation on a system is given besides. */
+export interface OperationContext extends BrokerContext, SystemSide {
+  readonly stats: RemoteStats;
+  readonly listing: ListingContext;
+  readonly jobs: SharedJobs;
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */
   readonly exchange: ByteExchange;
-  /** Null where the system has no staging store. */
-  readonly staging: Staging | null;
+  /** Another system, for an operation that acts on two. Its paths are for the handler to admit. SystemNotFound. */
+  onSystem(name: string): SystemSide;
 }

@@ -13,7 +13,7 @@ import type { SharedJobsOf } from '../job-lookups/shared-jobs.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
-import type { BrokerContext, OperationContext } from '../operations/operation-context.ts';
+import type { BrokerContext, OperationContext, SystemSide } from '../operations/operation-context.ts';
 import { createPathGate } from '../operations/path-gate.ts';
 import { createRealRoots } from '../operations/real-roots.ts';
 import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
@@ -63,6 +63,21 @@ export function createPerform(deps: PerformDependencies) {
     return value;
   };
 
+  const sideOf = (name: string, operation: Operation, { task }: Attempt): SystemSide => {
+    const system = systems.get(name);
+    const scheduler = deps.schedulers.get(name);
+    if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
+    const { username } = task.principal;
+    const shell = onBehalfOf(deps.ssh.shell(name, username), task, operation);
+    const files = deps.ssh.files(name, username);
+    const stats = deps.ssh.stats(name, username);
+    const roots = system.fileSystems.map(({ path }) => path);
+    const realRoots = realRootsOf(`${name} ${username}`, files);
+    const pathGate = createPathGate({ systemName: name, roots, realRoots, files, stats });
+    const host = { username, shell, files };
+    return { system, username, shell, files, pathGate, scheduler, host, staging: deps.stagings.get(name) ?? null };
+  };
+
   const systemContext = (
     base: BrokerContext,
     operation: Operation,
@@ -70,37 +85,24 @@ export function createPerform(deps: PerformDependencies) {
     { exchange }: Meeting,
   ): OperationContext => {
     const name = attempt.task.system ?? '';
-    const system = systems.get(name);
-    const scheduler = deps.schedulers.get(name);
-    if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
     const { username } = attempt.task.principal;
+    const side = sideOf(name, operation, attempt);
+    const { system, shell, files, scheduler, host } = side;
     const usersShell = deps.ssh.shell(name, username);
-    const shell = onBehalfOf(usersShell, attempt.task, operation);
-    const files = deps.ssh.files(name, username);
-    const host = { username, shell, files };
-    const stats = deps.ssh.stats(name, username);
     const names = deps.ssh.names(name);
-    const owner = `${name} ${username}`;
-    const roots = system.fileSystems.map(({ path }) => path);
     return {
       ...base,
-      system,
-      username,
-      shell,
-      files,
-      stats,
+      ...side,
+      stats: deps.ssh.stats(name, username),
       listing: {
         users: (uids) => names.users(shell, uids, usersShell),
         groups: (gids) => names.groups(shell, gids, usersShell),
-        localTime: () => localTimeOf(owner, { files, shell }),
+        localTime: () => localTimeOf(`${name} ${username}`, { files, shell }),
       },
-      pathGate: createPathGate({ systemName: name, roots, realRoots: realRootsOf(owner, files), files, stats }),
-      scheduler,
       jobs: deps.sharedJobs({ system, scheduler, host }, attempt),
-      host,
       journal: attempt.journal,
       exchange,
-      staging: deps.stagings.get(name) ?? null,
+      onSystem: (other) => sideOf(other, operation, attempt),
     };
   };
 

@@ -31,7 +31,9 @@ export function recordCommands(trail: Trail): ObserveCommand {
     trail.requireWritable();
     const behind = origin as Origin | undefined;
     const facts = {
-      ...(behind === undefined ? { system } : factsOf(behind.task)),
+      ...(behind === undefined ? {} : factsOf(behind.task)),
+      // A task may act on a second system.
+      system,
       action: behind?.task.operation ?? 'broker',
       as: username,
       argv: auditedWords(argv),

@@ -3,6 +3,7 @@
  * wants it any more. Each call does what is due and returns; between them no worker, channel or connection is held.
  */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { Progress } from '../../shared/tasks/task.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import type { RemoteWork, WorkReport } from './remote-work.ts';
@@ -23,6 +24,10 @@ export interface CarriedWork {
   account: string | null;
   /** For the progress; null: not known. */
   totalBytes: number | null;
+  /** In the place of the bytes of the steps that are done. */
+  progressOf?: (report: WorkReport, seconds: number) => Progress;
+  /** Longest time between two looks, where it is to be shorter than it would be. */
+  lookMsMax?: number;
 }
 
 /** Runs of one piece of work, each after the loss or the interruption of the one before. */
@@ -116,9 +121,11 @@ async function judge(
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
   const isMoving = work.totalBytes !== null && report.phase !== 'queued';
-  const waitMsMax = isMoving ? movingMsMax : lookMsMax;
+  const waitMsMax = work.progressOf !== undefined || isMoving ? movingMsMax : lookMsMax;
   const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
-  const told = work.totalBytes === null ? {} : { progress: progressOf(report, work.totalBytes, journal.startedAt) };
+  const own = work.progressOf?.(report, (now - journal.startedAt) / 1_000);
+  const progress = own ?? (work.totalBytes === null ? null : progressOf(report, work.totalBytes, journal.startedAt));
+  const told = progress === null ? {} : { progress };
   return new Parked({ place: 'kept', waitMs, journal: seen, ...told });
 }
 

@@ -9,10 +9,22 @@
 
 export const moverExit = { refused: 71, silent: 72, file: 73, changed: 75, damaged: 76 } as const;
 
-/** Steps of work that several processes share. A step that is done is noted in `done`, and not done again. */
-const lanes = `
+/** How the programs talk to the store. An address goes to curl by a pipe. */
+export const storeTalk = `
 tries=5
 fail() { echo "$2" >&2; return "$1"; }
+fetch_url() {
+  printf 'url = "%s"\\n' "$1"
+}
+status_of() { sed -n 's/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p' "$1" | tail -n 1; }
+is_refusal() { case $1 in 400|401|403|404|405|409|412|416) return 0;; esac; return 1; }
+curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
+mebi=1048576
+`;
+
+/** Steps of work that several processes share. A step that is done is noted in `done`, and not done again. */
+const lanes = `
+${storeTalk}
 lane() {
   number=$1
   while [ "$number" -lt "$steps" ]; do
@@ -41,13 +53,6 @@ run_lanes() {
   done
   return "$worst"
 }
-fetch_url() {
-  printf 'url = "%s"\\n' "$1"
-}
-status_of() { sed -n 's/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p' "$1" | tail -n 1; }
-is_refusal() { case $1 in 400|401|403|404|405|409|412|416) return 0;; esac; return 1; }
-curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
-mebi=1048576
 `;
 
 /** The last steps of a file that has come: it is checked, put on the disk, and takes its name. */

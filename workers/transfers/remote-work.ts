@@ -24,6 +24,8 @@ export interface WorkReport {
   doneBytes: number;
   /** Of the batch job it is, once that is known and noted. */
   jobId: string | null;
+  /** Of a tree: what was read or written of it so far; null where nobody tells. */
+  tree: { entries: number; bytes: number } | null;
   stdout: string;
   stderr: string;
 }
@@ -133,6 +135,7 @@ export function parseReport(text: string): WorkReport {
     beat: Number(facts.get('beat') ?? 0),
     doneBytes: Number(facts.get('bytes') ?? 0),
     jobId: facts.get('job') ?? null,
+    tree: treeOf(facts.get('entries')),
     stdout: decoded('out'),
     stderr: decoded('err'),
   };
@@ -142,4 +145,10 @@ export function parseReport(text: string): WorkReport {
 function readFacts(text: string): Map<string, string> {
   const lines = text.split('\n');
   return new Map(lines.map((line) => [line.split(' ', 1)[0] ?? '', line.slice(line.indexOf(' ') + 1)]));
+}
+
+/** `<entries> <bytes>`; a line that was caught half written is none. */
+function treeOf(line: string | undefined): WorkReport['tree'] {
+  const [, entries, bytes] = /^(\d+) (\d+)$/.exec(line ?? '') ?? [];
+  return bytes === undefined ? null : { entries: Number(entries), bytes: Number(bytes) };
 }

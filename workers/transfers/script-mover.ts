@@ -36,11 +36,12 @@ export const scriptMover: Mover = {
 
 /** 128 and SIGTERM: a job came to its time limit, a login node was shut down. */
 const terminated = 143;
-const continued = new Set<number>([moverExit.refused, moverExit.silent, terminated]);
+/** Ends that another run goes on from. */
+export const continuedExits: ReadonlySet<number> = new Set<number>([moverExit.refused, moverExit.silent, terminated]);
 
 /** A run whose addresses had run out, or that was ended from outside, is followed by one that goes on where it ended. */
 function repeatable({ sizeBytes }: StagedFile) {
-  const isToBeContinued = ({ exitCode }: WorkEnd) => continued.has(exitCode);
+  const isToBeContinued = ({ exitCode }: WorkEnd) => continuedExits.has(exitCode);
   return { isRepeatable: true, isToBeContinued, totalBytes: sizeBytes };
 }
 
@@ -63,7 +64,7 @@ function etagsOf({ stdout }: WorkEnd, { partsCount }: StagedFile): string[] {
 }
 
 /** The program's own last line is what a person should read; the tools' lines before it have their usual meanings. */
-function moverFailure(end: WorkEnd, path: string): BrokerError {
+export function moverFailure(end: WorkEnd, path: string): BrokerError {
   const said = end.stderr.trim().split('\n').at(-1) ?? '';
   const { exitCode, stdout, stderr } = end;
   const codes = Object.values(moverExit) as number[];

@@ -7,7 +7,7 @@ const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.str
 /** A part that passed through a worker. */
 const streamedPart = z.object({ sha256: z.string(), etag: z.string().optional() });
 
-const transferJournal = z.object({
+export const transferJournal = z.object({
   /**
    * `prepared`: found good, nothing moves yet. `waiting`: for the client's parts. `arrived`: they are there. `working`:
    * something may go on on the cluster. `ended`: that is over, and `end` says how.

@@ -86,6 +86,7 @@ report() {
   echo "state $told"
   { read -r job <job; } 2>/dev/null && echo "job $job"
   { read -r beat <beat; } 2>/dev/null && echo "beat $beat"
+  [ -e entries ] && echo "entries $(cat entries)"
   [ -e done ] && awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done
   for file in out err; do
     [ -e "$file" ] && printf '%s %s\\n' "$file" "$(head -c ${outputBytesMax} "$file" | base64 | tr -d '\\n')"

@@ -15,6 +15,7 @@ import type { AcceptRequest } from '../../tasks/task-gate.ts';
 import {
   acceptRequestOf,
   admitInput,
+  admitPeer,
   callerOf,
   findSystem,
   narrowToVisible,
@@ -152,7 +153,8 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
     const admitted = admitInput(operation, await reader.read(c), system, reader.locate);
     const own = await readOwn(c, deps, operation, admitted, system);
     if (own !== undefined) return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(own));
-    const input = await narrowToVisible(callerOf(c), deps, operation, admitted);
+    const onPeer = await admitPeer(callerOf(c), deps, operation, admitted);
+    const input = await narrowToVisible(callerOf(c), deps, operation, onPeer);
     deps.requireHealthy(operation, system, input);
     const preferences = readPreferences(c.req.header('prefer'));
     const holdMs =

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { OperationName } from '../../../shared/operations/registry.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
@@ -36,6 +37,9 @@ function numberOf(query: ReadonlyMap<string, string>, name: string, byDefault: n
   throw invalidField('query', name, `must be a whole number from 1 to ${max}`);
 }
 
+const uploads: ReadonlySet<string> = new Set<OperationName>(['transfer.upload', 'transfer.upload-tree']);
+const downloads: ReadonlySet<string> = new Set<OperationName>(['transfer.download', 'transfer.download-tree']);
+
 /** What of a task moves a file: itself, or a step of it. */
 type Transfer = Pick<Task, 'operation' | 'system' | 'journal' | 'state'>;
 
@@ -50,12 +54,12 @@ function transferOf(task: Task, name: string | undefined): Transfer {
 
 /** The file that is staged. TaskConflict where nothing is to be done about it, InvalidRequest for another task. */
 function stagedOf(task: Transfer): StagedFile {
-  if (task.operation !== 'transfer.upload' && task.operation !== 'transfer.download') {
+  if (!uploads.has(task.operation) && !downloads.has(task.operation)) {
     throw new BrokerError('InvalidRequest', 'The task is no transfer through the staging store.');
   }
   const staged = stagedFileOf(task.journal);
   if (staged === null) throw new BrokerError('TaskConflict', 'The task has not been looked at yet; wait a moment.');
-  const isOver = isTerminal(task.state) && (task.state !== 'completed' || task.operation === 'transfer.upload');
+  const isOver = isTerminal(task.state) && (task.state !== 'completed' || uploads.has(task.operation));
   if (isOver) throw new BrokerError('TaskConflict', `The task has ended; it is ${task.state}.`);
   return staged;
 }
@@ -69,7 +73,7 @@ export function signTransfer({ gate, stagings, checkAccess }: Deps): (c: AppCont
     const staged = stagedOf(task);
     const signer = stagings.get(task.system ?? '');
     if (signer === undefined) throw new BrokerError('NotSupported', 'The system has no staging store any more.');
-    const isUpload = task.operation === 'transfer.upload';
+    const isUpload = uploads.has(task.operation);
     const first = numberOf(query, 'first', 1, staged.partsCount);
     const count = Math.min(numberOf(query, 'count', signedDefault, signedMax), staged.partsCount - first + 1);
     const urls = isUpload ? await signer.signParts(staged, first, count, 'client') : [];

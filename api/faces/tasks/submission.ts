@@ -9,6 +9,7 @@ import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../htt
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
 import {
   admitInput,
+  admitPeer,
   type Caller,
   findSystem,
   narrowToVisible,
@@ -160,7 +161,7 @@ async function admitOne(deps: AdmitDeps, caller: Caller, step: Omit<FoundStep, '
   const { operation, system } = step;
   refuseUnknown(unknownNames(fieldNamesOf(operation.input), given), `${at}/input`);
   const input = underInput(at, () => admitInput(operation, given, system, (name) => ({ location: 'body', name })));
-  return narrowToVisible(caller, deps, operation, input);
+  return narrowToVisible(caller, deps, operation, await admitPeer(caller, deps, operation, input));
 }
 
 async function admitOperation(
@@ -203,6 +204,8 @@ async function admitChain(deps: AdmitDeps, caller: Caller, body: Json, submissio
     const system = systemOf(deps.systems, operation, name, at);
     await deps.checkAccess(caller.principal, operation.relation, system?.name ?? null, caller.address);
     refuseBytes(operation, at);
+    // What a reference will make of the other system's name nobody has been asked about.
+    if (operation.peer !== undefined) throw invalidField('body', `${at}/operation`, 'acts on two systems: no step can');
     found.push({ submission: step, operation, system });
   }
   const chain = await admitSteps(found, (step, at) => admitOne(deps, caller, step, step.submission.input, at));

@@ -59,7 +59,11 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
       dataTransfer: buildTransfer(cluster),
     },
-    transfers: { mover: section.transfers.mover, bucketPrefix: section.transfers.bucket_prefix },
+    transfers: {
+      mover: section.transfers.mover,
+      bucketPrefix: section.transfers.bucket_prefix,
+      directTo: section.transfers.direct_to.map((name) => name.toLowerCase()),
+    },
     firecrest: firecrestView(cluster),
   };
 }

@@ -328,6 +328,8 @@ export interface TransfersConfig {
   mover: 'command' | 'job' | 'stream';
   /** Begins the name of every staging bucket. */
   bucketPrefix: string;
+  /** Systems whose staging store this one reaches; names in lower case. */
+  directTo: string[];
 }
 
 export interface DataOperationConfig {

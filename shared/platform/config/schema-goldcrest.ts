@@ -338,6 +338,13 @@ export const systemSchema = section({
       .regex(/^[a-z0-9-]{0,20}$/, 'must be a-z, 0-9, hyphens; 20 at most')
       .default('')
       .describe('Begins the name of every staging bucket; the rest is the username where S3 allows it.'),
+    direct_to: z
+      .array(z.string().min(1))
+      .max(100)
+      .default([])
+      .describe(
+        'Systems whose staging store the login nodes of this one reach: copies to them go there, not through the own store.',
+      ),
   })
     .prefault({})
     .describe('How long work on files is done: copies, archives, transfers through the staging store.'),

@@ -1,0 +1,52 @@
+/**
+ * Takes a tree from the client to the cluster: the client puts a tar archive of it into the staging store as it packs
+ * it, and it is unpacked on its way from there. An addition to FirecREST v2.
+ */
+import { z } from 'zod';
+import { clusterText, remotePath } from '../fields.ts';
+import { defineOperation } from '../operation.ts';
+import { account, admitMethod, fileSize, transferJobBody } from './transfer-job.ts';
+import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
+
+const sha256 = clusterText(64).refine(
+  (digest) => /^[0-9a-f]{64}$/.test(digest),
+  'must be a SHA-256 digest: 64 of 0-9 and a-f',
+);
+
+export const uploadTree = defineOperation({
+  name: 'transfer.upload-tree',
+  summary: 'Upload a directory with all that is in it',
+  input: z.object({
+    path: remotePath.describe('The directory to be. One that is new appears when it is whole'),
+    archiveBytesMax: fileSize.describe('Most bytes that the archive will have'),
+    sha256: sha256.nullish().describe('What the archive must add up to, or nothing is put in place'),
+    merge,
+    sync,
+    ...treeFilters,
+    skipFailures,
+    account,
+  }),
+  result: z.object({ path: z.string(), ...treeResult }),
+  firecrest: {
+    method: 'POST',
+    path: '/filesystem/{system_name}/transfer/upload-tree',
+    status: 201,
+    answer: () => undefined,
+    isAddition: true,
+    job: { name: 'IngressTreeTransfer', answersWhen: 'accepted', body: transferJobBody, successLine: treeSuccessLine },
+  },
+  relation: 'transfer',
+  requires: ['ssh', 'filesystem', 'storage'],
+  lane: 'move',
+  scope: 'system',
+  mutates: true,
+  recover: 'verify',
+  paths: ['path'],
+  admit: ({ account: given }, system) =>
+    admitMethod({ account: given, transferDirectives: { transferMethod: 's3' } }, system),
+  timeoutMs: 120_000,
+  errors: [
+    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
+    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
+  ],
+});

@@ -1,0 +1,405 @@
+/** Trees to the cluster, from it and between two systems, through a real S3 store and a real sshd. */
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { requestToken } from '../../lab/oidc/token-client.ts';
+import { runCommand } from '../../lab/run-command.ts';
+import { type LabUser, userNamed } from '../../lab/users.ts';
+import { type Body, type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { hostileNames } from './hostile-names.ts';
+import { watchLeftovers } from './transfer-fixture.ts';
+import {
+  addressesOf,
+  archiveOf,
+  giveTree,
+  makeTree,
+  seenTree,
+  sendArchive,
+  stagedOf,
+  storeClient,
+} from './tree-fixture.ts';
+
+const lab = inject('lab');
+const user = 'alice';
+let broker: Broker;
+let client: Client;
+let owner: LabUser;
+let own: OwnDirectory;
+let leftovers: () => string[];
+let store: S3Client;
+
+beforeAll(async () => {
+  const homes = [{ path: userNamed(lab.users, user).home, data_type: 'users', default_work_dir: true }];
+  broker = await startBroker(lab, {
+    scheduler: 'process',
+    workers: 2,
+    s3: lab.s3,
+    staging: { multipart: { max_part_size: 6 * 2 ** 20 } },
+    otherSystems: [{ name: 'other', sshd: lab.sshd, cluster: { file_systems: homes } }],
+  });
+  client = await clientOf(lab.oidc, broker.url, user);
+  owner = userNamed(lab.users, user);
+  own = homeDirectory(owner);
+  leftovers = watchLeftovers(lab, owner, own.path);
+  store = storeClient(lab.s3);
+});
+
+afterEach(async () => {
+  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
+});
+
+afterAll(async () => {
+  store?.destroy();
+  own?.remove();
+  await broker?.stop();
+});
+
+function at(name: string): string {
+  return join(own.path, name);
+}
+
+async function run(operation: string, input: Record<string, unknown>): Promise<Body> {
+  const { status, body, text } = await client.post('/tasks', { operation, system: 'lab', input });
+  expect(status, text).toBe(202);
+  return taskEnd(client, `/tasks/${body.id}`);
+}
+
+/** Every hostile name as a file, a directory and a link, with modes and times of their own. */
+function hostileTree(name: string): string {
+  const root = makeTree(at(name), owner, {});
+  Object.values(hostileNames('touch goldcrest-was-here')).forEach((hostile, number) => {
+    mkdirSync(join(root, hostile));
+    const file = join(root, hostile, hostile);
+    writeFileSync(file, randomBytes(number * 50));
+    chmodSync(file, [0o600, 0o755, 0o640, 0o444][number % 4] ?? 0o600);
+    utimesSync(file, 1_000_000_000 + number + 0.25, 1_000_000_000 + number + 0.25);
+    symlinkSync(hostile, join(root, hostile, 'link'));
+    chmodSync(join(root, hostile), number % 2 === 0 ? 0o750 : 0o555);
+    utimesSync(join(root, hostile), 1_100_000_000, 1_100_000_000 + number);
+  });
+  writeFileSync(Buffer.from(`${root}/no-utf8-\xff\xfe`, 'latin1'), 'x');
+  mkdirSync(join(root, 'deep', 'd'.repeat(200), 'e'.repeat(200)), { recursive: true });
+  symlinkSync('/etc/passwd', join(root, 'absolute link'));
+  symlinkSync('../../goldcrest-none', join(root, 'link up'));
+  symlinkSync('t'.repeat(300), join(root, 'long link'));
+  giveTree(root, owner);
+  return root;
+}
+
+function packed(root: string): Buffer {
+  const options = ['--create', '--format=posix', '--pax-option=exthdr.name=%d/PaxHeaders/%f', '--directory', root];
+  return execFileSync('tar', [...options, '.'], { maxBuffer: 2 ** 28 });
+}
+
+async function downloaded(location: string): Promise<Buffer> {
+  const { downloadUrl } = await addressesOf(client, location);
+  return Buffer.from(await (await fetch(String(downloadUrl))).arrayBuffer());
+}
+
+describe('a tree', () => {
+  it('comes and goes with names, modes, times and links as they were', async () => {
+    const root = hostileTree('hostile');
+    const end = await run('transfer.download-tree', { path: root });
+    expect(end, JSON.stringify(end.error)).toMatchObject({ state: 'completed' });
+    const archive = await downloaded(`/tasks/${end.id}`);
+    const sha256 = createHash('sha256').update(archive).digest('hex');
+    expect(end.result).toMatchObject({ bytes: archive.length, sha256, failuresCount: 0 });
+    const unpackedHere = makeTree(at('by tar'), owner, {});
+    execFileSync('tar', ['--extract', '--preserve-permissions', '--directory', unpackedHere], { input: archive });
+    expect(seenTree(unpackedHere)).toEqual(seenTree(root));
+
+    for (const [title, sent] of [
+      ['own archive', archive],
+      ["tar's archive", packed(root)],
+    ] as const) {
+      const up = await taskEnd(
+        client,
+        await sendArchive(client, { path: at(title), sha256: createHash('sha256').update(sent).digest('hex') }, sent),
+      );
+      expect(up, JSON.stringify(up.error)).toMatchObject({ state: 'completed', result: { failuresCount: 0 } });
+      expect(seenTree(at(title))).toEqual(seenTree(root));
+      expect(await stagedOf(store, owner.username, up.id)).toEqual([]);
+    }
+  });
+
+  it('of 10,000 small files goes to another system in one task, in seconds, with its progress', async () => {
+    const root = makeTree(at('many'), owner, {});
+    for (let directory = 0; directory < 100; directory += 1) {
+      mkdirSync(join(root, `d${directory}`));
+      for (let file = 0; file < 100; file += 1)
+        writeFileSync(join(root, `d${directory}`, `f${file}`), `${directory} ${file}`);
+    }
+    giveTree(root, owner);
+    const startedAt = Date.now();
+    const end = await run('transfer.copy', { path: root, targetSystem: 'OTHER', targetPath: at('many there') });
+    expect(end, JSON.stringify(end.error)).toMatchObject({
+      state: 'completed',
+      result: { entries: 10_100, files: 10_000, directories: 100, copied: { entries: 10_000 }, failuresCount: 0 },
+      progress: { unit: 'bytes', total: expect.any(Number), entriesTotal: 10_100 },
+    });
+    expect(Date.now() - startedAt).toBeLessThan(30_000);
+    expect(seenTree(at('many there'))).toEqual(seenTree(root));
+    expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
+    rmSync(root, { recursive: true });
+    rmSync(at('many there'), { recursive: true });
+  });
+});
+
+describe('filters', () => {
+  const files = { 'a.txt': 'a', 'b.log': 'b', 'sub/c.txt': 'c', 'sub/build/d.txt': 'd', 'build/e.txt': 'e' };
+  it.each([
+    [{ exclude: ['*.log', '/build'] }, ['a.txt', 'sub/build/d.txt', 'sub/c.txt']],
+    [{ include: ['*.txt'], exclude: ['build'] }, ['a.txt', 'sub/c.txt']],
+    [{ include: ['sub/**/d.txt', 'build'] }, ['build/e.txt', 'sub/build/d.txt']],
+  ])('%j choose %j, packing and unpacking alike', async (filters, wanted) => {
+    const root = makeTree(at(`filtered ${JSON.stringify(filters)}`.replaceAll('/', '|')), owner, files);
+    const end = await run('transfer.download-tree', { path: root, ...filters });
+    const archive = await downloaded(`/tasks/${end.id}`);
+    const listed = execFileSync('tar', ['--list'], { input: archive, encoding: 'utf8' }).split('\n');
+    expect(listed.filter((name) => /[^/]$/.test(name)).sort()).toEqual(wanted);
+    const target = `${root} there`;
+    const up = await taskEnd(client, await sendArchive(client, { path: target, ...filters }, packed(root)));
+    expect(up.state, JSON.stringify(up.error)).toBe('completed');
+    const seen = Object.entries(seenTree(target)).filter(([, what]) => !what.endsWith('directory'));
+    expect(seen.map(([name]) => name).sort()).toEqual(wanted);
+  });
+
+  it.each([
+    [{ include: ['****a*b*c*d*e*f*g*h*i'] }, /include.*at most 8 stars/],
+    [{ exclude: ['a'.repeat(300)] }, /exclude.*at most 256 bytes/],
+    [{ exclude: Array.from({ length: 51 }, () => 'a') }, /exclude.*at most 50 patterns/],
+    [{ exclude: ['/'] }, /exclude.*must not be empty/],
+  ])('%j are refused', async (filters, message) => {
+    const input = { path: at('x'), ...filters };
+    const { status, body } = await client.post('/tasks', { operation: 'transfer.download-tree', system: 'lab', input });
+    expect([status, body.message]).toEqual([400, expect.stringMatching(message)]);
+  });
+});
+
+describe('an archive that means harm', () => {
+  it.each([
+    ['an absolute name', [{ name: '/tmp/goldcrest-escaped' }], /the name is absolute/],
+    ['a name that leads out', [{ name: 'a/../../escaped' }], /the name holds \.\./],
+    [
+      'a link to write through',
+      [{ name: 'out', type: '2', link: '/tmp' }, { name: 'out/goldcrest-escaped' }],
+      /File exists/,
+    ],
+    ['a link up to write through', [{ name: 'up', type: '2', link: '..' }, { name: 'up/escaped' }], /File exists/],
+    ['a hard link out', [{ name: 'out', type: '1', link: '/etc/passwd' }], /hard link whose target is absolute/],
+    [
+      'a hard link through a link',
+      [
+        { name: 'up', type: '2', link: '..' },
+        { name: 'in', type: '1', link: 'up/secret' },
+      ],
+      /not in the archive/,
+    ],
+    [
+      'a hard link to a link',
+      [
+        { name: 'l', type: '2', link: '/etc/passwd' },
+        { name: 'h', type: '1', link: 'l' },
+      ],
+      /not in the archive/,
+    ],
+    ['a device', [{ name: 'null', type: '3' }], /device or a pipe/],
+    ['a pipe', [{ name: 'pipe', type: '6' }], /device or a pipe/],
+  ])('with %s puts nothing anywhere, and says why', async (_title, entries, message) => {
+    writeFileSync(at('secret'), 'secret');
+    const target = at('harmed');
+    const location = await sendArchive(
+      client,
+      { path: target },
+      archiveOf([{ name: 'good', content: 'x' }, ...entries]),
+    );
+    const end = await taskEnd(client, location);
+    expect([end.state, end.error?.message]).toEqual(['failed', expect.stringMatching(message)]);
+    expect([existsSync(target), existsSync('/tmp/goldcrest-escaped'), existsSync(at('escaped'))]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it.each([
+    ['noise', randomBytes(2_048), /the archive is damaged/],
+    ['half an archive', archiveOf([{ name: 'x', content: 'y'.repeat(5_000) }]).subarray(0, 3_000), /ends too early/],
+    ['no bytes', Buffer.alloc(0), /ends too early/],
+    [
+      'a header beyond all bounds',
+      archiveOf([{ name: 'x', type: 'L', content: 'y'.repeat(1_100_000) }]),
+      /header is too long/,
+    ],
+  ])('%s is refused, and nothing appears', async (_title, archive, message) => {
+    const end = await taskEnd(client, await sendArchive(client, { path: at('none') }, archive));
+    expect([end.state, end.error?.message]).toEqual(['failed', expect.stringMatching(message)]);
+    expect(existsSync(at('none'))).toBe(false);
+    expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
+  });
+
+  it('that does not add up to the digest announced is not put in place', async () => {
+    const archive = archiveOf([{ name: 'x', content: 'y' }]);
+    const end = await taskEnd(
+      client,
+      await sendArchive(client, { path: at('digest'), sha256: '0'.repeat(64) }, archive),
+    );
+    expect(end.error?.message).toMatch(/the archive has the SHA-256 .*, not 0000/);
+    expect(existsSync(at('digest'))).toBe(false);
+  });
+
+  it('leaves failing entries out where that is wished, and tells of them', async () => {
+    const entries = [{ name: 'good', content: 'x' }, { name: '../bad\nname' }, { name: 'last', content: 'z' }];
+    const location = await sendArchive(client, { path: at('partly'), skipFailures: true }, archiveOf(entries));
+    const end = await taskEnd(client, location);
+    expect(end.result, JSON.stringify(end.error)).toMatchObject({
+      files: 2,
+      failuresCount: 1,
+      failures: [{ path: '../bad\nname', reason: 'the name holds ..' }],
+    });
+    expect(readdirSync(at('partly')).sort()).toEqual(['good', 'last']);
+  });
+});
+
+it('the lines of docs/transfers.md do what the page says', async () => {
+  const page = readFileSync(new URL('../../docs/transfers.md', import.meta.url), 'utf8');
+  const script = [...page.matchAll(/```bash\n(.*?)```/gs)].map(([, lines]) => lines).join('\n');
+  const here = mkdtempSync(join(tmpdir(), 'gc-transfers-'));
+  mkdirSync(join(here, 'results', 'sub'), { recursive: true });
+  for (const name of ['a', 'sub/b', 'sub/c.log']) writeFileSync(join(here, 'results', name), name);
+  const place = at('documented');
+  mkdirSync(place);
+  giveTree(place, owner);
+  const env = {
+    URL: broker.url,
+    TOKEN: await requestToken(lab.oidc, user),
+    SYSTEM: 'lab',
+    OTHER: 'other',
+  };
+  const said = await runCommand('bash', ['-euo', 'pipefail', '-c', `cd "$HERE"; ${script}`], {
+    env: { ...env, HOME_THERE: place, HERE: here },
+  });
+  expect(said.stdout.match(/"state":"completed"/g)).toHaveLength(3);
+  const names = (root: string) => readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+  for (const root of [join(place, 'results'), join(here, 'fetched'), join(place, 'copy')]) {
+    expect(names(root)).toEqual(['a', 'sub', 'sub/b']);
+  }
+  rmSync(here, { recursive: true });
+});
+
+describe('a target that is there', () => {
+  it('is refused, and with `merge` keeps what the archive has not', async () => {
+    const target = makeTree(at('there'), owner, { kept: 'kept', 'sub/old': 'old', file: 'file' });
+    const archive = archiveOf([
+      { name: 'sub/old', content: 'new' },
+      { name: 'sub/more/x', content: 'x' },
+    ]);
+    const refused = await run('transfer.upload-tree', { path: target, archiveBytesMax: 1 });
+    expect(refused.error?.message).toMatch(/File exists\. With `merge`/);
+    const end = await taskEnd(client, await sendArchive(client, { path: `${target}/`, merge: true }, archive));
+    expect(end.result, JSON.stringify(end.error)).toMatchObject({ copied: { entries: 2, bytes: 4 } });
+    const names = ['kept', 'sub/old', 'sub/more/x', 'file'];
+    expect(names.map((name) => readFileSync(join(target, name), 'utf8'))).toEqual(['kept', 'new', 'x', 'file']);
+  });
+
+  it('is not written to through a link in it', async () => {
+    const outside = makeTree(at('outside'), owner, { x: 'untouched' });
+    const target = makeTree(at('linked'), owner, {});
+    symlinkSync(outside, join(target, 'sub'));
+    const location = await sendArchive(
+      client,
+      { path: target, merge: true },
+      archiveOf([{ name: 'sub/x', content: 'bad' }]),
+    );
+    expect((await taskEnd(client, location)).error?.message).toMatch(/'sub' \(is no directory where it should go\)/);
+    expect(readFileSync(join(outside, 'x'), 'utf8')).toBe('untouched');
+  });
+});
+
+describe('a copy to another system', () => {
+  const copy = (input: Record<string, unknown>) => run('transfer.copy', { targetSystem: 'other', ...input });
+
+  it.each(['size', 'mtime', 'checksum'] as const)('by %s packs what differs, and says what that was', async (sync) => {
+    const same = { same: 'same', 'sub/same too': 'same' };
+    const source = makeTree(at(`from ${sync}`), owner, { ...same, time: 'abc', text: 'abc', size: 'long' });
+    const target = makeTree(at(`to ${sync}`), owner, { ...same, time: 'abc', text: 'xyz', size: 's', extra: 'e' });
+    symlinkSync('same', join(source, 'link'));
+    symlinkSync('same', join(target, 'link'));
+    for (const root of [source, target]) {
+      for (const name of ['same', 'sub/same too', 'time', 'text', 'size']) utimesSync(join(root, name), 1e9, 1e9);
+    }
+    utimesSync(join(target, 'time'), 1e9, 2e9);
+    const end = await copy({ path: source, targetPath: target, merge: true, sync });
+    const differ = { size: ['size'], mtime: ['size', 'time'], checksum: ['size', 'text'] }[sync];
+    expect(end.result, JSON.stringify(end.error)).toMatchObject({ copiedPaths: differ, failuresCount: 0 });
+    expect(end.result.skipped).toMatchObject({ entries: 6 - differ.length });
+    expect(readFileSync(join(target, 'text'), 'utf8')).toBe(sync === 'checksum' ? 'abc' : 'xyz');
+    expect([readFileSync(join(target, 'size'), 'utf8'), existsSync(join(target, 'extra'))]).toEqual(['long', true]);
+    expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
+  });
+
+  it('takes a single file, of several parts, and replaces one only where that is wished', async () => {
+    const content = randomBytes(40 * 2 ** 20);
+    const source = join(makeTree(at('files'), owner, { big: content }), 'big');
+    chmodSync(source, 0o640);
+    const targetPath = at('big\nthere');
+    const end = await copy({ path: source, targetPath });
+    expect(end, JSON.stringify(end.error)).toMatchObject({
+      state: 'completed',
+      result: { files: 1, contentBytes: content.length },
+    });
+    expect(readFileSync(targetPath).equals(content)).toBe(true);
+    expect((await copy({ path: source, targetPath })).error?.message).toMatch(/File exists/);
+    const again = await copy({ path: source, targetPath, merge: true, sync: 'checksum' });
+    expect(again.result).toMatchObject({ copied: { entries: 0 }, skipped: { entries: 1, bytes: content.length } });
+  });
+
+  it('of what cannot be read fails and leaves nothing, or leaves it out where that is wished', async () => {
+    const source = makeTree(at('closed'), owner, { open: 'x', shut: 'y' });
+    chmodSync(join(source, 'shut'), 0);
+    const failed = await copy({ path: source, targetPath: at('closed there') });
+    expect(failed.error?.message).toMatch(/1 entry failed: 'shut' \(Permission denied\)/);
+    expect(existsSync(at('closed there'))).toBe(false);
+    expect(await stagedOf(store, owner.username, failed.id)).toEqual([]);
+    const end = await copy({ path: source, targetPath: at('closed there'), skipFailures: true });
+    expect(end.result).toMatchObject({ failures: [{ path: 'shut', reason: 'Permission denied' }], files: 1 });
+  });
+
+  it.each([
+    ['to a system that is not known', { targetSystem: 'nowhere' }, 404, /System not found/],
+    ['to the same system', { targetSystem: 'LAB' }, 400, /must be another system/],
+    [
+      'to a place that is none of that system',
+      { targetPath: '/tmp/x' },
+      400,
+      /file ?system paths for the requested system \(other\)/,
+    ],
+  ])('%s is refused at once', async (_title, wrong, status, message) => {
+    const input = { path: own.path, targetSystem: 'other', targetPath: at('x'), ...wrong };
+    const { body, ...answer } = await client.post('/tasks', { operation: 'transfer.copy', system: 'lab', input });
+    expect([answer.status, body.message]).toEqual([status, expect.stringMatching(message)]);
+  });
+
+  it('through a link out of the file systems of the other is refused', async () => {
+    symlinkSync('/tmp', at('out'));
+    const end = await copy({ path: makeTree(at('in'), owner, { x: 'x' }), targetPath: at('out/goldcrest-escaped') });
+    rmSync(at('out')); // the look for what is left behind would follow it
+    expect(end.error).toMatchObject({ code: 'PathNotAllowed' });
+  });
+});
