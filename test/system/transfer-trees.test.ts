@@ -295,7 +295,7 @@ it('the lines of docs/transfers.md do what the page says', async () => {
   const said = await runCommand('bash', ['-euo', 'pipefail', '-c', `cd "$HERE"; ${script}`], {
     env: { ...env, HOME_THERE: place, HERE: here },
   });
-  expect(said.stdout.match(/"state":"completed"/g)).toHaveLength(3);
+  expect(said.stdout.match(/"result":\{"path"/g)).toHaveLength(3);
   const names = (root: string) => readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
   for (const root of [join(place, 'results'), join(here, 'fetched'), join(place, 'copy')]) {
     expect(names(root)).toEqual(['a', 'sub', 'sub/b']);

@@ -21,6 +21,7 @@ describe('the report of work', () => {
       beat: 2,
       doneBytes: 134_217_728,
       jobId: null,
+      tree: null,
       stdout: 'sha256 0\n',
       stderr: 'dd: no space\n',
     });
