@@ -17,6 +17,7 @@ import { retryTask } from './faces/tasks/retry-task.ts';
 import { signTransfer } from './faces/tasks/sign-transfer.ts';
 import { submitBatch } from './faces/tasks/submit-batch.ts';
 import { submitTask } from './faces/tasks/submit-task.ts';
+import { createWatch, getWatch, listWatches, removeWatch } from './faces/watches/watches.ts';
 import { listDeliveries, redeliverOne, redeliverSince, testEndpoint } from './faces/webhooks/deliveries.ts';
 import {
   changeEndpoint,
@@ -95,6 +96,10 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     ...webhookEndpoints(deps),
     { method: 'GET', path: '/audit', isPublic: false, handle: listAudit(deps) },
     { method: 'GET', path: '/audit/export', isPublic: false, handle: exportAudit(deps) },
+    { method: 'POST', path: '/watches', isPublic: false, handle: createWatch(faceDeps) },
+    { method: 'GET', path: '/watches', isPublic: false, handle: listWatches(deps) },
+    { method: 'GET', path: '/watches/{id}', isPublic: false, handle: getWatch(deps) },
+    { method: 'DELETE', path: '/watches/{id}', isPublic: false, handle: removeWatch(deps) },
     { method: 'GET', path: '/health/systems', isPublic: false, handle: listHealth(faceDeps) },
     { method: 'GET', path: '/health/systems/{system_name}', isPublic: false, handle: getHealth(faceDeps) },
     { method: 'GET', path: '/status/liveness/', isPublic: true, handle: serveLiveness },

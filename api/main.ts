@@ -12,6 +12,7 @@ import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
 import { version } from '../shared/platform/version.ts';
+import { createWatchStore } from '../shared/platform/watch-store.ts';
 import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createTokenSealer } from '../shared/tasks/sealed-token.ts';
@@ -75,6 +76,7 @@ const app = createApp({
   gate,
   jobNumbers,
   stagings,
+  watches: createWatchStore(redis, keyPrefix),
   webhooks: {
     store: createWebhookStore(redis, keyPrefix),
     sealer: createSealer(config.webhooks.sealingKeys),

@@ -12,6 +12,7 @@ import { connectRedis } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
 import { guardDurability, startUp } from '../shared/platform/start.ts';
 import { createTaskStore } from '../shared/platform/task-store.ts';
+import { createWatchStore } from '../shared/platform/watch-store.ts';
 import { createWebhookStore } from '../shared/platform/webhook-store.ts';
 import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createTokenSealer } from '../shared/tasks/sealed-token.ts';
@@ -39,6 +40,8 @@ import { withUserToken } from './runtime/with-user-token.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
 import { createUserTokens } from './ssh/credentials/user-tokens.ts';
 import { createSsh } from './ssh/ssh.ts';
+import { createJobWatches } from './watches/begin-watch.ts';
+import { startWatcher } from './watches/watcher.ts';
 import { startDeliverer } from './webhooks/deliverer.ts';
 import { createSsrfGuard } from './webhooks/ssrf-guard.ts';
 
@@ -89,12 +92,15 @@ const accounts = new Map(
     serviceAccount === null ? [] : [[name, createFindUsername(serviceAccount, tokenIssuer)]],
   ),
 );
+const watches = createWatchStore(redis, keyPrefix);
+const schedulers = new Map(served.map((system) => [system.name, createScheduler(system)]));
 const perform = createPerform({
   systems: config.systems,
   ssh,
   stagings,
-  schedulers: new Map(served.map((system) => [system.name, createScheduler(system)])),
+  schedulers,
   readHealth: () => readKnownHealth(health, config.systems),
+  watchesOf: createJobWatches(watches, config.watches),
   sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
   port,
   tell: (task, url) => store.announce(task, url),
@@ -134,6 +140,9 @@ const consumer = startConsumer({
   log,
 });
 const prober = startProber({ config, systems: served, ssh, store: health, worker, log });
+const watcher = startWatcher({
+  ...{ systems: served, schedulers, accounts, ssh, store: watches, settings: config.watches, worker, log },
+});
 const knownQueues = queuesOf(config.systems);
 const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, log });
 
@@ -168,9 +177,9 @@ const abortGraceMs = 5_000;
 onShutdown(
   [
     {
-      name: 'consumer, sweeper and prober',
+      name: 'consumer, sweeper, prober and watcher',
       async run() {
-        const stopped = Promise.all([consumer.stop(), sweeper.stop(), prober.stop()]);
+        const stopped = Promise.all([consumer.stop(), sweeper.stop(), prober.stop(), watcher.stop()]);
         const isDrained = await Promise.race([
           stopped.then(() => true),
           sleep(config.worker.drainMs, false, { ref: false }),

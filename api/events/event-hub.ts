@@ -7,12 +7,12 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { wakeChannel } from '../../shared/platform/event-script.ts';
 import { compareEventIds, type EventStore } from '../../shared/platform/event-store.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
-import type { TaskEvent } from '../../shared/tasks/event.ts';
+import type { OwnerEvent } from '../../shared/tasks/event.ts';
 
 /** Who reads a stream. */
 export interface EventReader {
   /** Called for each event, in order. */
-  receive(event: TaskEvent): void;
+  receive(event: OwnerEvent): void;
   /** Resolves when more may be given; a replay is not faster than its reader. */
   hasRoom(): Promise<void>;
   /** The process stops. */
@@ -166,7 +166,7 @@ function tooMany({ streamsPerUserMax }: EventHubOptions, count: number): BrokerE
 }
 
 /** An event that is known already, from a replay or a look that overlapped, is not given twice. */
-function give(follower: Follower, event: TaskEvent): void {
+function give(follower: Follower, event: OwnerEvent): void {
   if (compareEventIds(event.id, follower.position) <= 0) return;
   follower.position = event.id;
   follower.reader.receive(event);

@@ -97,6 +97,18 @@ export function targetOf(operation: Operation, input: Record<string, unknown>): 
   );
 }
 
+/** What an operation asks the caller to be allowed besides. Throws Forbidden, AuthorizationUnavailable. */
+export async function checkAlso(
+  { checkAccess }: Pick<AppDeps, 'checkAccess'>,
+  { principal, address }: Caller,
+  { alsoRelation }: Operation,
+  input: Record<string, unknown>,
+  system: SystemEntry | null,
+): Promise<void> {
+  const relation = alsoRelation?.(input) ?? null;
+  if (relation !== null) await checkAccess(principal, relation, system?.name ?? null, address);
+}
+
 export interface TaskWish {
   operation: Operation;
   system: string | null;

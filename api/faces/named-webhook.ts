@@ -1,4 +1,5 @@
-/** An address that one request names, to be told of the end of its task: in the body of the native face, by headers on any other route. */
+/** An address that one request names, to be told of the end of its task, and of the job that it watches: in the body of the native face, by headers on any other route. */
+import { z } from 'zod';
 import { type Principal, principalKey } from '../../shared/tasks/task.ts';
 import { isSecret } from '../../shared/webhooks/signing.ts';
 import { admitTarget, urlCharsMax } from '../../shared/webhooks/target-rules.ts';
@@ -10,7 +11,13 @@ export const webhookHeader = 'Goldcrest-Webhook';
 export const webhookSecretHeader = 'Goldcrest-Webhook-Secret';
 
 /** What a secret must be. */
-export const secretRule = 'must be whsec_ and base64 of 24 to 64 bytes';
+const secretRule = 'must be whsec_ and base64 of 24 to 64 bytes';
+
+/** An address in a body. */
+export const namedWebhook = z.object({
+  url: z.string('must be an address').max(urlCharsMax),
+  secret: z.string('must be a text').refine(isSecret, secretRule).describe('To sign with; see Standard Webhooks'),
+});
 
 /** The address with its secret sealed for tasks of this caller, as JSON. WebhookNotAllowed, NotSupported. */
 export function sealWebhook(

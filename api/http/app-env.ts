@@ -9,6 +9,7 @@ import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../s
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';
+import type { WatchStore } from '../../shared/platform/watch-store.ts';
 import type { WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
@@ -120,6 +121,7 @@ export interface AppDeps {
   /** Staging store by system name, for systems that have one. */
   stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>>;
   notices: Notices;
+  watches: Pick<WatchStore, 'find' | 'list' | 'remove'>;
   webhooks: WebhookDeps;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;

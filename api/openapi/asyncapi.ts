@@ -3,6 +3,7 @@
  * the same schemas as the OpenAPI document.
  */
 import { eventTypes, eventView } from '../../shared/tasks/event.ts';
+import { jobEventTypes, jobEventView } from '../../shared/watches/job-event.ts';
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { textResponse } from '../http/json-response.ts';
 import { resultSchema } from './json-schemas.ts';
@@ -10,6 +11,7 @@ import type { Json } from './parts.ts';
 
 /** A name that may be a key of AsyncAPI's: letters, digits, `.`, `-` and `_` only. */
 const typeNames = Object.keys(eventTypes);
+const taskTypeNames = typeNames.filter((type) => !(type in jobEventTypes));
 
 function serversOf({ api }: AppConfig): Json {
   if (api.publicUrl === null) return {};
@@ -18,13 +20,18 @@ function serversOf({ api }: AppConfig): Json {
   return { servers: { api: { host, protocol: protocol.replace(':', ''), ...path } } };
 }
 
-function messages(headers?: Json): Json {
+function schemaOf(type: string): string {
+  return type in jobEventTypes ? '#/components/schemas/JobEvent' : '#/components/schemas/Event';
+}
+
+function messages(types: readonly string[], headers?: Json): Json {
+  const told = Object.entries(eventTypes).filter(([type]) => types.includes(type));
   return Object.fromEntries(
-    Object.entries(eventTypes).map(([type, summary]) => [
+    told.map(([type, summary]) => [
       type,
       {
         ...{ name: type, title: type, summary, contentType: 'application/json' },
-        payload: { allOf: [{ $ref: '#/components/schemas/Event' }, { properties: { type: { const: type } } }] },
+        payload: { allOf: [{ $ref: schemaOf(type) }, { properties: { type: { const: type } } }] },
         ...(headers === undefined ? {} : { headers }),
       },
     ]),
@@ -41,8 +48,8 @@ const signed: Json = {
   required: ['webhook-id', 'webhook-timestamp', 'webhook-signature'],
 };
 
-function tells(channel: string, summary: string): Json {
-  const told = typeNames.map((type) => ({ $ref: `#/channels/${channel}/messages/${type}` }));
+function tells(channel: string, summary: string, types = typeNames): Json {
+  const told = types.map((type) => ({ $ref: `#/channels/${channel}/messages/${type}` }));
   return { action: 'send', channel: { $ref: `#/channels/${channel}` }, summary, messages: told };
 }
 
@@ -55,30 +62,42 @@ export function asyncApiDocument(config: AppConfig): Json {
     info: {
       title: 'Goldcrest',
       version: config.version,
-      description: 'Events of tasks. What is asked for by request is in the OpenAPI document, at /openapi.json.',
+      description:
+        'Events of tasks and of watched jobs. What is asked for by request is in the OpenAPI document, at /openapi.json.',
     },
     ...serversOf(config),
     defaultContentType: 'application/json',
     channels: {
       events: {
-        ...{ address: '/events', title: 'Server-sent events of all of your tasks', messages: messages() },
+        ...{
+          address: '/events',
+          title: 'Server-sent events of all of your tasks and watched jobs',
+          messages: messages(typeNames),
+        },
       },
       taskEvents: {
-        ...{ address: '/tasks/{id}/events', title: 'Server-sent events of one task', messages: messages() },
+        ...{
+          address: '/tasks/{id}/events',
+          title: 'Server-sent events of one task',
+          messages: messages(taskTypeNames),
+        },
         parameters: { id: { description: 'Id of the task' } },
       },
       webhooks: {
-        ...{ address: null, title: 'A webhook of yours', messages: messages(signed) },
+        ...{ address: null, title: 'A webhook of yours', messages: messages(typeNames, signed) },
         description:
           'POSTed to the address of the webhook; with `format: cloudevents` as a CloudEvent 1.0 around `data`.',
       },
     },
     operations: {
-      streamEvents: { ...tells('events', 'Each event of your tasks, from now on or after Last-Event-ID'), ...stream },
-      streamTaskEvents: { ...tells('taskEvents', 'Each event of the task, until its end'), ...stream },
+      streamEvents: {
+        ...tells('events', 'Each event of your tasks and watched jobs, from now on or after Last-Event-ID'),
+        ...stream,
+      },
+      streamTaskEvents: { ...tells('taskEvents', 'Each event of the task, until its end', taskTypeNames), ...stream },
       sendWebhook: { ...tells('webhooks', 'Each event of the types that the webhook asks for'), ...post },
     },
-    components: { schemas: { Event: resultSchema(eventView) } },
+    components: { schemas: { Event: resultSchema(eventView), JobEvent: resultSchema(jobEventView) } },
   };
 }
 

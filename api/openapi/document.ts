@@ -5,6 +5,7 @@ import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../../shared/operations/registry.ts';
 import { eventView } from '../../shared/tasks/event.ts';
 import { taskView } from '../../shared/tasks/task.ts';
+import { jobEventView } from '../../shared/watches/job-event.ts';
 import { systemHealthView, systemsHealthView } from '../faces/health/health-views.ts';
 import { historyQuery } from '../faces/health/read-health.ts';
 
@@ -31,6 +32,7 @@ import {
 } from './parts.ts';
 import { problemSchema } from './problem-schema.ts';
 import { taskPaths } from './task-paths.ts';
+import { watchPaths } from './watch-paths.ts';
 
 /** Upstream's function names where they are not `<method>_<last word of the operation>`; part of its operation ids. */
 const upstreamFunctions: { [name in OperationName]?: string } = {
@@ -208,10 +210,16 @@ export function openApiDocument(config: AppConfig): Json {
       ...eventPaths(),
       ...webhookPaths(),
       ...auditPaths(),
+      ...watchPaths(),
     },
     webhooks: webhookMessages(),
     components: {
-      schemas: { Problem: problemSchema, Task: resultSchema(taskView), Event: resultSchema(eventView) },
+      schemas: {
+        Problem: problemSchema,
+        Task: resultSchema(taskView),
+        Event: resultSchema(eventView),
+        JobEvent: resultSchema(jobEventView),
+      },
       securitySchemes: schemes,
     },
     security: Object.keys(schemes).map((name) => ({ [name]: [] })),

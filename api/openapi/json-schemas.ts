@@ -1,6 +1,7 @@
 /** The operations' Zod schemas as JSON Schema, for the OpenAPI document. */
 import { z } from 'zod';
 import type { Operation } from '../../shared/operations/operation.ts';
+import { namedWebhook } from '../faces/named-webhook.ts';
 
 type Json = Record<string, unknown>;
 
@@ -27,13 +28,16 @@ export function requestSchema(schema: z.core.$ZodType): Json {
 }
 
 /** The body of a request: the input without what stands in the path. */
-export function bodySchema({ input, firecrest }: Operation): Json {
+export function bodySchema({ input, firecrest, takesWebhook }: Operation): Json {
   const { properties, required = [], ...rest } = requestSchema(input) as { properties: Json; required?: string[] };
   const inPath = Object.values(firecrest.params ?? {});
   const names = required.filter((name) => !inPath.includes(name));
   return {
     ...rest,
-    properties: Object.fromEntries(Object.entries(properties).filter(([name]) => !inPath.includes(name))),
+    properties: {
+      ...Object.fromEntries(Object.entries(properties).filter(([name]) => !inPath.includes(name))),
+      ...(takesWebhook === undefined ? {} : { webhook: requestSchema(namedWebhook) }),
+    },
     ...(names.length === 0 ? {} : { required: names }),
   };
 }
@@ -71,7 +75,8 @@ export function answerSchema(operation: Operation): Json {
     if (schema !== undefined) return resultSchema(schema);
     if (typeof value !== 'object' || value === null) return {};
     const properties = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, describe(member)]));
-    return { type: 'object', properties, required: Object.keys(properties) };
+    const required = Object.entries(value).filter(([, member]) => !isOptional(schemas.get(member)));
+    return { type: 'object', properties, required: required.map(([name]) => name) };
   };
   try {
     return describe(operation.firecrest.answer(marked));

@@ -1,6 +1,7 @@
 /** The parts of the OpenAPI document about event streams and webhooks. */
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { eventTypes, eventView } from '../../shared/tasks/event.ts';
+import { jobEventView } from '../../shared/watches/job-event.ts';
 import { deliveryView } from '../../shared/webhooks/delivery.ts';
 import {
   endpointChange,
@@ -38,11 +39,14 @@ export function eventPaths(): Json {
     '/events': {
       get: {
         operationId: 'stream_events',
-        summary: 'What happens to your tasks, as server-sent events',
+        summary: 'What happens to your tasks and watched jobs, as server-sent events',
         tags: ['events'],
         parameters,
         responses: {
-          200: { description: 'Events as they happen; the schema of their data is Event', ...stream },
+          200: {
+            description: 'Events as they happen; the schema of their data is Event, or JobEvent of `job.…`',
+            ...stream,
+          },
           ...errorResponses(errors),
         },
       },
@@ -171,13 +175,18 @@ export function webhookMessages(): Json {
     }),
     parameter('webhook-signature', 'header', true, { ...text, description: 'Standard Webhooks 1.0.0, `v1` or `v1a`' }),
   ];
-  const schema = resultSchema(eventView);
+  const schemas = { task: resultSchema(eventView), job: resultSchema(jobEventView) };
   const messages = Object.entries(eventTypes).map(([type, summary]) => [
     type,
     {
       post: {
         operationId: `webhook_${type.replaceAll('.', '_')}`,
-        ...{ summary, tags: ['webhooks'], parameters, requestBody: { required: true, ...jsonContent(schema) } },
+        ...{
+          summary,
+          tags: ['webhooks'],
+          parameters,
+          requestBody: { required: true, ...jsonContent(type.startsWith('job.') ? schemas.job : schemas.task) },
+        },
         responses: {
           '2XX': { description: 'It was received' },
           410: { description: 'Send nothing more: the webhook is disabled' },

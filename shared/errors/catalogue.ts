@@ -132,6 +132,7 @@ export const errorCatalogue = {
   ),
   FileNotFound: entry(404, 'caller', false, 'No such file or directory', 'Check the path on the cluster.'),
   WebhookNotFound: entry(404, 'caller', false, 'Webhook not found', 'Check the id against GET /webhooks.'),
+  WatchNotFound: entry(404, 'caller', false, 'Watch not found', 'Check the id against GET /watches.'),
   TaskNotFound: entry(404, 'caller', false, 'Task not found', 'Check the task id.'),
   MethodNotAllowed: entry(405, 'caller', false, 'Method not allowed', 'Use one of the methods in the Allow header.'),
   CommandTimeout: entry(
@@ -244,6 +245,13 @@ export const errorCatalogue = {
     false,
     'Too many webhooks',
     'Remove a webhook that is no longer used; one can be told of all your tasks.',
+  ),
+  TooManyWatches: entry(
+    429,
+    'caller',
+    false,
+    'Too many watched jobs',
+    'Remove watches that are no longer wanted, or wait until watched jobs have ended.',
   ),
   // the cluster
   SshUnavailable: entry(

@@ -86,6 +86,10 @@ export interface Operation<
   result: Result;
   firecrest: FirecrestRoute<z.infer<Result>>;
   relation: Relation;
+  /** What the caller must be allowed besides, by what was asked for; null: nothing. */
+  alsoRelation?: (input: z.infer<Input>) => Relation | null;
+  /** The body may name an address to be told, on its own route too; that sets an input field, a boolean. */
+  takesWebhook?: { readonly sets: string };
   requires: readonly Requirement[];
   lane: Lane;
   scope: Reach;

@@ -2,6 +2,7 @@
 import { attach } from './compute/attach.ts';
 import { awaitJob } from './compute/await-job.ts';
 import { cancelJob } from './compute/cancel-job.ts';
+import { diagnoseJob } from './compute/diagnose-job.ts';
 import { estimateJob } from './compute/estimate-job.ts';
 import { getJob } from './compute/get-job.ts';
 import { holdJob } from './compute/hold-job.ts';
@@ -10,6 +11,7 @@ import { listJobs } from './compute/list-jobs.ts';
 import { modifyJob } from './compute/modify-job.ts';
 import { releaseJob } from './compute/release-job.ts';
 import { submitJob } from './compute/submit-job.ts';
+import { watchJob } from './compute/watch-job.ts';
 import { checksum } from './filesystem/checksum.ts';
 import { chmod } from './filesystem/chmod.ts';
 import { chown } from './filesystem/chown.ts';
@@ -47,6 +49,7 @@ export const operations = {
   'compute.attach': attach,
   'compute.await-job': awaitJob,
   'compute.cancel-job': cancelJob,
+  'compute.diagnose-job': diagnoseJob,
   'compute.estimate-job': estimateJob,
   'compute.get-job': getJob,
   'compute.hold-job': holdJob,
@@ -55,6 +58,7 @@ export const operations = {
   'compute.modify-job': modifyJob,
   'compute.release-job': releaseJob,
   'compute.submit-job': submitJob,
+  'compute.watch-job': watchJob,
   'filesystem.checksum': checksum,
   'filesystem.chmod': chmod,
   'filesystem.chown': chown,

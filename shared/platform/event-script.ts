@@ -31,10 +31,28 @@ export function outboxKey(keyPrefix: string): string {
 }
 
 /**
+ * Lua: `tell(prefix, owner, webhook, fields)`, an event to its owner's stream, to those who listen, and, where the owner has
+ * endpoints or `webhook` is an address, to the outbox. `webhook` is false or empty where there is none.
+ */
+export const tellFunction = `
+local function tell(prefix, owner, webhook, fields)
+  local stream = prefix .. ':events:' .. owner
+  local event = redis.call('XADD', stream, 'MAXLEN', '~', ${eventsKeptMax}, '*', unpack(fields))
+  redis.call('PEXPIRE', stream, ${eventsKeepMs})
+  redis.call('PUBLISH', prefix .. ':wake:' .. owner, event)
+  local isNamed = webhook and webhook ~= ''
+  if isNamed or redis.call('EXISTS', prefix .. ':hooks:' .. owner) == 1 then
+    redis.call('XADD', prefix .. ':outbox', 'MAXLEN', '~', ${outboxMax}, '*', 'owner', owner, 'event', event,
+      'webhook', webhook or '', unpack(fields))
+  end
+end`;
+
+/**
  * Lua: `emit(prefix, task key, id, step, at)`. The number of the event within its task is counted in the record. The row
  * of the outbox is written where the owner has endpoints or the task names one.
  */
 export const emitFunction = `
+${tellFunction}
 local function emit(prefix, key, id, step, at)
   local task = redis.call('HMGET', key, 'owner', 'operation', 'system', 'attempt', 'error', 'webhook', 'stepName')
   local sequence = redis.call('HINCRBY', key, 'sequence', 1)
@@ -43,14 +61,6 @@ local function emit(prefix, key, id, step, at)
     local isRead, stored = pcall(cjson.decode, task[5] or '')
     if isRead and type(stored) == 'table' then code = stored['code'] or '' end
   end
-  local fields = {'type', 'task.' .. step, 'task', id, 'sequence', sequence, 'at', at, 'operation', task[2],
-    'system', task[3], 'attempt', task[4], 'code', code, 'step', task[7] or ''}
-  local stream = prefix .. ':events:' .. task[1]
-  local event = redis.call('XADD', stream, 'MAXLEN', '~', ${eventsKeptMax}, '*', unpack(fields))
-  redis.call('PEXPIRE', stream, ${eventsKeepMs})
-  redis.call('PUBLISH', prefix .. ':wake:' .. task[1], event)
-  if task[6] or redis.call('EXISTS', prefix .. ':hooks:' .. task[1]) == 1 then
-    redis.call('XADD', prefix .. ':outbox', 'MAXLEN', '~', ${outboxMax}, '*', 'owner', task[1], 'event', event,
-      'webhook', task[6] or '', unpack(fields))
-  end
+  tell(prefix, task[1], task[6], {'type', 'task.' .. step, 'task', id, 'sequence', sequence, 'at', at,
+    'operation', task[2], 'system', task[3], 'attempt', task[4], 'code', code, 'step', task[7] or ''})
 end`;

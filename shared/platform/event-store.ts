@@ -1,12 +1,12 @@
 /** Reads the events that the task scripts wrote: per owner, oldest first, from any place that is still kept. */
-import { parseEvent, type TaskEvent } from '../tasks/event.ts';
+import { type OwnerEvent, parseEvent } from '../tasks/event.ts';
 import { eventsKey } from './event-script.ts';
 import { type Redis, withStore } from './redis.ts';
 
 /** Each method throws `StoreUnavailable` when Redis cannot serve. */
 export interface EventStore {
   /** At most `count` events after `after`. */
-  read(owner: string, after: string, count: number): Promise<TaskEvent[]>;
+  read(owner: string, after: string, count: number): Promise<OwnerEvent[]>;
   /** Id of the last event; `0-0` where there is none. */
   lastId(owner: string): Promise<string>;
   /** Whether events after that id may have been dropped already. */

@@ -4,9 +4,8 @@
  */
 import { type ProbeRecord, parseProbeRecord, parseSystemHealth, type SystemHealth } from '../health/system-health.ts';
 import { type Redis, withStore } from './redis.ts';
+import { createSystemLeases, type SystemLeases } from './system-leases.ts';
 
-/** A worker that died is followed by another one after this long. */
-const leaseMs = 5_000;
 /** Probes of one service that are kept: a day of them, if they come every 58 s or less often. */
 const historyMax = 1_500;
 const historyMs = 24 * 3_600_000;
@@ -25,11 +24,7 @@ export interface HistoryEntry {
 }
 
 /** Each method throws StoreUnavailable when Redis cannot serve. */
-export interface HealthStore {
-  /** Takes or renews the leases of the systems that nobody else holds; the names of those that `worker` holds now. */
-  lead(systems: readonly string[], worker: string): Promise<string[]>;
-  /** Gives the leases back that `worker` holds. */
-  release(systems: readonly string[], worker: string): Promise<void>;
+export interface HealthStore extends SystemLeases {
   /** Replaces the record, which is kept for `keepMs`. False: the lease is another worker's now, nothing was written. */
   write(
     system: string,
@@ -43,27 +38,6 @@ export interface HealthStore {
   /** The probes of a service in the last 24 hours, newest first, `countMax` at most. */
   history(system: string, serviceKey: string, countMax: number): Promise<ProbeRecord[]>;
 }
-
-/** KEYS: leases. ARGV: worker, lease ms. Returns the places of the leases that the worker holds. */
-const leadScript = `
-local held = {}
-for place, key in ipairs(KEYS) do
-  local owner = redis.call('GET', key)
-  if not owner or owner == ARGV[1] then
-    redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
-    held[#held + 1] = place
-  end
-end
-return held
-`;
-
-/** KEYS: leases. ARGV: worker. */
-const releaseScript = `
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
-end
-return 0
-`;
 
 /** KEYS: lease, record, history. ARGV: worker, record, keep ms, history entry (empty: none), its bound, its keep ms. */
 const writeScript = `
@@ -83,16 +57,7 @@ export function createHealthStore(redis: Redis, keyPrefix: string): HealthStore 
   const recordKey = (system: string) => `${keyPrefix}:health:record:${system}`;
   const historyKey = (system: string, key: string) => `${keyPrefix}:health:history:${system}:${key}`;
   return {
-    async lead(systems, worker) {
-      if (systems.length === 0) return [];
-      const keys = systems.map(leaseKey);
-      const places = await withStore(() => redis.eval(leadScript, keys.length, ...keys, worker, leaseMs));
-      return (places as number[]).flatMap((place) => systems[place - 1] ?? []);
-    },
-    async release(systems, worker) {
-      if (systems.length === 0) return;
-      await withStore(() => redis.eval(releaseScript, systems.length, ...systems.map(leaseKey), worker));
-    },
+    ...createSystemLeases(redis, leaseKey),
     async write(system, worker, health, keepMs, entry) {
       const keys = [leaseKey(system), recordKey(system), historyKey(system, entry?.serviceKey ?? '')];
       const probe = entry === null ? '' : JSON.stringify(entry.probe);

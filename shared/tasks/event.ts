@@ -1,8 +1,10 @@
-/** The events of tasks: what an event stream and a webhook say. One schema describes both. */
+/** The events of tasks, and of watched jobs beside them: what an event stream and a webhook say. */
 import { z } from 'zod';
+import { type JobEvent, jobEventTypes, type jobEventView, parseJobEvent, viewJobEvent } from '../watches/job-event.ts';
 
 /** Every type of event, and what it means. */
 export const eventTypes = {
+  ...jobEventTypes,
   'task.accepted': 'A task was accepted and waits for a worker',
   'task.started': 'A worker began an attempt',
   'task.requeued': 'An attempt ended without an outcome; the task waits for another one',
@@ -17,10 +19,26 @@ export type EventType = keyof typeof eventTypes;
 export const eventTypeNames = Object.keys(eventTypes) as [EventType, ...EventType[]];
 
 /** The types that end a task. */
-export const endingTypes = ['task.completed', 'task.failed', 'task.canceled'] as const satisfies readonly EventType[];
+const endingTypes = ['task.completed', 'task.failed', 'task.canceled'] as const satisfies readonly EventType[];
+
+/** What an endpoint is told that names no types. Jobs are told of only where somebody watches them. */
+export const usualTypes = [
+  ...endingTypes,
+  'job.ended',
+  'job.diagnosed',
+  'job.lost',
+] as const satisfies readonly EventType[];
 
 export function isEnding(type: string): boolean {
   return (endingTypes as readonly string[]).includes(type);
+}
+
+/** An event of an owner. */
+export type OwnerEvent = TaskEvent | JobEvent;
+
+/** The task or the watch whose event it is; the event's number counts within it. */
+export function subjectOf(event: OwnerEvent): string {
+  return 'watchId' in event ? event.watchId : event.taskId;
 }
 
 /** An event as it is told: thin, with the address of the task, which tells the rest. */
@@ -39,7 +57,7 @@ export const eventView = z.object({
   }),
 });
 
-export type EventView = z.infer<typeof eventView>;
+export type EventView = z.infer<typeof eventView> | z.infer<typeof jobEventView>;
 
 /** An event as the store keeps it. */
 export interface TaskEvent {
@@ -70,7 +88,8 @@ const storedFields = z.object({
 });
 
 /** An event from the fields of its row. Throws a ZodError when they are not an event's. */
-export function parseEvent(id: string, fields: Record<string, string>): TaskEvent {
+export function parseEvent(id: string, fields: Record<string, string>): OwnerEvent {
+  if (fields.watch !== undefined) return parseJobEvent(id, fields);
   const { type, task, sequence, at, operation, system, attempt, code, step } = storedFields.parse(fields);
   return {
     ...{ id, type, taskId: task, sequence, at, operation, attempt },
@@ -80,8 +99,9 @@ export function parseEvent(id: string, fields: Record<string, string>): TaskEven
   };
 }
 
-/** `baseUrl` is what comes before the path of the task, without a trailing slash. */
-export function viewEvent(event: TaskEvent, baseUrl: string): EventView {
+/** `baseUrl` is what comes before the path of the task or watch, without a trailing slash. */
+export function viewEvent(event: OwnerEvent, baseUrl: string): EventView {
+  if ('watchId' in event) return viewJobEvent(event, baseUrl);
   const { taskId, sequence, operation, system, attempt, step, errorCode } = event;
   const url = `${baseUrl}/tasks/${taskId}`;
   return {

@@ -1,6 +1,6 @@
 /** A webhook endpoint: an address of a user that hears of their tasks. Kept as JSON in a hash of its owner. */
 import { z } from 'zod';
-import { endingTypes, eventTypeNames } from '../tasks/event.ts';
+import { eventTypeNames, usualTypes } from '../tasks/event.ts';
 
 export const formats = ['standard', 'cloudevents'] as const;
 
@@ -42,7 +42,7 @@ const description = z.string().max(200);
 export const endpointSubmission = z.object({
   url: z.string().max(2_048).describe('Where to send; https'),
   description: description.default(''),
-  events: events.default([...endingTypes]),
+  events: events.default([...usualTypes]),
   format: z.enum(formats).default('standard').describe('`cloudevents`: CloudEvents 1.0 as JSON (structured mode)'),
   signature: z
     .enum(['v1', 'v1a'])

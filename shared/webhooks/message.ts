@@ -18,8 +18,13 @@ export interface Envelope {
 }
 
 /** The same id at every attempt; receivers know a repeat by it. */
-export function messageIdOf(taskId: string, sequence: number): string {
-  return `msg_${taskId}_${sequence}`;
+export function messageIdOf(subject: string, sequence: number): string {
+  return `msg_${subject}_${sequence}`;
+}
+
+function subjectOf({ taskId, watchId }: WebhookMessage['data']): { subject?: string } {
+  const subject = taskId ?? watchId;
+  return typeof subject === 'string' ? { subject } : {};
 }
 
 function bodyOf(message: WebhookMessage, { messageId, format, source }: Envelope): string {
@@ -30,7 +35,7 @@ function bodyOf(message: WebhookMessage, { messageId, format, source }: Envelope
     source,
     type: message.type,
     time: message.timestamp,
-    ...(typeof message.data.taskId === 'string' ? { subject: message.data.taskId } : {}),
+    ...subjectOf(message.data),
     datacontenttype: 'application/json',
     data: message.data,
   });

@@ -1,7 +1,7 @@
 /** Workers that are killed while they tell a receiver: it hears of every task all the same, signed, by the one id. */
 import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
 import { type Receiver, startReceiver } from '../integration/webhook-receiver.ts';
 import { type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
 
@@ -46,4 +46,36 @@ it('a delivery whose worker is killed in the middle is made by another one, and 
   expect(again?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
   const message = new Webhook(made.body.secret as string).verify(again?.body ?? '', again?.headers ?? {});
   expect(message).toMatchObject({ type: 'task.completed', data: { taskId: task.body.id } });
+});
+
+it('what a watched job became is told once by its id, though the worker is killed between the change and the delivery', {
+  timeout: 60_000,
+}, async () => {
+  isHung = true;
+  const heard = receiver.received.length;
+  const job = { workingDirectory: '/tmp', standardOutput: '/dev/null', script: '#!/bin/sh\nexit 3\n' };
+  const secret = `whsec_${randomBytes(24).toString('base64')}`;
+  const sent = await client.post('/compute/lab/jobs', { job, webhook: { url: receiver.url, secret } });
+  expect(sent.status, sent.text).toBe(201);
+  const ofJob = () =>
+    receiver.received
+      .slice(heard)
+      .filter(({ body }) => body.includes('"job.') && body.includes(String(sent.body.watchId)))
+      .map(({ body, headers, at }) => ({ ...(JSON.parse(body) as { type: string }), id: headers['webhook-id'], at }));
+  const has = (type: string) => ofJob().some((event) => event.type === type);
+  // The change is written, its delivery is under way and gets no answer.
+  await vi.waitFor(() => expect(has('job.ended')).toBe(true), { timeout: 30_000, interval: 25 });
+  await Promise.all(broker.workers.map((worker) => worker.kill()));
+  const killedAt = Date.now();
+  isHung = false;
+  await broker.addWorker();
+  const again = () => ofJob().filter(({ at, type }) => at >= killedAt && type === 'job.ended');
+  await vi.waitFor(() => expect(again().length).toBeGreaterThan(0), { timeout: 30_000, interval: 50 });
+  await vi.waitFor(() => expect(has('job.diagnosed')).toBe(true), { timeout: 30_000, interval: 50 });
+  const ids = new Map<string, Set<string | undefined>>();
+  for (const { type, id } of ofJob()) ids.set(type, (ids.get(type) ?? new Set()).add(id));
+  expect(ids.get('job.ended')?.size).toBe(1);
+  expect(ids.get('job.diagnosed')?.size).toBe(1);
+  const { body } = await client.get(`/watches/${sent.body.watchId}`);
+  expect(body).toMatchObject({ phase: 'diagnosed', diagnosis: { exitCode: 3 } });
 });

@@ -38,7 +38,10 @@ it.each([null, 'https://hpc.example/broker'])(
 
 it('streams and webhooks have a message of each type, and every reference leads somewhere', async () => {
   const document = await documentOf(null);
-  for (const { messages } of Object.values(document.channels)) expect(Object.keys(messages)).toEqual(eventTypeNames);
+  const ofTasks = eventTypeNames.filter((type) => type.startsWith('task.'));
+  for (const [name, { messages }] of Object.entries(document.channels)) {
+    expect(Object.keys(messages)).toEqual(name === 'taskEvents' ? ofTasks : eventTypeNames);
+  }
   expect(document.channels.webhooks?.messages['task.failed']?.headers?.required).toContain('webhook-signature');
   const at = (ref: string): unknown =>
     ref
@@ -60,4 +63,10 @@ it('an event as it is told is as its message says, and one of another type is no
   };
   expect(check(viewEvent({ ...event, type: 'task.failed' }, ''))).toBe(true);
   expect(check(viewEvent({ ...event, type: 'task.completed' }, ''))).toBe(false);
+  const ended = document.channels.webhooks?.messages['job.ended']?.payload;
+  const checkJob = ajv().compile({ ...ended, components: document.components });
+  const of = { id: '1-0', watchId: 'watch_1', sequence: 2, at: 1, system: 'alps', jobId: '7' };
+  const facts = { state: 'FAILED', stateReason: null, exitCode: 3, signal: null };
+  expect(checkJob(viewEvent({ ...of, facts, type: 'job.ended' }, ''))).toBe(true);
+  expect(checkJob(viewEvent({ ...event, type: 'task.failed' }, ''))).toBe(false);
 });

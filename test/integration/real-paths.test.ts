@@ -25,6 +25,7 @@ import type { Attempt } from '../../workers/runtime/task-runner.ts';
 import type { SchedulerAdapter } from '../../workers/schedulers/scheduler.ts';
 import { realLocation } from '../../workers/ssh/real-location.ts';
 import type { Ssh } from '../../workers/ssh/ssh.ts';
+import type { JobWatches } from '../../workers/watches/begin-watch.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
 import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
 
@@ -79,6 +80,7 @@ beforeEach(() => {
     tell: async () => 0,
     stagings: new Map(),
     sharedJobs: () => ({}) as SharedJobs,
+    watchesOf: () => ({}) as JobWatches,
     log: silent,
   });
   run = async (name, input) => {

@@ -57,7 +57,7 @@ function createTask(more: { deadlineAt?: number; adapter?: SchedulerAdapter } = 
         },
       },
     } as unknown as OperationContext;
-    return handleSubmitJob({ job }, context);
+    return handleSubmitJob({ job, watch: false }, context);
   };
   return { key: jobKey(id), state, run, phase: () => entry?.phase };
 }

@@ -120,6 +120,10 @@ it.each(Object.entries(tokens.refused))(
       ['GET', `/tasks/${id}`],
       ['GET', `/tasks/${id}/result`],
       ['DELETE', `/tasks/${id}`],
+      ['GET', '/watches'],
+      ['POST', '/watches'],
+      ['GET', `/watches/watch_${id}`],
+      ['DELETE', `/watches/watch_${id}`],
     ] as const) {
       const body = method === 'POST' ? { body: { tasks: [] } } : {};
       expectRefusal(await client.send(method, path, { token: null, headers, ...body }), status, message);

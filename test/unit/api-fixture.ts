@@ -125,6 +125,8 @@ const noNotices: AppDeps['notices'] = {
   heartbeatMs: 15_000,
 };
 
+const noWatches: AppDeps['watches'] = { find: async () => null, list: async () => [], remove: async () => false };
+
 /** The application with two systems; the token is the user's name. */
 export function createTestApp(
   gate: TaskGate,
@@ -164,6 +166,7 @@ export function createTestApp(
     jobNumbers: { taskOf: async () => null },
     stagings: new Map(),
     notices: noNotices,
+    watches: noWatches,
     webhooks: {
       store: {} as AppDeps['webhooks']['store'],
       sealer: null,

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { HealthStore } from '../../shared/platform/health-store.ts';
+import { leaseRenewMs } from '../../shared/platform/system-leases.ts';
 import { createGate } from '../runtime/concurrency-gate.ts';
 import type { Ssh } from '../ssh/ssh.ts';
 import { createProbe } from './probe.ts';
@@ -28,8 +29,6 @@ export interface Prober {
   stop(): Promise<void>;
 }
 
-/** Less than a third of the life of a lease. */
-const renewMs = 1_500;
 /** Probes that one worker makes at once. */
 const probesAtOnceMax = 64;
 
@@ -45,7 +44,7 @@ export function startProber(deps: ProberDependencies): Prober {
       } catch (error) {
         deps.log.warn({ err: error }, 'the leases of the probes could not be renewed');
       }
-      await sleep(renewMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+      await sleep(leaseRenewMs, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
   };
   const running = names.length === 0 ? Promise.resolve() : lead();

@@ -4,6 +4,7 @@ import type { OperationName, operations } from '../../shared/operations/registry
 import { handleAttach } from './compute/attach.ts';
 import { handleAwaitJob } from './compute/await-job.ts';
 import { handleCancelJob } from './compute/cancel-job.ts';
+import { handleDiagnoseJob } from './compute/diagnose-job.ts';
 import { handleEstimateJob } from './compute/estimate-job.ts';
 import { handleGetJob } from './compute/get-job.ts';
 import { handleHoldJob } from './compute/hold-job.ts';
@@ -12,6 +13,7 @@ import { handleListJobs } from './compute/list-jobs.ts';
 import { handleModifyJob } from './compute/modify-job.ts';
 import { handleReleaseJob } from './compute/release-job.ts';
 import { handleSubmitJob } from './compute/submit-job.ts';
+import { handleWatchJob } from './compute/watch-job.ts';
 import { handleChecksum } from './filesystem/checksum.ts';
 import { handleChmod } from './filesystem/chmod.ts';
 import { handleChown } from './filesystem/chown.ts';
@@ -60,6 +62,7 @@ export const handlers = {
   'compute.attach': handleAttach,
   'compute.await-job': handleAwaitJob,
   'compute.cancel-job': handleCancelJob,
+  'compute.diagnose-job': handleDiagnoseJob,
   'compute.estimate-job': handleEstimateJob,
   'compute.get-job': handleGetJob,
   'compute.hold-job': handleHoldJob,
@@ -68,6 +71,7 @@ export const handlers = {
   'compute.modify-job': handleModifyJob,
   'compute.release-job': handleReleaseJob,
   'compute.submit-job': handleSubmitJob,
+  'compute.watch-job': handleWatchJob,
   'filesystem.checksum': handleChecksum,
   'filesystem.chmod': handleChmod,
   'filesystem.chown': handleChown,

@@ -8,6 +8,7 @@ import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 import type { RemoteStats } from '../ssh/remote-stats.ts';
+import type { JobWatches } from '../watches/begin-watch.ts';
 import type { ByteExchange } from './byte-exchange.ts';
 import type { ListingContext } from './filesystem/listing-context.ts';
 import type { PathGate } from './path-gate.ts';
@@ -69,6 +70,7 @@ export interface OperationContext extends BrokerContext, SystemSide {
   readonly stats: RemoteStats;
   readonly listing: ListingContext;
   readonly jobs: SharedJobs;
+  readonly watches: JobWatches;
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */
   readonly exchange: ByteExchange;

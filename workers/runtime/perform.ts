@@ -20,6 +20,7 @@ import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 import type { Ssh } from '../ssh/ssh.ts';
+import type { JobWatchesOf } from '../watches/begin-watch.ts';
 import type { InternalPort } from './internal-port.ts';
 import { createMeeting, type Meeting } from './meet-request.ts';
 import { onBehalfOf } from './record-work.ts';
@@ -33,6 +34,8 @@ export interface PerformDependencies {
   readHealth: BrokerContext['readHealth'];
   /** What tasks on a system may ask about jobs together with others. */
   sharedJobs: SharedJobsOf;
+  /** The watches that tasks may set. */
+  watchesOf: JobWatchesOf;
   /** Where the request comes that is held for a task of bytes, and how it is told so. */
   port: InternalPort;
   tell: TaskStore['announce'];
@@ -100,6 +103,7 @@ export function createPerform(deps: PerformDependencies) {
         localTime: () => localTimeOf(`${name} ${username}`, { files, shell }),
       },
       jobs: deps.sharedJobs({ system, scheduler, host }, attempt),
+        watches: deps.watchesOf(attempt.task),
       journal: attempt.journal,
       exchange,
       onSystem: (other) => sideOf(other, operation, attempt),

@@ -50,6 +50,7 @@ function unsupported(type: string): SchedulerAdapter {
     findByKey: refuse,
     get: refuse,
     lookUp: refuse,
+    usage: refuse,
     list: refuse,
     metadata: refuse,
     attach: refuse,

@@ -64,6 +64,22 @@ export interface LookUpRequest {
   signal: AbortSignal;
 }
 
+export interface UsageRequest {
+  /** At most 2,000, each once. */
+  jobIds: readonly string[];
+  signal: AbortSignal;
+}
+
+/** What a job took of what it had asked for, where that is accounted apart from the job. */
+export interface JobUsage {
+  /** The job has ended and these are its last figures; the accounting may lag behind the queue. */
+  isFinal: boolean;
+  /** Of its largest task. */
+  memoryUsedBytes: number | null;
+  /** Of the whole job. */
+  memoryRequestedBytes: number | null;
+}
+
 /** What of a job that waits is to be another; null: as it is. At least one is given. */
 export interface JobChanges {
   name: string | null;
@@ -137,6 +153,8 @@ export interface SchedulerAdapter {
    * that the map lacks is one the scheduler does not know, or does not show to this user. SchedulerFailed.
    */
   lookUp(host: SchedulerHost, request: LookUpRequest): Promise<Map<string, Job[]>>;
+  /** By the ids that were asked for, in one query; null where this scheduler accounts for nothing beyond `lookUp`. SchedulerFailed. */
+  usage(host: SchedulerHost, request: UsageRequest): Promise<Map<string, JobUsage> | null>;
   /** Every job that waits or runs, and those that ended within the window. SchedulerFailed where the queue does not answer. */
   list(host: SchedulerHost, request: ListRequest): Promise<JobList>;
   /** Script and files, an entry for each part of the job. JobNotFound as `get`; what is not known or not shown is null. */

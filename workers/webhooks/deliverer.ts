@@ -7,7 +7,7 @@ import { outboxKey } from '../../shared/platform/event-script.ts';
 import { rowFields } from '../../shared/platform/event-store.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import type { NewDelivery, WebhookStore } from '../../shared/platform/webhook-store.ts';
-import { isEnding, parseEvent, viewEvent } from '../../shared/tasks/event.ts';
+import { isEnding, parseEvent, subjectOf, viewEvent } from '../../shared/tasks/event.ts';
 import { messageIdOf } from '../../shared/webhooks/message.ts';
 import { type DeliverDeps, deliver } from './deliver.ts';
 
@@ -38,11 +38,11 @@ const leaseMarginMs = 5_000;
 
 type Row = [id: string, flat: string[]];
 
-/** The deliveries of one row: to each endpoint that asked for its type, and to the address that the task named. */
+/** The deliveries of one row: to each endpoint that asked for its type, and to the address that the task or watch named. */
 async function deliveriesOf(store: WebhookStore, baseUrl: string, row: Record<string, string>): Promise<NewDelivery[]> {
   const event = parseEvent(row.event ?? '', row);
   const owner = row.owner ?? '';
-  const messageId = messageIdOf(event.taskId, event.sequence);
+  const messageId = messageIdOf(subjectOf(event), event.sequence);
   const common = { messageId, owner, type: event.type, message: JSON.stringify(viewEvent(event, baseUrl)) };
   const wanted = (await store.list(owner)).filter(
     ({ endpoint, state }) => state.disabledAt === null && endpoint.events.includes(event.type),
@@ -50,7 +50,8 @@ async function deliveriesOf(store: WebhookStore, baseUrl: string, row: Record<st
   const deliveries = wanted.map(({ endpoint: { id } }) => ({
     ...{ ...common, id: `${id}_${messageId}`, endpoint: id, target: '' },
   }));
-  if (!row.webhook || !isEnding(event.type)) return deliveries;
+  // A task's own address hears of its end, a watch's of everything.
+  if (!row.webhook || !('watchId' in event || isEnding(event.type))) return deliveries;
   return [...deliveries, { ...common, id: `task_${messageId}`, endpoint: '', target: row.webhook }];
 }
 

@@ -1,7 +1,7 @@
 /** GET /events and GET /tasks/{id}/events: what happens to the caller's tasks, as server-sent events. */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { compareEventIds, type EventStore } from '../../../shared/platform/event-store.ts';
-import { isEnding, type TaskEvent, viewEvent } from '../../../shared/tasks/event.ts';
+import { isEnding, type OwnerEvent, subjectOf, viewEvent } from '../../../shared/tasks/event.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import { principalKey, type Task } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
@@ -60,8 +60,8 @@ export function streamTaskEvents(deps: StreamDeps): (c: AppContext) => Promise<R
     if (isOver && lastId !== null && !(await hasEventAfter(deps.notices.events, task, after)))
       return jsonResponse(c, 204, null);
     const stream = openStream(c, deps);
-    const tellOfTask = (event: TaskEvent): void => {
-      if (event.taskId !== id) return;
+    const tellOfTask = (event: OwnerEvent): void => {
+      if (subjectOf(event) !== id) return;
       tell(deps, stream, event);
       if (isEnding(event.type)) stream.end();
     };
@@ -77,14 +77,14 @@ export function streamTaskEvents(deps: StreamDeps): (c: AppContext) => Promise<R
 async function hasEventAfter(events: EventStore, { id, owner }: Task, after: string): Promise<boolean> {
   for (let from = after; ; ) {
     const page = await events.read(owner, from, pageSize);
-    if (page.some(({ taskId }) => taskId === id)) return true;
+    if (page.some((event) => subjectOf(event) === id)) return true;
     const last = page.at(-1);
     if (last === undefined || page.length < pageSize) return false;
     from = last.id;
   }
 }
 
-function tell({ config }: StreamDeps, stream: EventStream, event: TaskEvent): void {
+function tell({ config }: StreamDeps, stream: EventStream, event: OwnerEvent): void {
   const data = JSON.stringify(viewEvent(event, linkTo(config.api, '')));
   stream.send(eventText({ id: event.id, type: event.type, data }));
 }
@@ -107,7 +107,7 @@ function openStream(c: AppContext, { notices: { heartbeatMs } }: StreamDeps): Ev
 interface Following {
   owner: string;
   after: string | null;
-  tell: (event: TaskEvent) => void;
+  tell: (event: OwnerEvent) => void;
   /** Called when what is kept has been told. */
   onReplayed?: () => void;
 }

@@ -34,6 +34,7 @@ export function createInputReader(operation: Operation, bodyBytesMax: number): I
         ? await readJsonBody(c, { bytesMax: bodyBytesMax, wrongTypeCode: 'InvalidRequest' })
         : Object.fromEntries(readQuery(c));
       const input = properNames(names, sent);
+      if (operation.takesWebhook !== undefined && isInBody && sent.webhook !== undefined) input.webhook = sent.webhook;
       for (const [header, field] of Object.entries(headers)) {
         input[field] = c.req.header(header);
       }

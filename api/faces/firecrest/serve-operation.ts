@@ -2,11 +2,13 @@
  * One FirecREST v2 route: the request becomes a task, and the answer waits for its end. With `Prefer: respond-async` the
  * answer is the task.
  */
+import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { type Operation, relayedHeaderPrefix } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 
 import type { AppContext, AppDeps, SystemEntry } from '../../http/app-env.ts';
+import { invalidRequest, problemsOf } from '../../http/invalid-request.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { type Preferences, preferenceApplied, readPreferences } from '../../http/prefer.ts';
 
@@ -17,15 +19,16 @@ import {
   admitInput,
   admitPeer,
   callerOf,
+  checkAlso,
   findSystem,
   narrowToVisible,
   replayHeaders,
   type SystemsByName,
 } from '../accept-task.ts';
-import { webhookOfHeaders } from '../named-webhook.ts';
+import { namedWebhook, sealWebhook, webhookOfHeaders } from '../named-webhook.ts';
 import { acceptedResponse } from '../task-accepted.ts';
 import { answerEnd, answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
-import { createInputReader } from './read-input.ts';
+import { createInputReader, type InputReader } from './read-input.ts';
 import { readOwn } from './serve-transfer-job.ts';
 import { startedAnswer } from './transfer-job.ts';
 
@@ -143,6 +146,23 @@ async function serveAsync(
   return acceptedResponse(c, deps.config, task, preferences, headers);
 }
 
+/** The input, and the address that the body may name beside it, sealed; an operation that takes one is told of it by a field. */
+function admitWithWebhook(
+  c: AppContext,
+  { webhooks }: FaceDeps,
+  operation: Operation,
+  sent: Record<string, unknown>,
+  system: SystemEntry | null,
+  { locate }: InputReader,
+): { input: Record<string, unknown>; webhook: { webhook?: string } } {
+  const input = admitInput(operation, sent, system, locate);
+  if (operation.takesWebhook === undefined || sent.webhook === undefined) return { input, webhook: {} };
+  const parsed = z.object({ webhook: namedWebhook }).safeParse(sent);
+  if (!parsed.success) throw invalidRequest(problemsOf(parsed.error.issues, sent, locate));
+  const webhook = sealWebhook(webhooks, c.get('principal'), parsed.data.webhook);
+  return { input: { ...input, [operation.takesWebhook.sets]: true }, webhook: { webhook } };
+}
+
 /** The handler of one operation's route. */
 export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppContext) => Promise<Response> {
   const { config } = deps;
@@ -150,11 +170,12 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
   return async (c) => {
     const system = operation.scope === 'system' ? findSystem(deps.systems, c.req.param('system_name') ?? '') : null;
     await deps.checkAccess(c.get('principal'), operation.relation, system?.name ?? null, c.get('address'));
-    const admitted = admitInput(operation, await reader.read(c), system, reader.locate);
+    const { input: admitted, webhook } = admitWithWebhook(c, deps, operation, await reader.read(c), system, reader);
     const own = await readOwn(c, deps, operation, admitted, system);
     if (own !== undefined) return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(own));
     const onPeer = await admitPeer(callerOf(c), deps, operation, admitted);
     const input = await narrowToVisible(callerOf(c), deps, operation, onPeer);
+    await checkAlso(deps, callerOf(c), operation, input, system);
     deps.requireHealthy(operation, system, input);
     const preferences = readPreferences(c.req.header('prefer'));
     const holdMs =
@@ -162,7 +183,7 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
         ? config.api.holdMs
         : Math.max(1, Math.min(config.api.holdMs, preferences.waitSeconds * 1000));
     const isHeld = !preferences.isAsync;
-    const named = webhookOfHeaders(c, deps.webhooks);
+    const named = { ...webhookOfHeaders(c, deps.webhooks), ...webhook };
     const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs, ...named });
     if (isHeld && system !== null && operation.firecrest.job) return serveJob(c, deps, operation, request, system);
     return isHeld

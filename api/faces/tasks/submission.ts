@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
 import { priorityMax } from '../../../shared/tasks/task.ts';
-import { isSecret } from '../../../shared/webhooks/signing.ts';
 import type { AppDeps, SystemEntry, Wish } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
 import { fieldNamesOf, unknownNames } from '../../http/spellings.ts';
@@ -11,13 +10,14 @@ import {
   admitInput,
   admitPeer,
   type Caller,
+  checkAlso,
   findSystem,
   narrowToVisible,
   type SystemsByName,
   type TaskWish,
   targetOf,
 } from '../accept-task.ts';
-import { sealWebhook, secretRule } from '../named-webhook.ts';
+import { namedWebhook, sealWebhook } from '../named-webhook.ts';
 import { admitSteps, type FoundStep, refuseTwins, stepSubmission, underInput } from './chain-submission.ts';
 
 const tagsMax = 16;
@@ -60,13 +60,7 @@ export const taskSubmission = z.object({
     .max(tagsMax, `must hold at most ${tagsMax} tags`)
     .optional()
     .describe('Words to find tasks by'),
-  webhook: z
-    .object({
-      url: z.string('must be an address').max(2_048),
-      secret: z.string('must be a text').refine(isSecret, secretRule).describe('To sign with; see Standard Webhooks'),
-    })
-    .optional()
-    .describe('To be told of the end of this task'),
+  webhook: namedWebhook.optional().describe('To be told of the end of this task, and of the job that it watches'),
 });
 
 type Json = Record<string, unknown>;
@@ -161,6 +155,7 @@ async function admitOne(deps: AdmitDeps, caller: Caller, step: Omit<FoundStep, '
   const { operation, system } = step;
   refuseUnknown(unknownNames(fieldNamesOf(operation.input), given), `${at}/input`);
   const input = underInput(at, () => admitInput(operation, given, system, (name) => ({ location: 'body', name })));
+  await checkAlso(deps, caller, operation, input, system);
   return narrowToVisible(caller, deps, operation, await admitPeer(caller, deps, operation, input));
 }
 

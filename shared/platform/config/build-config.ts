@@ -7,9 +7,11 @@ import type {
   AuditConfig,
   Config,
   HealthConfig,
+  LogsConfig,
   RedisConfig,
   SystemConfig,
   TasksConfig,
+  WatchesConfig,
   WebhooksConfig,
 } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
@@ -35,6 +37,8 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     },
     webhooks: buildWebhooks(settings, questions),
     audit: buildAudit(settings, questions),
+    watches: buildWatches(settings),
+    logs: buildLogs(settings),
     authentication: { issuers: buildIssuers(settings, questions) },
     authorization: buildAuthorization(settings, questions),
     sshCredentials: buildSshCredentials(settings, questions),
@@ -191,6 +195,27 @@ function buildAudit(settings: FileSettings, questions: Questions): AuditConfig {
     recordsMax: audit.records_max,
     key: audit.key ?? null,
     administrators: audit.administrators,
+  };
+}
+
+function buildWatches({ goldcrest: { watches } }: FileSettings): WatchesConfig {
+  return {
+    bounds: { perUserMax: watches.per_user_max, totalMax: watches.total_max },
+    intervalMsMin: watches.interval_min,
+    intervalMsMax: Math.max(watches.interval_min, watches.interval_max),
+    commandsPerMinuteMax: watches.commands_per_minute_max,
+    lostAfterMs: watches.lost_after,
+    keepMs: watches.keep,
+    watchMsMax: watches.watch_for_max,
+  };
+}
+
+function buildLogs({ goldcrest: { logs } }: FileSettings): LogsConfig {
+  return {
+    streamsPerUserMax: logs.streams_per_user_max,
+    followMsMax: logs.follow_for_max,
+    intervalMs: logs.interval,
+    bytesMax: logs.bytes_max,
   };
 }
 

@@ -25,8 +25,16 @@ const firstLookSeconds = 1;
  */
 export async function handleSubmitJob(input: Input, context: OperationContext): Promise<Result> {
   const entry = readSubmission(context.journal.entry);
-  if (entry?.phase === 'intended') return resolve(input, entry, context);
-  return submit(input, entry, context);
+  if (entry?.phase === 'intended') return watched(input, await resolve(input, entry, context), context);
+  // Before there is a job: one that could not be watched would be there all the same.
+  if (input.watch) await context.watches.ensureRoom();
+  return watched(input, await submit(input, entry, context), context);
+}
+
+/** The job is there: what cannot be written now is written by the next attempt, which finds the job by its key. */
+async function watched({ watch }: Input, { jobId }: Result, { watches }: OperationContext): Promise<Result> {
+  if (!watch) return { jobId };
+  return { jobId, watchId: await watches.begin(jobId, null, 'promised').catch(stayInDoubt) };
 }
 
 /** No job exists: one may be submitted, unless nobody wants it any more. */

@@ -2,7 +2,7 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Job } from '../../../shared/operations/compute/job.ts';
 import type { RunResult } from '../../ssh/remote-shell.ts';
-import type { JobRequest, LookUpRequest, SchedulerHost } from '../scheduler.ts';
+import type { JobRequest, JobUsage, LookUpRequest, SchedulerHost, UsageRequest } from '../scheduler.ts';
 import { failed, isUnknownJob, isWithoutHistory, type Run } from './pbs-command.ts';
 import { parsePbsJobId, requirePbsJobId, shortJobId } from './pbs-job-id.ts';
 import { readPbsDocuments, textOf } from './pbs-json.ts';
@@ -26,6 +26,27 @@ export async function lookUpJobs(
   host: SchedulerHost,
   { jobIds, signal }: LookUpRequest,
 ): Promise<Map<string, Job[]>> {
+  const found = await queryJobs(run, host, jobIds, signal);
+  return new Map([...found].map(([jobId, { job }]) => [jobId, [job]]));
+}
+
+/** As `SchedulerAdapter.usage`, in one query. */
+export async function jobUsage(
+  run: Run,
+  host: SchedulerHost,
+  { jobIds, signal }: UsageRequest,
+): Promise<Map<string, JobUsage>> {
+  const found = await queryJobs(run, host, jobIds, signal);
+  return new Map([...found].map(([jobId, { usage }]) => [jobId, usage]));
+}
+
+/** By the ids that were asked for. */
+async function queryJobs(
+  run: Run,
+  host: SchedulerHost,
+  jobIds: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, PbsJob>> {
   const asked = jobIds.filter((jobId) => parsePbsJobId(jobId) !== undefined);
   if (asked.length === 0) return new Map();
   const result = await qstat(run, host, asked, signal);
@@ -35,11 +56,11 @@ export async function lookUpJobs(
   const [document] = readPbsDocuments(result.stdout.toString());
   if (!document) throw failed('The scheduler did not answer.', result);
   const server = textOf(document, 'pbs_server');
-  const known = new Map(readJobs(document).map(({ job }) => [job.jobId, job]));
+  const known = new Map(readJobs(document).map((found) => [found.job.jobId, found]));
   return new Map(
     asked.flatMap((jobId) => {
-      const job = known.get(shortJobId(jobId, server));
-      return job ? [[jobId, [job]] as const] : [];
+      const found = known.get(shortJobId(jobId, server));
+      return found ? [[jobId, found] as const] : [];
     }),
   );
 }

@@ -39,11 +39,17 @@ const unitBytes: Readonly<Record<string, number>> = {
 /** PBS counts in words of eight bytes where it says `w`. */
 const wordBytes = 8;
 
-/** Whole MiB of a size such as `395gb`, `4194304kb` or `16mw`; null for anything else. */
-export function mebibytes(text: string | null): number | null {
+/** Bytes of a size such as `395gb`, `4194304kb` or `16mw`; null for anything else. */
+export function sizeBytes(text: string | null): number | null {
   const [, count, unit = '', kind] = /^(\d+)([kmgtp]?)([bw]?)$/.exec(text?.toLowerCase() ?? '') ?? [];
   if (count === undefined) return null;
-  return Math.floor((Number(count) * (unitBytes[unit] ?? 1) * (kind === 'w' ? wordBytes : 1)) / 2 ** 20);
+  return Number(count) * (unitBytes[unit] ?? 1) * (kind === 'w' ? wordBytes : 1);
+}
+
+/** The same in whole MiB. */
+export function mebibytes(text: string | null): number | null {
+  const bytes = sizeBytes(text);
+  return bytes === null ? null : Math.floor(bytes / 2 ** 20);
 }
 
 /** A whole number, negative ones included, or null. */

@@ -19,7 +19,7 @@ import {
 } from '../scheduler.ts';
 import { doubtUnlessUnsent } from '../submission-doubt.ts';
 import { cancelJob, holdJob, modifyJob, releaseJob } from './change-job.ts';
-import { findJobs, lookUpJobs } from './find-jobs.ts';
+import { findJobs, jobUsage, lookUpJobs } from './find-jobs.ts';
 import { isActive } from './job-states.ts';
 import { createRun, failed, queryDocument, type Run } from './pbs-command.ts';
 import { parsePbsJobId } from './pbs-job-id.ts';
@@ -56,6 +56,7 @@ export function createPbs({ timeoutMs }: { timeoutMs: number }): SchedulerAdapte
     findByKey: (host, request) => findByKey(run, host, request),
     get: async (host, request) => (await findJobs(run, host, request)).map(({ job }) => job),
     lookUp: (host, request) => lookUpJobs(run, host, request),
+    usage: (host, request) => jobUsage(run, host, request),
     list: (host, request) => listJobs(run, host, request),
     metadata: async (host, request) => (await findJobs(run, host, request)).map(({ metadata }) => metadata),
     async attach() {

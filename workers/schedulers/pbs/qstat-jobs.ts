@@ -14,10 +14,11 @@
  */
 import type { Job } from '../../../shared/operations/compute/job.ts';
 import type { JobMetadata } from '../../../shared/operations/compute/job-metadata.ts';
+import type { JobUsage } from '../scheduler.ts';
 import { baseState, exitStatusOf, isActive } from './job-states.ts';
 import { parsePbsJobId, shortJobId } from './pbs-job-id.ts';
 import { objectOf, type PbsObject, textOf } from './pbs-json.ts';
-import { durationSeconds, epochSeconds, wholeNumber } from './pbs-values.ts';
+import { durationSeconds, epochSeconds, sizeBytes, wholeNumber } from './pbs-values.ts';
 import { keyVariable } from './qsub.ts';
 
 export interface PbsJob {
@@ -25,6 +26,7 @@ export interface PbsJob {
   metadata: JobMetadata;
   /** Of the broker that submitted it; null for another's job, and where the variables are not shown. */
   key: string | null;
+  usage: JobUsage;
 }
 
 /** The jobs of a document; none where it holds none. */
@@ -38,8 +40,14 @@ export function readJobs(document: PbsObject): PbsJob[] {
 
 function readJob(jobId: string, attributes: PbsObject, now: number | null): PbsJob {
   const variables = objectOf(attributes, 'Variable_List');
+  const job = jobOf(jobId, attributes, now);
   return {
-    job: jobOf(jobId, attributes, now),
+    job,
+    usage: {
+      isFinal: !isActive(job.status.state),
+      memoryUsedBytes: sizeBytes(textOf(objectOf(attributes, 'resources_used'), 'mem')),
+      memoryRequestedBytes: sizeBytes(textOf(objectOf(attributes, 'Resource_List'), 'mem')),
+    },
     metadata: metadataOf(jobId, attributes),
     key: textOf(variables, keyVariable),
   };

@@ -121,6 +121,8 @@ export function createProcessScheduler({
       const jobs = known.length === 0 ? [] : await show(host, known, signal);
       return new Map(jobs.map((job) => [job.jobId, [job]]));
     },
+    // Nothing is accounted for but the time.
+    usage: async () => null,
     async list(host, request): Promise<JobList> {
       const { account, name, windowSeconds, signal } = request;
       const windowStart = Date.now() / 1_000 - windowSeconds;

@@ -51,6 +51,11 @@ export function buildSacctJob(base: string, delimiter: string): string[] {
   return ['sacct', '--allusers', `--jobs=${base}`, ...output(jobFields, delimiter)];
 }
 
+/** Any fields of jobs by their digits, with commas between them, and of their steps. */
+export function buildSacctSteps(bases: string, fields: readonly string[], delimiter: string): string[] {
+  return ['sacct', '--allusers', `--jobs=${bases}`, ...output(fields, delimiter)];
+}
+
 /** Any fields of the parts of job `base` (digits), without its steps. */
 export function buildSacctFields(base: string, fields: readonly string[], delimiter: string): string[] {
   return ['sacct', '--allusers', '--allocations', `--jobs=${base}`, ...output(fields, delimiter)];

@@ -33,6 +33,7 @@ import { listNodes } from './sinfo.ts';
 import { createRun, failed, type Run } from './slurm-command.ts';
 import { parseJobId, requireJobId } from './slurm-job-id.ts';
 import { buildSqueueKeys, parseSqueueKeys } from './squeue.ts';
+import { jobUsage } from './usage.ts';
 
 /** sacct is asked from this much before the intent on, for clocks that differ. */
 const clockSkewMinutes = 5;
@@ -66,6 +67,7 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
     findByKey: (host, request) => findByKey(run, host, request),
     get: (host, request) => getJob(run, host, request),
     lookUp: (host, request) => lookUpJobs(run, host, request),
+    usage: (host, request) => jobUsage(run, host, request),
     list: (host, request) => listJobs(run, host, request),
     metadata: (host, request) => jobMetadata(run, host, request),
     attach: (host, request) => attachToJob(run, host, request),

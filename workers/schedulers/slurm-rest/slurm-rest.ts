@@ -47,6 +47,8 @@ export function createSlurmRest({ rest, apiVersion }: SlurmRestOptions): Schedul
     findByKey: (host, request) => findJobsByKey(open, host, request),
     get,
     lookUp: (host, request) => lookUpOneByOne(get, host, request),
+    // Its records of steps are not read in this version: what memory a job took is not told.
+    usage: async () => null,
     list: async (host, request) => listJobs(await open(host, request.signal), request),
     metadata: notSupported(`The script of a job ${byLoginNode}`),
     attach: notSupported(`A command within a job ${byLoginNode}`),
@@ -89,6 +91,7 @@ export function createSlurmHybrid(rest: SchedulerAdapter, cli: SchedulerAdapter)
       }),
     list: cli.list,
     lookUp: cli.lookUp,
+    usage: cli.usage,
     metadata: cli.metadata,
     attach: cli.attach,
     estimate: cli.estimate,

@@ -1,0 +1,203 @@
+/** Watched jobs through the running broker, on a real Slurm: what is told, when, to whom, and what it costs the scheduler. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pino from 'pino';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
+import { requestToken } from '../../lab/oidc/token-client.ts';
+import { runCommand } from '../../lab/run-command.ts';
+import { userNamed } from '../../lab/users.ts';
+import { connectRedis } from '../../shared/platform/redis.ts';
+import { createWatchStore } from '../../shared/platform/watch-store.ts';
+import { principalKey } from '../../shared/tasks/task.ts';
+import { consentOf, watchIdOf } from '../../shared/watches/watch.ts';
+import { readEvents, type SseReader } from '../integration/sse-client.ts';
+import { type Receiver, startReceiver } from '../integration/webhook-receiver.ts';
+import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
+import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+
+const lab = inject('lab');
+const alice = userNamed(lab.users, 'alice');
+const secret = `whsec_${randomBytes(24).toString('base64')}`;
+const intervalMs = 1_000;
+/** Between a look and the next come its own time, the tick of the watcher, and what a loaded machine takes. */
+const slackMs = 2_500;
+
+let broker: Broker;
+let client: Client;
+let receiver: Receiver;
+let own: OwnDirectory;
+let stream: SseReader;
+
+beforeAll(async () => {
+  receiver = await startReceiver((response) => response.writeHead(204).end());
+  broker = await startBroker(lab, {
+    workers: 2,
+    goldcrest: {
+      webhooks: {
+        sealing_keys: [{ id: 'k', key: randomBytes(32).toString('base64') }],
+        ...{ allow_http: true, ports: [receiver.port], allowed_networks: ['127.0.0.1/32'] },
+      },
+      watches: { per_user_max: 20_000, interval_min: `${intervalMs}ms`, interval_max: '2s', lost_after: '4s' },
+    },
+  });
+  client = await clientOf(lab.oidc, broker.url, 'alice');
+  own = homeDirectory(alice);
+  const headers = { authorization: `Bearer ${await requestToken(lab.oidc, 'alice')}` };
+  stream = readEvents(await fetch(`${broker.url}/events`, { headers }));
+});
+
+afterAll(async () => {
+  await stream?.close();
+  own?.remove();
+  await broker?.stop();
+  await receiver?.close();
+});
+
+const job = (script: string) => ({
+  workingDirectory: own.path,
+  script: `#!/bin/bash\n#SBATCH --time=5 --mem=100M\n${script}\n`,
+});
+
+/** What the stream tells of a watch. */
+const toldOf = (watchId: unknown) => stream.events.filter(({ data }) => data.data.watchId === watchId);
+
+async function untilTold(watchId: unknown, type: string) {
+  return vi.waitFor(
+    () => toldOf(watchId).find((event) => event.type === type) ?? expect.unreachable(`${type} is not told yet`),
+    { timeout: 45_000, interval: 25 },
+  );
+}
+
+it('the end of a job is told within a poll and a second, its diagnosis within ten more, to streams and to its own address', {
+  timeout: 90_000,
+}, async () => {
+  const script = 'echo one >&2; echo Größe >&2; date +%s%3N > ended; no-such-program';
+  const sent = { job: job(script), webhook: { url: receiver.url, secret } };
+  const answer = await client.post('/compute/lab/jobs', sent);
+  expect(answer.status, answer.text).toBe(201);
+  const { jobId, watchId } = answer.body;
+  const toldAt = untilTold(watchId, 'job.ended').then(() => Date.now());
+  const diagnosed = await untilTold(watchId, 'job.diagnosed');
+  const diagnosedAt = Date.now();
+  const endedAt = Number(readFileSync(join(own.path, 'ended'), 'utf8'));
+  expect((await toldAt) - endedAt).toBeLessThan(intervalMs + 1_000 + slackMs);
+  expect(diagnosedAt - (await toldAt)).toBeLessThan(10_000 + slackMs);
+
+  const told = toldOf(watchId).map(({ data }) => data.data);
+  expect(told.map(({ sequence }) => sequence)).toEqual(told.map((_, at) => at + 1));
+  expect(diagnosed.data.data).toMatchObject({
+    ...{ jobId, system: 'lab', state: 'FAILED', exitCode: 127 },
+    diagnosis: {
+      ...{ jobId, state: 'FAILED', exitCode: 127, signal: null, isFinal: true, canceledBy: null },
+      memory: { requestedBytes: 100 * 2 ** 20 },
+      time: { limitSeconds: 300, usedSeconds: expect.any(Number) },
+      errorOutput: { path: expect.stringContaining(own.path), isCut: false, note: null },
+      advice: expect.stringMatching(/not found \(exit code 127\)/),
+    },
+  });
+  const { errorOutput } = diagnosed.data.data.diagnosis as { errorOutput: { lines: string[] } };
+  expect(errorOutput.lines).toEqual(['one', 'Größe', expect.stringMatching(/no-such-program: command not found/)]);
+
+  const ofWatch = () =>
+    receiver.received.filter(({ body }) => body.includes(String(watchId)) && body.includes('"job.'));
+  await vi.waitFor(() => expect(ofWatch()).toHaveLength(told.length), { timeout: 10_000 });
+  const messages = ofWatch().map(({ body, headers }) => new Webhook(secret).verify(body, headers) as { type: string });
+  expect(messages.map(({ type }) => type).sort()).toEqual(
+    toldOf(watchId)
+      .map(({ type }) => type)
+      .sort(),
+  );
+  expect(new Set(ofWatch().map(({ headers }) => headers['webhook-id'])).size).toBe(told.length);
+
+  const { body } = await client.get(`/watches/${watchId}`);
+  expect(body).toMatchObject({
+    ...{ phase: 'diagnosed', jobId, diagnosis: { exitCode: 127 }, hasWebhook: true },
+    consent: { username: alice.username, until: expect.any(String), taskId: expect.any(String) },
+  });
+  const onDemand = await client.get(`/compute/lab/jobs/${jobId}/diagnosis`);
+  expect(onDemand.body.diagnosis).toEqual((diagnosed.data.data as { diagnosis: unknown }).diagnosis);
+});
+
+it('a job submitted elsewhere is watched by whom the scheduler shows it to, and a watch is nobody else’s', async () => {
+  const submitted = await client.post('/compute/lab/jobs', { job: job('#SBATCH --hold\nexit 0') });
+  expect(submitted.body.watchId).toBeUndefined();
+  const { jobId } = submitted.body;
+  const headers = { 'idempotency-key': `"${randomUUID()}"` };
+  const set = () => client.post('/watches', { system: 'lab', jobId }, { headers });
+  const made = await set();
+  expect(made.status, made.text).toBe(201);
+  expect(made.body).toMatchObject({ phase: 'watching', job: { state: 'PENDING' }, hasWebhook: false });
+  expect((await set()).body.id).toBe(made.body.id);
+  expect((await client.post('/watches', { system: 'lab', jobId: '99999999' })).status).toBe(404);
+
+  const bob = await clientOf(lab.oidc, broker.url, 'bob');
+  expect((await bob.get(`/watches/${made.body.id}`)).status).toBe(404);
+  expect((await bob.delete(`/watches/${made.body.id}`)).status).toBe(404);
+  const others = await bob.post('/watches', { system: 'lab', jobId });
+  expect(others.status, others.text).toBe(201);
+
+  await client.delete(`/compute/lab/jobs/${jobId}`);
+  const ended = await untilTold(made.body.id, 'job.diagnosed');
+  const diagnosis = ended.data.data.diagnosis as { canceledBy: string; advice: string };
+  expect(diagnosis).toMatchObject({ state: 'CANCELLED', canceledBy: alice.username });
+  expect(diagnosis.advice).toBe(`The job was canceled by ${alice.username} before it started.`);
+  await vi.waitFor(async () => expect((await bob.get(`/watches/${others.body.id}`)).body.phase).toBe('diagnosed'), {
+    timeout: 20_000,
+  });
+  const listed = await bob.get('/watches');
+  expect((listed.body.watches as { id: string }[]).map(({ id }) => id)).toEqual([others.body.id]);
+  expect((await client.delete(`/watches/${made.body.id}`)).status).toBe(204);
+  expect((await client.get(`/watches/${made.body.id}`)).status).toBe(404);
+});
+
+/** Requests for the state of jobs that the controller has served, by its own count. */
+async function jobQueries(): Promise<number> {
+  const { stdout } = await runCommand('sdiag', [], { env: { SLURM_CONF: lab.slurm.confPath } });
+  const counts = stdout.matchAll(/^\s*REQUEST_JOB_(?:USER_)?INFO(?:_SINGLE)?\s+\(\s*\d+\)\s+count:(\d+)/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+it('a job that is gone is lost only by proofs, and 10,000 watched ones cost the scheduler one query in an interval', {
+  timeout: 120_000,
+}, async () => {
+  const array = '#SBATCH --hold --array=1-1000\nexit 0';
+  const { jobId } = (await client.post('/compute/lab/jobs', { job: job(array) })).body;
+  const redis = connectRedis(lab.redis.url, 'persist', pino({ level: 'silent' }));
+  const store = createWatchStore(redis, broker.keyPrefix);
+  const principal = { issuer: 'i', subject: 's', client: null, username: alice.username };
+  const owner = principalKey(principal);
+  const add = async (watched: string): Promise<string> => {
+    const taskId = randomUUID();
+    const now = Date.now();
+    const consent = consentOf({ principal, taskId, now, keptMs: 3_600_000 });
+    const watch = { id: watchIdOf(taskId), owner, system: 'lab', jobId: watched, consent, webhook: '', standing: null };
+    expect(await store.add({ ...watch, createdAt: now - 60_000 }, null)).toBe('added');
+    return watch.id;
+  };
+  const lost = await add('99999999');
+  await vi.waitFor(async () => expect((await store.read([lost]))[0]?.phase).toBe('lost'), { timeout: 40_000 });
+  const [watch] = await store.read([lost]);
+  expect(watch?.looks.every(({ isProof }) => isProof)).toBe(true);
+  expect((watch?.looks.at(-1)?.at ?? 0) - (watch?.looks[0]?.at ?? 0)).toBeGreaterThanOrEqual(4_000);
+
+  const ids: string[] = [];
+  for (let round = 0; round < 10; round += 1) {
+    ids.push(...(await Promise.all(Array.from({ length: 1_000 }, (_, at) => add(`${jobId}_${at + 1}`)))));
+  }
+  const isSeen = async () => (await store.read(ids)).every(({ standing }) => standing?.state === 'PENDING');
+  await vi.waitFor(async () => expect(await isSeen()).toBe(true), { timeout: 60_000, interval: 1_000 });
+  const before = await jobQueries();
+  const since = Date.now();
+  await vi.waitFor(async () => expect(await jobQueries()).toBeGreaterThanOrEqual(before + 3), {
+    ...{ timeout: 40_000, interval: 200 },
+  });
+  const intervals = Math.ceil((Date.now() - since) / intervalMs);
+  expect((await jobQueries()) - before).toBeLessThanOrEqual(intervals + 1);
+  for (let at = 0; at < ids.length; at += 1_000) {
+    await Promise.all(ids.slice(at, at + 1_000).map((id) => store.remove(owner, id)));
+  }
+  await client.delete(`/compute/lab/jobs/${jobId}`);
+  await redis.quit();
+});

@@ -1,0 +1,53 @@
+/** Sets watches for tasks: one for each task or step at most, whose id follows from the task's, so that it may be set twice. */
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { WatchesConfig } from '../../shared/platform/config/config.ts';
+import type { NoRoom, WatchStore } from '../../shared/platform/watch-store.ts';
+import type { Task } from '../../shared/tasks/task.ts';
+import { consentOf, type JobStanding, watchIdOf } from '../../shared/watches/watch.ts';
+
+/** What a handler may do about watches. */
+export interface JobWatches {
+  /** TooManyWatches where the user, or all together, have as many as may be. */
+  ensureRoom(): Promise<void>;
+  /**
+   * The id of the watch. `bounded`: TooManyWatches as above; `promised`: room was ensured before the job was there, which
+   * is not to be lost for want of it. StoreUnavailable.
+   */
+  begin(jobId: string, standing: JobStanding | null, room: 'bounded' | 'promised'): Promise<string>;
+}
+
+export type JobWatchesOf = (task: Task) => JobWatches;
+
+export function createJobWatches(
+  store: Pick<WatchStore, 'add' | 'lacksRoom'>,
+  { bounds, watchMsMax }: Pick<WatchesConfig, 'bounds' | 'watchMsMax'>,
+): JobWatchesOf {
+  const tooMany = (whose: NoRoom): BrokerError => {
+    const words = whose === 'user' ? `You watch ${bounds.perUserMax} jobs` : `${bounds.totalMax} jobs are watched`;
+    return new BrokerError('TooManyWatches', `${words}, the bound.`, { retryAfterSeconds: 30 });
+  };
+  return ({ id: taskId, owner, principal, system, webhook, chain }) => ({
+    async ensureRoom() {
+      const lacking = await store.lacksRoom(owner, bounds);
+      if (lacking !== null) throw tooMany(lacking);
+    },
+    async begin(jobId, standing, room) {
+      const now = Date.now();
+      const id = watchIdOf(taskId, chain?.at);
+      const consent = consentOf({ principal, taskId, now, keptMs: watchMsMax });
+      const watch = {
+        id,
+        owner,
+        system: system ?? '',
+        jobId,
+        createdAt: now,
+        consent,
+        webhook: webhook ?? '',
+        standing,
+      };
+      const outcome = await store.add(watch, room === 'bounded' ? bounds : null);
+      if (outcome === 'user' || outcome === 'total') throw tooMany(outcome);
+      return id;
+    },
+  });
+}

@@ -1,0 +1,42 @@
+/** Puts together what became of a job: how the scheduler has it, what the accounting measured, what the job wrote last. */
+import type { Job } from '../../shared/operations/compute/job.ts';
+import type { JobDiagnosis } from '../../shared/watches/diagnosis.ts';
+import type { JobUsage } from '../schedulers/scheduler.ts';
+import { advise } from './advise.ts';
+import type { ErrorOutput } from './read-error-output.ts';
+import { hasEnded, speakingPart } from './standing.ts';
+
+export interface Evidence {
+  jobId: string;
+  /** At least one part. */
+  jobs: readonly Job[];
+  /** Undefined: not known yet; null: there is no accounting beyond the jobs. */
+  usage: JobUsage | null | undefined;
+  errorOutput: ErrorOutput;
+}
+
+export function diagnose({ jobId, jobs, usage, errorOutput }: Evidence): JobDiagnosis {
+  const part = speakingPart(jobs);
+  if (part === undefined) throw new Error('a job without parts cannot be diagnosed');
+  const { status, time } = part;
+  const found = {
+    jobId,
+    state: status.state,
+    stateReason: status.stateReason,
+    ...exitOf(part),
+    canceledBy: status.state === 'CANCELLED' ? part.killRequestUser : null,
+    memory: { usedBytes: usage?.memoryUsedBytes ?? null, requestedBytes: usage?.memoryRequestedBytes ?? null },
+    time: { usedSeconds: time.elapsed, limitSeconds: time.limit },
+    errorOutput,
+    isFinal: hasEnded(status.state) && (usage === null || usage?.isFinal === true),
+  };
+  return { ...found, advice: advise(found) };
+}
+
+/** The job's own, or those of the first step that did not end well: Slurm gives a job that was killed for memory the exit code 0. */
+function exitOf({ status, tasks }: Job): Pick<JobDiagnosis, 'exitCode' | 'signal'> {
+  const shown = status.state === 'COMPLETED' ? [] : [status, ...(tasks ?? []).map((task) => task.status)];
+  const telling = shown.find(({ exitCode, interruptSignal }) => (exitCode ?? 0) !== 0 || (interruptSignal ?? 0) !== 0);
+  const { exitCode, interruptSignal } = telling ?? status;
+  return { exitCode, signal: interruptSignal === 0 ? null : interruptSignal };
+}
