@@ -7,6 +7,7 @@ import { createTicket } from './faces/events/create-ticket.ts';
 import { streamEvents, streamTaskEvents } from './faces/events/stream-events.ts';
 import { serveLiveness } from './faces/firecrest/liveness.ts';
 import { serveDownload } from './faces/firecrest/serve-download.ts';
+import { serveLog } from './faces/firecrest/serve-log.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
@@ -76,6 +77,10 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     const operation = findOperation(name);
     if (operation === undefined) return [];
     const { method, path } = operation.firecrest;
+    if (operation.streams === 'log') {
+      // A browser's EventSource sends no token.
+      return [{ method, path, isPublic: false, takesTicket: true, handle: serveLog(faceDeps, operation) }];
+    }
     const serve = { in: serveUpload, out: serveDownload, none: serveOperation }[operation.bytes ?? 'none'];
     return [{ method, path, isPublic: false, handle: serve(faceDeps, operation) }];
   });

@@ -101,6 +101,7 @@ const perform = createPerform({
   schedulers,
   readHealth: () => readKnownHealth(health, config.systems),
   watchesOf: createJobWatches(watches, config.watches),
+  logs: config.logs,
   sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
   port,
   tell: (task, url) => store.announce(task, url),

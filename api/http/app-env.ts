@@ -5,7 +5,13 @@ import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { AuditStore } from '../../shared/platform/audit-store.ts';
-import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
+import type {
+  ApiConfig,
+  IssuerConfig,
+  LogsConfig,
+  SystemConfig,
+  TasksConfig,
+} from '../../shared/platform/config/config.ts';
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';
@@ -83,6 +89,7 @@ export interface AppConfig {
   >;
   authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
   systems: readonly SystemEntry[];
+  logs: Pick<LogsConfig, 'streamsPerUserMax' | 'followMsMax'>;
   tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'>;
   /** Version of this software. */
   version: string;

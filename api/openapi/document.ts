@@ -99,7 +99,21 @@ function parametersOf(operation: Operation): Json[] {
 
 const fileBytes = { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } };
 
+/** An event by the fields of its format; its data is JSON with `offset`, and `text` or `base64`. */
+const logText = {
+  content: {
+    'text/plain': { schema: { type: 'string' } },
+    'text/event-stream': {
+      schema: {
+        type: 'object',
+        properties: { id: { type: 'string' }, event: { type: 'string' }, data: { type: 'string' } },
+      },
+    },
+  },
+};
+
 function answerContent(operation: Operation): Json {
+  if (operation.streams === 'log') return logText;
   if (operation.bytes === 'out') return fileBytes;
   return operation.firecrest.status === 204 ? {} : jsonContent(answerSchema(operation));
 }
@@ -133,7 +147,9 @@ function pathItem(operation: Operation): Json {
     responses: {
       [status]: { description: operation.summary, ...answerContent(operation) },
       ...(operation.bytes === undefined ? { 202: acceptedTask } : {}),
-      ...(operation.bytes === 'out' ? { 206: { description: 'The range that was asked for', ...fileBytes } } : {}),
+      ...(operation.bytes === 'out' && operation.streams === undefined
+        ? { 206: { description: 'The range that was asked for', ...fileBytes } }
+        : {}),
       ...errorResponses([...new Set(errors)]),
     },
   };

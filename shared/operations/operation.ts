@@ -100,6 +100,8 @@ export interface Operation<
    * Such an operation runs by its own route only, for a request that is held.
    */
   bytes?: 'in' | 'out';
+  /** The bytes that go out are a text that may grow: plain, or as server-sent events. */
+  streams?: 'log';
   recover: Recovery;
   /** The handler has no effect before its first journal write, which claims the task: it may begin at once. */
   journalsFirst?: true;

@@ -6,6 +6,7 @@ import { diagnoseJob } from './compute/diagnose-job.ts';
 import { estimateJob } from './compute/estimate-job.ts';
 import { getJob } from './compute/get-job.ts';
 import { holdJob } from './compute/hold-job.ts';
+import { jobLogs } from './compute/job-logs.ts';
 import { getJobMetadata } from './compute/job-metadata.ts';
 import { listJobs } from './compute/list-jobs.ts';
 import { modifyJob } from './compute/modify-job.ts';
@@ -53,6 +54,7 @@ export const operations = {
   'compute.estimate-job': estimateJob,
   'compute.get-job': getJob,
   'compute.hold-job': holdJob,
+  'compute.job-logs': jobLogs,
   'compute.job-metadata': getJobMetadata,
   'compute.list-jobs': listJobs,
   'compute.modify-job': modifyJob,

@@ -81,6 +81,7 @@ beforeEach(() => {
     stagings: new Map(),
     sharedJobs: () => ({}) as SharedJobs,
     watchesOf: () => ({}) as JobWatches,
+    logs: { streamsPerUserMax: 1, followMsMax: 1, intervalMs: 1, bytesMax: 1 },
     log: silent,
   });
   run = async (name, input) => {

@@ -1,6 +1,6 @@
 /** Watched jobs through the running broker, on a real Slurm: what is told, when, to whom, and what it costs the scheduler. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { Webhook } from 'standardwebhooks';
@@ -40,6 +40,7 @@ beforeAll(async () => {
         ...{ allow_http: true, ports: [receiver.port], allowed_networks: ['127.0.0.1/32'] },
       },
       watches: { per_user_max: 20_000, interval_min: `${intervalMs}ms`, interval_max: '2s', lost_after: '4s' },
+      logs: { streams_per_user_max: 2, interval: '200ms' },
     },
   });
   client = await clientOf(lab.oidc, broker.url, 'alice');
@@ -150,6 +151,56 @@ it('a job submitted elsewhere is watched by whom the scheduler shows it to, and 
   expect((listed.body.watches as { id: string }[]).map(({ id }) => id)).toEqual([others.body.id]);
   expect((await client.delete(`/watches/${made.body.id}`)).status).toBe(204);
   expect((await client.get(`/watches/${made.body.id}`)).status).toBe(404);
+});
+
+/** Follows a job's output; the bytes of an event are its text in UTF-8, or what its base64 holds. */
+async function followLog(jobId: string, headers: Record<string, string> = {}) {
+  const token = await requestToken(lab.oidc, 'alice');
+  const response = await fetch(`${broker.url}/compute/lab/jobs/${jobId}/logs?follow=true`, {
+    headers: { authorization: `Bearer ${token}`, ...headers },
+  });
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+  const reader = readEvents(response);
+  const bytes = () =>
+    Buffer.concat(
+      reader.events
+        .map(({ type, data }) => ({ type, ...(data as unknown as { text?: string; base64?: string }) }))
+        .filter(({ type }) => type === 'log')
+        .map(({ text, base64 }) => Buffer.from(text ?? base64 ?? '', text === undefined ? 'base64' : 'utf8')),
+    );
+  return { ...reader, bytes };
+}
+
+it('what a job writes is followed byte by byte to its end, and taken up again where a client stopped', {
+  timeout: 60_000,
+}, async () => {
+  const waitFor = (name: string) => `while [ ! -e ${name} ]; do sleep 0.1; done`;
+  const script = `printf 'one \\303'; ${waitFor('go1')}; printf '\\251t\\303\\251\\n'; ${waitFor('go2')}; printf '\\377\\376 end \\342'`;
+  const submitted = await client.post('/compute/lab/jobs', { job: { ...job(script), standardOutput: 'out' } });
+  const { jobId } = submitted.body;
+  const first = await followLog(jobId);
+  const letGo = (name: string) => writeFileSync(join(own.path, name), '', { mode: 0o644 });
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one '), { timeout: 20_000, interval: 50 });
+  letGo('go1');
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one été\n'), { timeout: 20_000, interval: 50 });
+  expect(first.events.every(({ data }) => typeof (data as unknown as { text?: string }).text === 'string')).toBe(true);
+  const last = first.events[0]?.id ?? '';
+  const second = await followLog(jobId, { 'last-event-id': last });
+  expect((await client.get(`/compute/lab/jobs/${jobId}/logs?follow=true`)).body.code).toBe('TooManyStreams');
+  letGo('go2');
+  await Promise.all([first.ended, second.ended]);
+  const written = readFileSync(join(own.path, 'out'));
+  expect(written.length).toBe(18);
+  expect(first.bytes()).toEqual(written);
+  expect(Buffer.concat([written.subarray(0, Number(last)), second.bytes()])).toEqual(written);
+  for (const { events } of [first, second]) {
+    expect(events.at(-1)).toMatchObject({ type: 'end', id: String(written.length), data: { reason: 'ended' } });
+  }
+  const plain = await client.get(`/compute/lab/jobs/${jobId}/logs?offset=4`);
+  expect([plain.status, plain.headers.get('content-length')]).toEqual([200, String(written.length - 4)]);
+  expect(plain.text.startsWith('été')).toBe(true);
+  const bob = await clientOf(lab.oidc, broker.url, 'bob');
+  expect((await bob.get(`/compute/lab/jobs/${jobId}/logs`)).body.code).toMatch(/PermissionDenied|FileNotFound/);
 });
 
 /** Requests for the state of jobs that the controller has served, by its own count. */

@@ -13,6 +13,7 @@ export const goodInputs = {
   'compute.estimate-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
   'compute.get-job': { jobId: '1' },
   'compute.hold-job': { jobId: '1' },
+  'compute.job-logs': { jobId: '1' },
   'compute.job-metadata': { jobId: '1' },
   'compute.list-jobs': {},
   'compute.modify-job': { jobId: '1', name: 'another' },

@@ -142,6 +142,7 @@ export function createTestApp(
   };
   return createApp({
     config: {
+      logs: { streamsPerUserMax: 10, followMsMax: 60_000 },
       api: {
         publicUrl: null,
         rootPath: '',

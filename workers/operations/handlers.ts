@@ -8,6 +8,7 @@ import { handleDiagnoseJob } from './compute/diagnose-job.ts';
 import { handleEstimateJob } from './compute/estimate-job.ts';
 import { handleGetJob } from './compute/get-job.ts';
 import { handleHoldJob } from './compute/hold-job.ts';
+import { handleJobLogs } from './compute/job-logs.ts';
 import { handleJobMetadata } from './compute/job-metadata.ts';
 import { handleListJobs } from './compute/list-jobs.ts';
 import { handleModifyJob } from './compute/modify-job.ts';
@@ -66,6 +67,7 @@ export const handlers = {
   'compute.estimate-job': handleEstimateJob,
   'compute.get-job': handleGetJob,
   'compute.hold-job': handleHoldJob,
+  'compute.job-logs': handleJobLogs,
   'compute.job-metadata': handleJobMetadata,
   'compute.list-jobs': handleListJobs,
   'compute.modify-job': handleModifyJob,

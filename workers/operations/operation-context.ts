@@ -1,7 +1,7 @@
 /** What a handler is given: the system as one user, bound for the length of one attempt of one task. */
 import type { Logger } from 'pino';
 import type { SystemHealth } from '../../shared/health/system-health.ts';
-import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { LogsConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { FoundJobs } from '../job-lookups/lookup-scope.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
@@ -71,6 +71,8 @@ export interface OperationContext extends BrokerContext, SystemSide {
   readonly listing: ListingContext;
   readonly jobs: SharedJobs;
   readonly watches: JobWatches;
+  /** How output of jobs is followed. */
+  readonly logs: LogsConfig;
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */
   readonly exchange: ByteExchange;

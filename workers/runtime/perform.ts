@@ -5,7 +5,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
-import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { LogsConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import { takesResults, traceIdOf } from '../../shared/tasks/chain.ts';
@@ -36,6 +36,8 @@ export interface PerformDependencies {
   sharedJobs: SharedJobsOf;
   /** The watches that tasks may set. */
   watchesOf: JobWatchesOf;
+  /** How output of jobs is followed. */
+  logs: LogsConfig;
   /** Where the request comes that is held for a task of bytes, and how it is told so. */
   port: InternalPort;
   tell: TaskStore['announce'];
@@ -104,6 +106,7 @@ export function createPerform(deps: PerformDependencies) {
       },
       jobs: deps.sharedJobs({ system, scheduler, host }, attempt),
         watches: deps.watchesOf(attempt.task),
+        logs: deps.logs,
       journal: attempt.journal,
       exchange,
       onSystem: (other) => sideOf(other, operation, attempt),

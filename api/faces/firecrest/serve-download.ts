@@ -48,7 +48,10 @@ export function serveDownload(deps: FaceDeps, operation: Operation): (c: AppCont
 }
 
 /** The answer of the worker that has the bytes, or says that the range is none; null where the task ended without. */
-async function meetWorker({ workers }: FaceDeps, transfer: HeldTransfer): Promise<IncomingMessage | null> {
+export async function meetWorker(
+  { workers }: Pick<FaceDeps, 'workers'>,
+  transfer: HeldTransfer,
+): Promise<IncomingMessage | null> {
   for (let url = await transfer.nextOffer(); url !== null; url = await transfer.nextOffer()) {
     // A worker that cannot be reached, or whose attempt failed, is followed by another attempt or by the end.
     const answer = await workers.get(url).catch(() => null);
@@ -59,7 +62,7 @@ async function meetWorker({ workers }: FaceDeps, transfer: HeldTransfer): Promis
   return null;
 }
 
-async function answerWithout(
+export async function answerWithout(
   c: AppContext,
   { config }: FaceDeps,
   operation: Operation,
