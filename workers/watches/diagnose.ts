@@ -1,9 +1,10 @@
 /** Puts together what became of a job: how the scheduler has it, what the accounting measured, what the job wrote last. */
 import type { Job } from '../../shared/operations/compute/job.ts';
 import type { JobDiagnosis } from '../../shared/watches/diagnosis.ts';
+import type { JobStanding } from '../../shared/watches/watch.ts';
 import type { JobUsage } from '../schedulers/scheduler.ts';
 import { advise } from './advise.ts';
-import type { ErrorOutput } from './read-error-output.ts';
+import { type ErrorOutput, withoutLines } from './read-error-output.ts';
 import { hasEnded, speakingPart } from './standing.ts';
 
 export interface Evidence {
@@ -29,6 +30,19 @@ export function diagnose({ jobId, jobs, usage, errorOutput }: Evidence): JobDiag
     time: { usedSeconds: time.elapsed, limitSeconds: time.limit },
     errorOutput,
     isFinal: hasEnded(status.state) && (usage === null || usage?.isFinal === true),
+  };
+  return { ...found, advice: advise(found) };
+}
+
+/** Of a job that the scheduler forgot after its end was seen: what was seen then. */
+export function diagnoseForgotten(jobId: string, standing: JobStanding): JobDiagnosis {
+  const { state, stateReason, exitCode, signal, startedAt, endedAt, limitSeconds } = standing;
+  const usedSeconds = startedAt === null || endedAt === null ? null : endedAt - startedAt;
+  const found = {
+    ...{ jobId, state, stateReason, exitCode, signal, canceledBy: null, isFinal: false },
+    memory: { usedBytes: null, requestedBytes: null },
+    time: { usedSeconds, limitSeconds },
+    errorOutput: withoutLines('The scheduler tells of the job no more.'),
   };
   return { ...found, advice: advise(found) };
 }

@@ -8,6 +8,7 @@ import { isOver, type Watch } from '../../shared/watches/watch.ts';
 import type { PathGate } from '../operations/path-gate.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import { createCommandBudget } from './command-budget.ts';
+import { diagnoseForgotten } from './diagnose.ts';
 import { createDiagnoser, type EndedJob } from './diagnoser.ts';
 import { findMissing } from './find-missing.ts';
 import { stepOfAbsence, stepOfDiagnosis, stepOfExpiry, stepOfLook, stepOfSighting } from './next-step.ts';
@@ -30,6 +31,8 @@ export interface WatchSystemOptions {
 const tickMs = 500;
 /** A job that was submitted just now may not be in a listing yet. */
 const graceMs = 5_000;
+/** A job that ended so long ago and is in no listing is diagnosed by what was seen of it. */
+const forgottenMs = 60_000;
 /** Steps that are written at once. */
 const writesAtOnce = 200;
 /** Jobs that are looked for one by one in a round. */
@@ -96,6 +99,12 @@ function createRound(options: WatchSystemOptions, watches: Map<string, Watch>) {
     }
   };
 
+  /** A job that ended and is not listed any more is not waited for without end. */
+  const writeForgotten = async (watch: Watch, now: number): Promise<void> => {
+    if (watch.standing === null || now - watch.changedAt < forgottenMs) return;
+    await write(watch, stepOfDiagnosis(diagnoseForgotten(watch.jobId, watch.standing), keepMs));
+  };
+
   const writeSightings = async (sightings: ReadonlyMap<string, Sighting>): Promise<void> => {
     const entries = [...sightings];
     for (let at = 0; at < entries.length; at += writesAtOnce) {
@@ -103,8 +112,9 @@ function createRound(options: WatchSystemOptions, watches: Map<string, Watch>) {
       await Promise.all(
         slice.map(async ([id, { jobs }]) => {
           const watch = watches.get(id);
-          if (watch === undefined || watch.phase === 'ended') return;
           const now = Date.now();
+          if (watch?.phase === 'ended' && jobs === null) return writeForgotten(watch, now);
+          if (watch === undefined || watch.phase === 'ended') return;
           if (jobs !== null) await write(watch, stepOfSighting(watch, jobs, now));
           else if (watch.phase === 'watching' && now - watch.createdAt > graceMs)
             await write(watch, stepOfAbsence(now));
