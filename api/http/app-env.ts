@@ -5,13 +5,8 @@ import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { AuditStore } from '../../shared/platform/audit-store.ts';
-import type {
-  ApiConfig,
-  IssuerConfig,
-  LogsConfig,
-  SystemConfig,
-  TasksConfig,
-} from '../../shared/platform/config/config.ts';
+import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
+import type { LogsConfig } from '../../shared/platform/config/job-notices.ts';
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';

@@ -246,13 +246,7 @@ export const errorCatalogue = {
     'Too many webhooks',
     'Remove a webhook that is no longer used; one can be told of all your tasks.',
   ),
-  TooManyWatches: entry(
-    429,
-    'caller',
-    false,
-    'Too many watched jobs',
-    'Remove watches that are no longer wanted, or wait until watched jobs have ended.',
-  ),
+  TooManyWatches: entry(429, 'caller', false, 'Too many watched jobs', 'Remove watches that are not wanted.'),
   // the cluster
   SshUnavailable: entry(
     424,

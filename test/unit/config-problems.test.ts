@@ -137,8 +137,8 @@ describe('a mistake in the configuration is named with key and line', () => {
     [
       'a section for what this version does not do',
       '  host_keys:',
-      '  watches: {attempts_max: 3}\n  host_keys:',
-      'goldcrest.watches',
+      '  chainz: {attempts_max: 3}\n  host_keys:',
+      'goldcrest.chainz',
       19,
       'unknown key',
     ],

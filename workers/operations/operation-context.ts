@@ -1,7 +1,8 @@
 /** What a handler is given: the system as one user, bound for the length of one attempt of one task. */
 import type { Logger } from 'pino';
 import type { SystemHealth } from '../../shared/health/system-health.ts';
-import type { LogsConfig, SystemConfig } from '../../shared/platform/config/config.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { LogsConfig } from '../../shared/platform/config/job-notices.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import type { FoundJobs } from '../job-lookups/lookup-scope.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';

@@ -1,6 +1,6 @@
 /** Sets watches for tasks: one for each task or step at most, whose id follows from the task's, so that it may be set twice. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
-import type { WatchesConfig } from '../../shared/platform/config/config.ts';
+import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import type { NoRoom, WatchStore } from '../../shared/platform/watch-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import { consentOf, type JobStanding, watchIdOf } from '../../shared/watches/watch.ts';

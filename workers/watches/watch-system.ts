@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Job } from '../../shared/operations/compute/job.ts';
-import type { WatchesConfig } from '../../shared/platform/config/config.ts';
+import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import type { WatchStep, WatchStore } from '../../shared/platform/watch-store.ts';
 import { isOver, type Watch } from '../../shared/watches/watch.ts';
 import type { PathGate } from '../operations/path-gate.ts';

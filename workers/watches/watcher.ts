@@ -1,7 +1,8 @@
 /** Which worker watches the jobs of which system: the one that holds the lease. One that died is followed within seconds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { SystemConfig, WatchesConfig } from '../../shared/platform/config/config.ts';
+import type { SystemConfig } from '../../shared/platform/config/config.ts';
+import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import { leaseRenewMs } from '../../shared/platform/system-leases.ts';
 import type { WatchStore } from '../../shared/platform/watch-store.ts';
 import { createPathGate } from '../operations/path-gate.ts';

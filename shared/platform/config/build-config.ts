@@ -7,14 +7,13 @@ import type {
   AuditConfig,
   Config,
   HealthConfig,
-  LogsConfig,
   RedisConfig,
   SystemConfig,
   TasksConfig,
-  WatchesConfig,
   WebhooksConfig,
 } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
+import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
 import { systemSchema } from './schema-goldcrest.ts';

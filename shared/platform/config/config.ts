@@ -10,6 +10,7 @@ import type { SealingKey } from '../../webhooks/sealing.ts';
 import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { Secret } from '../secret.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
+import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
 
 /** The whole configuration of an API or worker process. */
@@ -155,33 +156,6 @@ export interface AuditConfig {
   key: Secret | null;
   /** Usernames, for the built-in policy. */
   administrators: string[];
-}
-
-/** Watches of batch jobs: how many, how often they are looked at, for how long. */
-export interface WatchesConfig {
-  bounds: { perUserMax: number; totalMax: number };
-  /** Between two looks at the jobs of a system. */
-  intervalMsMin: number;
-  intervalMsMax: number;
-  /** Of one system. */
-  commandsPerMinuteMax: number;
-  /** For so long the scheduler must say that there is no such job. */
-  lostAfterMs: number;
-  /** A watch that is over is kept for so long. */
-  keepMs: number;
-  /** A job is watched for so long; the consent ends then. */
-  watchMsMax: number;
-}
-
-/** Output of jobs that is followed. */
-export interface LogsConfig {
-  /** In one API process. */
-  streamsPerUserMax: number;
-  followMsMax: number;
-  /** Between two looks at the file. */
-  intervalMs: number;
-  /** Of one stream. */
-  bytesMax: number;
 }
 
 export interface AuthenticationConfig {
