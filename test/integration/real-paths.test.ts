@@ -87,7 +87,7 @@ beforeEach(() => {
   run = async (name, input) => {
     const operation = findOperation(name) ?? expect.unreachable(name);
     const attempt = {
-      task: { id: 'test', attempt: 1, system: 'lab', principal: { username: alice.username } },
+      task: { id: 'test', attempt: 1, system: 'lab', chain: null, principal: { username: alice.username } },
       ...{ input: operation.input.parse(input), signal: new AbortController().signal, log: silent },
       journal: { entry: null },
     };
