@@ -160,6 +160,11 @@ it('a job that fails is a failed step, unless any end will do', async () => {
   expect((await taskEnd(client, lenient)).result).toMatchObject({ state: 'FAILED', exitCode: 3 });
 });
 
+it('a job that was never there is not waited for', async () => {
+  const answer = await client.get('/compute/lab/jobs/999999999/end');
+  expect([answer.status, answer.body.code]).toEqual([404, 'JobNotFound']);
+});
+
 it('a cancel while the job runs cancels the job, and nothing of the chain runs any more', async () => {
   const location = await start([submit('sleep 600'), wait, view('never')]);
   const jobId = jobIdOf(await whenStep(location, 'wait', ['active', 'pending']));

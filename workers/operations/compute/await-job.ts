@@ -22,12 +22,15 @@ const lookIntervals = [
   { afterMs: 60_000, everyMs: 10_000 },
   { afterMs: 0, everyMs: 2_000 },
 ] as const;
-/** A job that is shown nowhere may be on its way from the queue to the records: absence counts when it lasts so long. */
+/** A job that was there may be on its way from the queue to the records: its absence counts when it lasts so long. */
 const missingMsMax = 60_000;
+/** The same of a job that was never there. */
+const unseenMsMax = 3_000;
 
 const storedLook = z.object({
   phase: z.literal('awaiting'),
   firstAt: z.number(),
+  isSeen: z.boolean(),
   /** Since when the scheduler has said that there is no such job; null: it was there at the last look. */
   missingSince: z.number().nullable(),
 });
@@ -59,11 +62,11 @@ function outcomeOf(jobs: readonly Job[], { jobId, expect }: Input): Result | nul
   return { jobId, state: status.state, exitCode: status.exitCode, interruptSignal: status.interruptSignal };
 }
 
-/** JobNotCompleted; JobNotFound where the scheduler says for a minute that there is none. */
+/** JobNotCompleted; JobNotFound where the scheduler says for some time that there is none. */
 export async function handleAwaitJob(input: Input, context: Context): Promise<Result | Parked> {
   refuseUnwanted(context);
   const look = storedLook.safeParse(context.journal.entry).data ?? {
-    ...{ phase: 'awaiting' as const, firstAt: Date.now(), missingSince: null },
+    ...{ phase: 'awaiting' as const, firstAt: Date.now(), isSeen: false, missingSince: null },
   };
   let jobs: readonly Job[];
   try {
@@ -77,8 +80,8 @@ export async function handleAwaitJob(input: Input, context: Context): Promise<Re
     }
     if (isStopped || error.code !== 'JobNotFound') throw error;
     const missingSince = look.missingSince ?? Date.now();
-    if (Date.now() - missingSince >= missingMsMax) throw error;
+    if (Date.now() - missingSince >= (look.isSeen ? missingMsMax : unseenMsMax)) throw error;
     return layBy({ ...look, missingSince });
   }
-  return outcomeOf(jobs, input) ?? layBy({ ...look, missingSince: null });
+  return outcomeOf(jobs, input) ?? layBy({ ...look, isSeen: true, missingSince: null });
 }
