@@ -90,8 +90,11 @@ export function createAuditStore(redis: Redis, settings: { keyPrefix: string; re
       );
       return kept === 1;
     },
-    readBack: (owner, before, count) =>
-      read(owner, (key) => redis.xrevrange(key, before === null ? '+' : `(${before}`, '-', 'COUNT', count)),
+    readBack: async (owner, before, count) => {
+      // Nothing comes before the first place, and Redis takes none that would.
+      if (before !== null && !/^0*[1-9]\d*-\d+$|^0+-0*[1-9]\d*$/.test(before)) return [];
+      return read(owner, (key) => redis.xrevrange(key, before === null ? '+' : `(${before}`, '-', 'COUNT', count));
+    },
     readOn: (owner, after, count) => read(owner, (key) => redis.xrange(key, `(${after}`, '+', 'COUNT', count)),
     heads: () =>
       withStore(async () => {
