@@ -41,7 +41,7 @@ export const merge = laxBoolean
 
 /** What counts as the same, and is left alone. */
 export const sync = z
-  .enum(['size', 'mtime', 'checksum'], 'must be size, mtime or checksum')
+  .enum(['size', 'mtime', 'checksum'], 'must be one of size, mtime, checksum')
   .nullish()
   .describe(
     'What is the same on the target already is left alone: by size, by size and time in seconds, or by size and SHA-256',
