@@ -152,7 +152,9 @@ export function createRemoteStats(
     } catch (error) {
       isWanted = false;
       const isOverdue = error instanceof BrokerError && error.code === 'CommandTimeout';
-      if (isOverdue && (current?.loop.oldestPendingMs ?? 0) >= Math.min(slowMs, timeoutMs)) current?.loop.close(true);
+      // Half: a question comes to the loop a little after its deadline began to run.
+      if (isOverdue && (current?.loop.oldestPendingMs ?? 0) >= Math.min(slowMs, timeoutMs / 2))
+        current?.loop.close(true);
       throw error;
     }
   }
