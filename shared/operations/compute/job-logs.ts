@@ -15,7 +15,7 @@ export const jobLogs = defineOperation({
   summary: 'Output of a batch job',
   input: z.object({
     jobId,
-    stream: z.enum(logStreams, 'must be stdout or stderr').default('stdout'),
+    stream: z.enum(logStreams, 'must be one of stdout and stderr').default('stdout'),
     follow: laxBoolean
       .default(false)
       .describe('As server-sent events, until the job has ended and its output is read to the end'),
