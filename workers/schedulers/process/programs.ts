@@ -97,10 +97,17 @@ fi
 exit 0
 `;
 
-/** Argument: key. Prints the id of the key's job when it was started. */
+/**
+ * Argument: key. Prints the id of the key's job when it was started. The supervisor comes up a moment after the id was
+ * printed: a job without one is looked at again, for three seconds.
+ */
 export const findProgram = `
 ${prelude}
-id=$(readlink "$_gc_state/keys/$1") && [ -L "$_gc_state/jobs/$id/started" ] && echo "$id"
+id=$(readlink "$_gc_state/keys/$1") || exit 0
+for again in 1 1 1 0; do
+  [ ! -L "$_gc_state/jobs/$id/started" ] || { echo "$id"; exit 0; }
+  [ "$again" = 0 ] || sleep 1
+done
 exit 0
 `;
 
