@@ -54,6 +54,8 @@ beforeAll(async () => {
     {
       workers: 2,
       s3: lab.s3,
+      // The one that copies go to.
+      otherSystems: [{ name: 'other', sshd }],
       goldcrest: {
         audit: { directory, key },
         issuers: [
@@ -76,7 +78,8 @@ beforeAll(async () => {
   client = await clientOf(lab.oidc, broker.url, 'alice');
   bob = await clientOf(lab.oidc, broker.url, 'bob');
   administrator = createClient(broker.url, tokens.good);
-  await store.grant('service_client:alice', 'administer', 'system:lab', {});
+  for (const system of ['lab', 'other'])
+    await store.grant('service_client:alice', 'administer', `system:${system}`, {});
 });
 
 afterAll(async () => {
@@ -116,7 +119,7 @@ describe('the registry', () => {
       expect(asked[0]?.task).toMatch(/^[0-9a-f-]{36}$/);
       const { path } = goodInputs[name] as { path?: string };
       if (path !== undefined) expect(asked[0]?.target.path).toBe(path);
-      if (operation.name === 'transfer.upload') {
+      if (operation.name === 'transfer.upload' || operation.name === 'transfer.upload-tree') {
         // It waits for its client, who never comes: its end is the cancel, by the API where no worker has it just then.
         const [cancel] = await sendAs(client, { method: 'DELETE', path: `/tasks/${asked[0]?.task}` });
         const [record] = records().filter((one) => one.request === cancel);
