@@ -45,9 +45,11 @@ if [ -z "$id" ]; then
   { read -r id <"$_gc_state/last"; } 2>/dev/null
   case $id in ''|*[!0-9]*) id=0;; esac
   id=$((id+1))
+  misses=0
   while ! mkdir "$_gc_state/jobs/$id" 2>/dev/null; do
-    [ -d "$_gc_state/jobs/$id" ] || { echo 'the state directory cannot be written' >&2; exit 74; }
-    id=$((id+1))
+    # One that was there a moment ago was removed by a submission whose key another one had taken: its number is free.
+    if [ -d "$_gc_state/jobs/$id" ]; then id=$((id+1)); else misses=$((misses+1)); fi
+    [ "$misses" -le 20 ] || { echo 'the state directory cannot be written' >&2; exit 74; }
   done
   dir=$_gc_state/jobs/$id
   echo "$id" >"$dir/last" && mv "$dir/last" "$_gc_state/last" || exit 74
