@@ -2,26 +2,21 @@
  * The AsyncAPI 3.0.0 document: what this service tells without being asked each time, by event streams and webhooks. Made of
  * the same schemas as the OpenAPI document.
  */
-import { eventTypes, eventView } from '../../shared/tasks/event.ts';
-import { jobEventTypes, jobEventView } from '../../shared/watches/job-event.ts';
+import { type EventType, eventSchemaOf, eventTypeNames, eventTypes } from '../../shared/tasks/event.ts';
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { textResponse } from '../http/json-response.ts';
-import { resultSchema } from './json-schemas.ts';
+import { eventComponents } from './event-schemas.ts';
 import type { Json } from './parts.ts';
 
 /** A name that may be a key of AsyncAPI's: letters, digits, `.`, `-` and `_` only. */
-const typeNames = Object.keys(eventTypes);
-const taskTypeNames = typeNames.filter((type) => !(type in jobEventTypes));
+const typeNames: readonly EventType[] = eventTypeNames;
+const taskTypeNames = typeNames.filter((type) => type.startsWith('task.'));
 
 function serversOf({ api }: AppConfig): Json {
   if (api.publicUrl === null) return {};
   const { host, protocol, pathname } = new URL(api.publicUrl);
   const path = pathname === '/' ? {} : { pathname };
   return { servers: { api: { host, protocol: protocol.replace(':', ''), ...path } } };
-}
-
-function schemaOf(type: string): string {
-  return type in jobEventTypes ? '#/components/schemas/JobEvent' : '#/components/schemas/Event';
 }
 
 function messages(types: readonly string[], headers?: Json): Json {
@@ -31,7 +26,12 @@ function messages(types: readonly string[], headers?: Json): Json {
       type,
       {
         ...{ name: type, title: type, summary, contentType: 'application/json' },
-        payload: { allOf: [{ $ref: schemaOf(type) }, { properties: { type: { const: type } } }] },
+        payload: {
+          allOf: [
+            { $ref: `#/components/schemas/${eventSchemaOf(type as EventType).name}` },
+            { properties: { type: { const: type } } },
+          ],
+        },
         ...(headers === undefined ? {} : { headers }),
       },
     ]),
@@ -63,7 +63,7 @@ export function asyncApiDocument(config: AppConfig): Json {
       title: 'Goldcrest',
       version: config.version,
       description:
-        'Events of tasks and of watched jobs. What is asked for by request is in the OpenAPI document, at /openapi.json.',
+        'Events of tasks, of watched jobs and of webhooks. What is asked for by request is in the OpenAPI document, at /openapi.json.',
     },
     ...serversOf(config),
     defaultContentType: 'application/json',
@@ -97,7 +97,7 @@ export function asyncApiDocument(config: AppConfig): Json {
       streamTaskEvents: { ...tells('taskEvents', 'Each event of the task, until its end', taskTypeNames), ...stream },
       sendWebhook: { ...tells('webhooks', 'Each event of the types that the webhook asks for'), ...post },
     },
-    components: { schemas: { Event: resultSchema(eventView), JobEvent: resultSchema(jobEventView) } },
+    components: { schemas: eventComponents() },
   };
 }
 

@@ -3,9 +3,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../../shared/operations/registry.ts';
-import { eventView } from '../../shared/tasks/event.ts';
 import { taskView } from '../../shared/tasks/task.ts';
-import { jobEventView } from '../../shared/watches/job-event.ts';
 import { systemHealthView, systemsHealthView } from '../faces/health/health-views.ts';
 import { historyQuery } from '../faces/health/read-health.ts';
 
@@ -13,6 +11,7 @@ import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { firecrestApiVersion } from '../http/f7t-headers.ts';
 import { textResponse } from '../http/json-response.ts';
 import { auditPaths } from './audit-paths.ts';
+import { eventComponents } from './event-schemas.ts';
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import { eventPaths, webhookMessages, webhookPaths } from './notice-paths.ts';
 import {
@@ -233,8 +232,7 @@ export function openApiDocument(config: AppConfig): Json {
       schemas: {
         Problem: problemSchema,
         Task: resultSchema(taskView),
-        Event: resultSchema(eventView),
-        JobEvent: resultSchema(jobEventView),
+        ...eventComponents(),
       },
       securitySchemes: schemes,
     },

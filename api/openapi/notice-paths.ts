@@ -1,7 +1,6 @@
 /** The parts of the OpenAPI document about event streams and webhooks. */
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
-import { eventTypes, eventView } from '../../shared/tasks/event.ts';
-import { jobEventView } from '../../shared/watches/job-event.ts';
+import { type EventType, eventSchemaOf, eventTypes } from '../../shared/tasks/event.ts';
 import { deliveryView } from '../../shared/webhooks/delivery.ts';
 import {
   endpointChange,
@@ -175,7 +174,6 @@ export function webhookMessages(): Json {
     }),
     parameter('webhook-signature', 'header', true, { ...text, description: 'Standard Webhooks 1.0.0, `v1` or `v1a`' }),
   ];
-  const schemas = { task: resultSchema(eventView), job: resultSchema(jobEventView) };
   const messages = Object.entries(eventTypes).map(([type, summary]) => [
     type,
     {
@@ -185,7 +183,7 @@ export function webhookMessages(): Json {
           summary,
           tags: ['webhooks'],
           parameters,
-          requestBody: { required: true, ...jsonContent(type.startsWith('job.') ? schemas.job : schemas.task) },
+          requestBody: { required: true, ...jsonContent(resultSchema(eventSchemaOf(type as EventType).view)) },
         },
         responses: {
           '2XX': { description: 'It was received' },

@@ -4,7 +4,8 @@
  */
 import { type Delivery, type DeliveryAttempt, parseDelivery } from '../webhooks/delivery.ts';
 import { type Endpoint, type EndpointState, storedEndpoint } from '../webhooks/endpoint.ts';
-import { endpointsKey, outboxKey } from './event-script.ts';
+import type { DisabledReason } from '../webhooks/endpoint-event.ts';
+import { endpointsKey, outboxKey, tellFunction } from './event-script.ts';
 import { rowFields } from './event-store.ts';
 import { type Redis, withStore } from './redis.ts';
 
@@ -17,6 +18,8 @@ export interface NewDelivery {
   target: string;
   type: string;
   message: string;
+  /** Only for the log of the endpoint, which is not told: it is about the endpoint itself. */
+  isNote?: true;
 }
 
 /** What became of an attempt: done, over, or to be tried again at a time in milliseconds since the epoch. */
@@ -31,7 +34,10 @@ export interface WebhookStore {
   replace(owner: string, endpoint: Endpoint): Promise<void>;
   /** With its deliveries. */
   remove(owner: string, id: string): Promise<void>;
-  setDisabled(id: string, reason: string | null): Promise<void>;
+  /** What its owner says of it. `true` also takes back what disabled it. */
+  setEnabled(id: string, isEnabled: boolean): Promise<void>;
+  /** Disables an endpoint and tells its owner so, in one step. False: it was disabled already, or is gone. */
+  disable(owner: string, id: string, reason: DisabledReason): Promise<boolean>;
   /** Notes that an attempt failed, and gives since when all have; null: it did well. */
   noteHealth(id: string, isWell: boolean): Promise<number | null>;
   /** Makes deliveries that are not there yet, due now, and takes their row out of the outbox, all or nothing. */
@@ -66,10 +72,15 @@ for at = 4, #ARGV do
   local new = cjson.decode(ARGV[at])
   local key = prefix .. ':delivery:' .. new['id']
   if redis.call('EXISTS', key) == 0 then
-    redis.call('HSET', key, 'state', 'pending', 'createdAt', now, 'attempts', 0, 'tries', 0, 'nextAt', now)
+    local isNote = new['isNote']
+    new['isNote'] = nil
+    redis.call('HSET', key, 'state', isNote and 'noted' or 'pending', 'createdAt', now, 'attempts', 0, 'tries', 0)
     for name, value in pairs(new) do redis.call('HSET', key, name, value) end
     redis.call('PEXPIRE', key, ${deliveryKeepMs})
-    redis.call('ZADD', prefix .. ':deliveries-due', now, new['id'])
+    if not isNote then
+      redis.call('HSET', key, 'nextAt', now)
+      redis.call('ZADD', prefix .. ':deliveries-due', now, new['id'])
+    end
     if new['endpoint'] ~= '' then
       local list = prefix .. ':deliveries:' .. new['endpoint']
       redis.call('ZADD', list, now, new['id'])
@@ -115,7 +126,20 @@ else
 end
 return 1`;
 
+/** KEYS: state of the endpoint. ARGV: prefix, owner, id, reason, now. */
+const disableScript = `
+${tellFunction}
+local prefix, owner, id, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+if redis.call('HEXISTS', prefix .. ':hooks:' .. owner, id) == 0 then return 0 end
+if redis.call('HSETNX', KEYS[1], 'disabledAt', now) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'disabledReason', ARGV[4])
+local sequence = redis.call('HINCRBY', KEYS[1], 'sequence', 1)
+tell(prefix, owner, '', {'type', 'webhook.disabled', 'hook', id, 'sequence', sequence, 'at', now, 'reason', ARGV[4],
+  'failingSince', redis.call('HGET', KEYS[1], 'failingSince') or ''})
+return 1`;
+
 interface ScriptedRedis {
+  gcHookDisable(...args: (string | number)[]): Promise<number>;
   gcHookAdd(...args: (string | number)[]): Promise<number>;
   gcHookReplace(...args: string[]): Promise<null>;
   gcHookDispatch(...args: (string | number)[]): Promise<null>;
@@ -140,6 +164,7 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
   redis.defineCommand('gcHookDispatch', { numberOfKeys: 1, lua: dispatchScript });
   redis.defineCommand('gcHookTake', { numberOfKeys: 1, lua: takeScript });
   redis.defineCommand('gcHookSettle', { numberOfKeys: 1, lua: settleScript });
+  redis.defineCommand('gcHookDisable', { numberOfKeys: 1, lua: disableScript });
   const outbox = outboxKey(keyPrefix);
   const stateKey = (id: string): string => `${keyPrefix}:hookstate:${id}`;
   const listKey = (endpoint: string): string => `${keyPrefix}:deliveries:${endpoint}`;
@@ -175,10 +200,15 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
           .del(stateKey(id), listKey(id), ...ids.map(deliveryKey))
           .exec();
       }),
-    setDisabled: (id, reason) =>
+    setEnabled: (id, isEnabled) =>
       withStore(async () => {
-        if (reason === null) await redis.del(stateKey(id));
-        else await redis.hset(stateKey(id), 'disabledAt', Date.now(), 'disabledReason', reason);
+        // The count of its events goes on: an id of a message is not used again.
+        if (isEnabled) await redis.hdel(stateKey(id), 'disabledAt', 'disabledReason', 'failingSince');
+        else await redis.hset(stateKey(id), 'disabledAt', Date.now(), 'disabledReason', 'owner');
+      }),
+    disable: (owner, id, reason) =>
+      withStore(async () => {
+        return (await scripted.gcHookDisable(stateKey(id), keyPrefix, owner, id, reason, Date.now())) === 1;
       }),
     noteHealth: (id, isWell) =>
       withStore(async () => {

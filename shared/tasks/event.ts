@@ -1,6 +1,13 @@
-/** The events of tasks, and of watched jobs beside them: what an event stream and a webhook say. */
+/** The events of tasks, and of watched jobs and webhooks beside them: what an event stream and a webhook say. */
 import { z } from 'zod';
-import { type JobEvent, jobEventTypes, type jobEventView, parseJobEvent, viewJobEvent } from '../watches/job-event.ts';
+import { type JobEvent, jobEventTypes, jobEventView, parseJobEvent, viewJobEvent } from '../watches/job-event.ts';
+import {
+  type EndpointEvent,
+  endpointEventTypes,
+  endpointEventView,
+  parseEndpointEvent,
+  viewEndpointEvent,
+} from '../webhooks/endpoint-event.ts';
 
 /** Every type of event, and what it means. */
 export const eventTypes = {
@@ -12,6 +19,7 @@ export const eventTypes = {
   'task.completed': 'The task ended well',
   'task.failed': 'The task ended with an error',
   'task.canceled': 'The task was canceled',
+  ...endpointEventTypes,
 } as const;
 
 export type EventType = keyof typeof eventTypes;
@@ -34,15 +42,16 @@ export function isEnding(type: string): boolean {
 }
 
 /** An event of an owner. */
-export type OwnerEvent = TaskEvent | JobEvent;
+export type OwnerEvent = TaskEvent | JobEvent | EndpointEvent;
 
-/** The task or the watch whose event it is; the event's number counts within it. */
+/** The task, watch or webhook whose event it is; the event's number counts within it. */
 export function subjectOf(event: OwnerEvent): string {
-  return 'watchId' in event ? event.watchId : event.taskId;
+  if ('taskId' in event) return event.taskId;
+  return 'watchId' in event ? event.watchId : event.webhookId;
 }
 
 /** An event as it is told: thin, with the address of the task, which tells the rest. */
-export const eventView = z.object({
+const eventView = z.object({
   type: z.string().describe('What happened; types that are not known are to be ignored'),
   timestamp: z.iso.datetime().describe('When it happened'),
   data: z.object({
@@ -57,7 +66,19 @@ export const eventView = z.object({
   }),
 });
 
-export type EventView = z.infer<typeof eventView> | z.infer<typeof jobEventView>;
+export type EventView = z.infer<typeof eventView> | z.infer<typeof jobEventView> | z.infer<typeof endpointEventView>;
+
+/** How events are told, with the name of the schema in the documents, by what comes before the first dot of their type. */
+export const eventSchemas = {
+  task: { name: 'Event', view: eventView },
+  job: { name: 'JobEvent', view: jobEventView },
+  webhook: { name: 'WebhookEvent', view: endpointEventView },
+} as const;
+
+/** Of an event of that type. */
+export function eventSchemaOf(type: EventType): (typeof eventSchemas)[keyof typeof eventSchemas] {
+  return eventSchemas[type.split('.')[0] as keyof typeof eventSchemas];
+}
 
 /** An event as the store keeps it. */
 export interface TaskEvent {
@@ -90,6 +111,7 @@ const storedFields = z.object({
 /** An event from the fields of its row. Throws a ZodError when they are not an event's. */
 export function parseEvent(id: string, fields: Record<string, string>): OwnerEvent {
   if (fields.watch !== undefined) return parseJobEvent(id, fields);
+  if (fields.hook !== undefined) return parseEndpointEvent(id, fields);
   const { type, task, sequence, at, operation, system, attempt, code, step } = storedFields.parse(fields);
   return {
     ...{ id, type, taskId: task, sequence, at, operation, attempt },
@@ -99,9 +121,10 @@ export function parseEvent(id: string, fields: Record<string, string>): OwnerEve
   };
 }
 
-/** `baseUrl` is what comes before the path of the task or watch, without a trailing slash. */
+/** `baseUrl` is what comes before the path of the task, watch or webhook, without a trailing slash. */
 export function viewEvent(event: OwnerEvent, baseUrl: string): EventView {
   if ('watchId' in event) return viewJobEvent(event, baseUrl);
+  if ('webhookId' in event) return viewEndpointEvent(event, baseUrl);
   const { taskId, sequence, operation, system, attempt, step, errorCode } = event;
   const url = `${baseUrl}/tasks/${taskId}`;
   return {

@@ -1,7 +1,8 @@
 /** A delivery: one series of attempts to tell one endpoint of one event. Kept in a Redis hash. */
 import { z } from 'zod';
 
-export const deliveryStates = ['pending', 'delivered', 'failed'] as const;
+/** `noted`: what happened to the endpoint itself, of which it is not told. */
+export const deliveryStates = ['pending', 'delivered', 'failed', 'noted'] as const;
 
 const attempt = z.object({
   at: z.number(),
@@ -47,7 +48,7 @@ export const deliveryView = z.object({
   id: z.string(),
   messageId: z.string(),
   type: z.string(),
-  state: z.enum(deliveryStates),
+  state: z.enum(deliveryStates).describe('`noted`: it tells of the webhook itself, and was not sent to it'),
   createdAt: z.iso.datetime(),
   nextAttemptAt: z.iso.datetime().nullable(),
   attempts: z.array(

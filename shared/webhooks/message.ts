@@ -22,8 +22,8 @@ export function messageIdOf(subject: string, sequence: number): string {
   return `msg_${subject}_${sequence}`;
 }
 
-function subjectOf({ taskId, watchId }: WebhookMessage['data']): { subject?: string } {
-  const subject = taskId ?? watchId;
+function subjectOf({ taskId, watchId, webhookId }: WebhookMessage['data']): { subject?: string } {
+  const subject = taskId ?? watchId ?? webhookId;
   return typeof subject === 'string' ? { subject } : {};
 }
 

@@ -69,4 +69,9 @@ it('an event as it is told is as its message says, and one of another type is no
   const facts = { state: 'FAILED', stateReason: null, exitCode: 3, signal: null };
   expect(checkJob(viewEvent({ ...of, facts, type: 'job.ended' }, ''))).toBe(true);
   expect(checkJob(viewEvent({ ...event, type: 'task.failed' }, ''))).toBe(false);
+  const disabled = document.channels.events?.messages['webhook.disabled']?.payload;
+  const checkDisabled = ajv().compile({ ...disabled, components: document.components });
+  const own = { id: '1-0', type: 'webhook.disabled', webhookId: 'wh_1', sequence: 1, at: 1 };
+  expect(checkDisabled(viewEvent({ ...own, reason: 'failing', failingSince: 0 }, ''))).toBe(true);
+  expect(checkDisabled(viewEvent({ ...event, type: 'task.failed' }, ''))).toBe(false);
 });

@@ -78,7 +78,7 @@ describe('the events of a task', () => {
       ['task.started', 4, 2, null],
       ['task.failed', 5, 2, 'FileNotFound'],
     ]);
-    expect(told.every((event) => subjectOf(event) === id && event.system === 'lab')).toBe(true);
+    expect(told.every((event) => subjectOf(event) === id && 'system' in event && event.system === 'lab')).toBe(true);
   });
 
   it('hold its start too where it was claimed and ended in one step', async () => {

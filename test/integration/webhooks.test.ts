@@ -4,6 +4,7 @@ import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { outboxKey } from '../../shared/platform/event-script.ts';
+import { createEventStore } from '../../shared/platform/event-store.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { createWebhookStore, type WebhookStore } from '../../shared/platform/webhook-store.ts';
@@ -102,6 +103,7 @@ const check = (secret: string, { body, headers }: Received) => new Webhook(secre
 const log = async (id: string) =>
   (await ask('GET', `/webhooks/${id}/deliveries`)).body.deliveries as {
     id: string;
+    type: string;
     state: string;
     attempts: { status: number; error: string }[];
     nextAttemptAt: string;
@@ -262,18 +264,39 @@ describe('a webhook', () => {
     await end();
     await eventually(async () => expect(await tasks.redis.xlen(outboxKey(tasks.keyPrefix))).toBe(0));
     expect(receiver.received).toHaveLength(1);
+    expect((await log(id)).filter(({ state }) => state === 'noted')).toMatchObject([{ type: 'webhook.disabled' }]);
     respond = ok;
     await ask('PATCH', `/webhooks/${id}`, { enabled: true });
     await end();
     await receiver.until(2);
   });
 
-  it('that fails for too long is disabled', async () => {
+  it('that fails for too long is disabled, which its log, its owner’s stream and other webhooks tell once', async () => {
     work({ giveUpAfterMs: 0 });
     const { id } = await endpoint();
-    respond = (response) => response.writeHead(500).end();
-    await end();
+    const { secret } = await endpoint({ url: `${receiver.url}/other`, events: ['webhook.disabled'] });
+    respond = (response) => response.writeHead(response.req.url?.endsWith('/other') ? 204 : 500).end();
+    const told = () => receiver.received.filter(({ body }) => body.includes('webhook.disabled'));
+    const facts = (sequence: number) => ({ webhookId: id, sequence, reason: 'failing' });
+    await Promise.all([end(), end()]);
     await eventually(async () => expect((await ask('GET', `/webhooks/${id}`)).body.disabledReason).toBe('failing'));
+    await eventually(async () => expect(told()).toHaveLength(1));
+    expect(check(secret, told()[0] as Received)).toEqual({
+      ...{ type: 'webhook.disabled', timestamp: expect.stringMatching(/Z$/) },
+      data: { ...facts(1), failingSince: expect.stringMatching(/Z$/), url: `https://hpc.example/webhooks/${id}` },
+    });
+    const notes = async () => (await log(id)).filter(({ state }) => state === 'noted');
+    await eventually(async () => expect(await notes()).toMatchObject([{ type: 'webhook.disabled', attempts: [] }]));
+
+    await ask('PATCH', `/webhooks/${id}`, { enabled: true });
+    await eventually(async () => expect((await log(id)).some(({ state }) => state === 'pending')).toBe(true));
+    const all = { since: new Date(0).toISOString(), onlyFailed: false };
+    const again = (await ask('POST', `/webhooks/${id}/redeliver`, all)).body.redelivered as string[];
+    expect(again).not.toContain((await notes())[0]?.id);
+    await eventually(async () => expect(told()).toHaveLength(2));
+    expect(told().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}_1`, `msg_${id}_2`]);
+    const events = await createEventStore(tasks.redis, tasks.keyPrefix).read(principalKey(alice), '0-0', 100);
+    expect(events.filter(({ type }) => type === 'webhook.disabled')).toMatchObject([facts(1), facts(2)]);
   });
 
   it('is told again what its owner wants told again, one or all since a time, and a test', async () => {

@@ -59,7 +59,7 @@ export async function deliver(deps: DeliverDeps, delivery: Delivery): Promise<vo
     error: failure ?? (isWell ? null : `the receiver answered ${reply?.status}`),
   };
   await deps.store.settle(delivery, attempt, outcomeOf(delivery, reply, isWell, isFinal || reply?.status === 410));
-  if (delivery.endpoint !== '' && !isFinal) await noteHealth(deps, delivery.endpoint, isWell, reply?.status === 410);
+  if (delivery.endpoint !== '' && !isFinal) await noteHealth(deps, delivery, isWell, reply?.status === 410);
 }
 
 function outcomeOf(delivery: Delivery, reply: PostReply | null, isWell: boolean, isFinal: boolean): AttemptOutcome {
@@ -88,15 +88,16 @@ async function send(deps: DeliverDeps, delivery: Delivery, { url, format, keys }
   return post(target, { ...request, timeoutMs: deps.timeoutMs, ca: deps.ca, proxy: deps.proxy });
 }
 
-async function noteHealth(deps: DeliverDeps, endpoint: string, isWell: boolean, isGone: boolean): Promise<void> {
-  if (isGone) {
-    await deps.store.setDisabled(endpoint, 'gone');
-    return;
-  }
+async function noteHealth(
+  deps: DeliverDeps,
+  { owner, endpoint }: Pick<Delivery, 'owner' | 'endpoint'>,
+  isWell: boolean,
+  isGone: boolean,
+): Promise<void> {
   const failingSince = await deps.store.noteHealth(endpoint, isWell);
-  if (failingSince === null || Date.now() - failingSince < deps.giveUpAfterMs) return;
-  deps.log.warn({ endpoint, failingSince }, 'webhook endpoint has failed for too long and is disabled');
-  await deps.store.setDisabled(endpoint, 'failing');
+  const isOver = isGone || (failingSince !== null && Date.now() - failingSince >= deps.giveUpAfterMs);
+  if (!isOver || !(await deps.store.disable(owner, endpoint, isGone ? 'gone' : 'failing'))) return;
+  deps.log.warn({ endpoint, failingSince, isGone }, 'a webhook is disabled: it is gone, or failed for too long');
 }
 
 /** For the owner of the endpoint: what failed, and nothing of what lies behind our network. */

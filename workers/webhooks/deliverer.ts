@@ -47,9 +47,11 @@ async function deliveriesOf(store: WebhookStore, baseUrl: string, row: Record<st
   const wanted = (await store.list(owner)).filter(
     ({ endpoint, state }) => state.disabledAt === null && endpoint.events.includes(event.type),
   );
-  const deliveries = wanted.map(({ endpoint: { id } }) => ({
+  const toEndpoint = (id: string): NewDelivery => ({
     ...{ ...common, id: `${id}_${messageId}`, endpoint: id, target: '' },
-  }));
+  });
+  const deliveries = wanted.map(({ endpoint: { id } }) => toEndpoint(id));
+  if ('webhookId' in event) return [...deliveries, { ...toEndpoint(event.webhookId), isNote: true }];
   // A task's own address hears of its end, a watch's of everything.
   if (!row.webhook || !('watchId' in event || isEnding(event.type))) return deliveries;
   return [...deliveries, { ...common, id: `task_${messageId}`, endpoint: '', target: row.webhook }];

@@ -29,8 +29,9 @@ export function listDeliveries({ webhooks }: Deps): Handle {
 }
 
 async function again({ webhooks }: Deps, c: AppContext, chosen: readonly Delivery[]): Promise<Response> {
-  await webhooks.store.redeliver(chosen.map(({ id }) => id));
-  return jsonResponse(c, 202, { redelivered: chosen.map(({ id }) => id) });
+  const ids = chosen.filter(({ state }) => state !== 'noted').map(({ id }) => id);
+  await webhooks.store.redeliver(ids);
+  return jsonResponse(c, 202, { redelivered: ids });
 }
 
 /** One delivery once more, with the same webhook-id. WebhookNotFound. */

@@ -98,7 +98,7 @@ export function changeEndpoint({ webhooks }: Deps): Handle {
       ...{ url: url ?? endpoint.url, description: description ?? endpoint.description },
       ...{ events: events ?? endpoint.events, format: format ?? endpoint.format },
     });
-    if (enabled !== undefined) await webhooks.store.setDisabled(endpoint.id, enabled ? null : 'owner');
+    if (enabled !== undefined) await webhooks.store.setEnabled(endpoint.id, enabled);
     const now = await findEndpoint(c, webhooks);
     return jsonResponse(c, 200, viewEndpoint(now.endpoint, now.state));
   };
