@@ -7,6 +7,8 @@ import { connect, type Socket } from 'node:net';
 export interface HttpCaller {
   /** Resolves when the whole answer is here; rejects unless its status is `status`. */
   call(request: Buffer, status: number): Promise<void>;
+  /** As `call`; gives the body as text. */
+  read(request: Buffer, status: number): Promise<string>;
   close(): void;
 }
 
@@ -35,11 +37,20 @@ function lengthOf(bytes: Buffer): number | null {
 
 export function createHttpCaller(host: string, port: number): HttpCaller {
   let socket: Socket | undefined;
-  let pending: { resolve: (head: Buffer) => void; reject: (error: Error) => void } | undefined;
-  // The first chunks, until the length is known; what follows is counted and dropped.
+  let pending: { resolve: (head: Buffer) => void; reject: (error: Error) => void; isRead: boolean } | undefined;
+  // The first chunks, until the length is known; what follows is counted, and dropped unless the body is to be read.
   let begin: Buffer = Buffer.alloc(0);
   let expected: number | null = null;
   let received = 0;
+  let rest: Buffer[] = [];
+
+  const reset = (): void => {
+    begin = Buffer.alloc(0);
+    rest = [];
+    expected = null;
+    received = 0;
+    pending = undefined;
+  };
 
   const open = (): Socket => {
     const opened = connect({ host, port, noDelay: true });
@@ -48,38 +59,43 @@ export function createHttpCaller(host: string, port: number): HttpCaller {
       if (expected === null) {
         begin = begin.length === 0 ? chunk : Buffer.concat([begin, chunk]);
         expected = lengthOf(begin);
-      }
+      } else if (pending?.isRead) rest.push(chunk);
       if (expected === null || received < expected) return;
-      const answer = begin;
-      begin = Buffer.alloc(0);
-      expected = null;
-      received = 0;
-      pending?.resolve(answer);
-      pending = undefined;
+      const answer = rest.length === 0 ? begin : Buffer.concat([begin, ...rest]);
+      const asked = pending;
+      reset();
+      asked?.resolve(answer);
     });
     const fail = (error: Error): void => {
       socket = undefined;
-      begin = Buffer.alloc(0);
-      expected = null;
-      received = 0;
-      pending?.reject(error);
-      pending = undefined;
+      const asked = pending;
+      reset();
+      asked?.reject(error);
     };
     opened.on('error', fail);
     opened.on('close', () => fail(new Error('the connection was closed')));
     return opened;
   };
 
+  const exchange = async (request: Buffer, status: number, isRead: boolean): Promise<Buffer> => {
+    socket ??= open();
+    const target = socket;
+    const answer = await new Promise<Buffer>((resolve, reject) => {
+      pending = { resolve, reject, isRead };
+      target.write(request);
+    });
+    const got = Number(answer.toString('latin1', 9, 12));
+    if (got !== status) throw new Error(`status ${got}: ${answer.toString('utf8').slice(0, 600)}`);
+    return answer;
+  };
+
   return {
     async call(request, status) {
-      socket ??= open();
-      const target = socket;
-      const answer = await new Promise<Buffer>((resolve, reject) => {
-        pending = { resolve, reject };
-        target.write(request);
-      });
-      const got = Number(answer.toString('latin1', 9, 12));
-      if (got !== status) throw new Error(`status ${got}: ${answer.toString('utf8').slice(0, 600)}`);
+      await exchange(request, status, false);
+    },
+    async read(request, status) {
+      const answer = await exchange(request, status, true);
+      return answer.toString('utf8', answer.indexOf('\r\n\r\n') + 4);
     },
     close() {
       socket?.destroy();

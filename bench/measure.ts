@@ -39,18 +39,18 @@ export async function measure(load: Load, operation: (caller: number) => Promise
     }
   };
   await Promise.all(Array.from({ length: load.callers }, (_, caller) => loop(caller)));
-  const seconds = (performance.now() - begin) / 1_000;
-  latencies.sort((a, b) => a - b);
+  return { ...measurementOf(latencies, performance.now() - begin), errors, firstError };
+}
+
+/** Of latencies in milliseconds that were taken within a time, without an error. */
+export function measurementOf(latencies: readonly number[], tookMs: number): Measurement {
+  const sorted = [...latencies].sort((a, b) => a - b);
   const at = (share: number): number =>
-    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
   return {
-    count: latencies.length,
-    errors,
-    p50: at(0.5),
-    p95: at(0.95),
-    p99: at(0.99),
-    ratePerSecond: latencies.length / seconds,
-    firstError,
+    ...{ count: sorted.length, errors: 0, p50: at(0.5), p95: at(0.95), p99: at(0.99) },
+    ratePerSecond: sorted.length / (tookMs / 1_000),
+    firstError: null,
   };
 }
 

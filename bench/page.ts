@@ -104,6 +104,11 @@ ${markdownTable(run.rows)}
 
 ## Targets
 
-${run.verdicts.map(({ text, isMet }) => `- ${isMet ? 'met' : '**not met**'}: ${text}`).join('\n')}
+${verdictList(run.verdicts)}
 `;
+}
+
+/** As a list in Markdown. */
+export function verdictList(verdicts: readonly Verdict[]): string {
+  return verdicts.map(({ text, isMet }) => `- ${isMet ? 'met' : '**not met**'}: ${text}`).join('\n');
 }

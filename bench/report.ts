@@ -49,10 +49,10 @@ function cells({ what, callers, measurement, cpu }: Row): string[] {
   ];
 }
 
-/** A Markdown table of all rows. */
-export function markdownTable(rows: readonly Row[]): string {
+/** A Markdown table of all rows; with fewer columns, of the first so many. */
+export function markdownTable(rows: readonly Row[], columns = head.length): string {
   const lines = [head, head.map((_, at) => (at === 0 ? '---' : '--:')), ...rows.map(cells)];
-  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
+  return lines.map((line) => `| ${line.slice(0, columns).join(' | ')} |`).join('\n');
 }
 
 /** One line for the terminal. */

@@ -1,132 +1,106 @@
 /**
- * `npm run bench:tasks`: what the native face costs, and whether it costs the same with many kept tasks: accepting, a page
- * of the list, one task; memory of a kept task; and what a user with 10,000 waiting tasks does to another one's request.
+ * `npm run bench:tasks`: the asynchronous contract in figures: accepting, event streams, webhooks, watches of jobs, fairness
+ * between users, and what many kept tasks cost. Writes docs/performance-tasks.md.
  */
+import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import { startBroker } from '../lab/broker.ts';
 import { startLab } from '../lab/lab.ts';
-import { userNamed } from '../lab/users.ts';
-import { connectRedis } from '../shared/platform/redis.ts';
-import { createTaskStore, type TaskStore } from '../shared/platform/task-store.ts';
-import { principalKey } from '../shared/tasks/task.ts';
-import { createHttpCaller, requestBytes } from './http-caller.ts';
-import { type Measurement, measure } from './measure.ts';
+import { measure } from './measure.ts';
+import type { Verdict } from './page.ts';
+import { type Row, terminalHead, terminalLine } from './report.ts';
+import { measureAccepting } from './tasks/accept-cell.ts';
+import { measureFairness } from './tasks/fairness-cell.ts';
+import { callerOf, type Findings, type Ground, openGround } from './tasks/ground.ts';
+import { measureKept } from './tasks/kept-cell.ts';
+import { measureStreams, streamClients } from './tasks/stream-cell.ts';
+import { tasksPage } from './tasks/tasks-page.ts';
+import { measureWatches } from './tasks/watch-cell.ts';
+import { measureWebhooks, startBenchReceiver } from './tasks/webhook-cell.ts';
 
-const { values } = parseArgs({ options: { kept: { type: 'string', default: '200000' } } });
-const keptCounts = [1_000, Number(values.kept)];
-const waitingTasks = 10_000;
-const perBatch = 1_000;
-/** Tasks on their way to Redis while seeding. */
-const seedAtOnce = 1_000;
+const cellNames = ['accept', 'fairness', 'streams', 'webhooks', 'watches', 'kept'] as const;
+type CellName = (typeof cellNames)[number];
+const keptDefault = '1000000';
+
+const help = `Usage: npm run bench:tasks -- [options]
+
+  --only NAMES   only these cells, by commas: ${cellNames.join(', ')}; docs/performance-tasks.md is left alone
+  --kept N       kept tasks beside 1,000; with another number than ${keptDefault} the page is left alone
+  --help         this text
+`;
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function line(what: string, { count, errors, p50, p95, ratePerSecond, firstError }: Measurement, perRequest = 1): void {
-  const rate = (ratePerSecond * perRequest).toFixed(0);
-  print(
-    `${what.padEnd(44)} p50 ${p50.toFixed(2)} ms  p95 ${p95.toFixed(2)} ms  ${rate}/s  (${count} requests, ${errors} errors)`,
-  );
-  if (firstError !== null) print(`    first error: ${firstError}`);
-}
-
-/** Ended tasks with a small result, as a stat leaves them. */
-async function seed(store: TaskStore, owner: string, count: number): Promise<void> {
-  const result = JSON.stringify({ mode: 33188, ino: 1, dev: 2, nlink: 1, uid: 3, gid: 4, size: 5, atime: 6, ctime: 7 });
-  const keepMs = 7 * 24 * 3_600_000;
-  const one = async (): Promise<void> => {
-    const createdAt = Date.now();
-    const id = uuidv7();
-    const names = { operation: 'filesystem.stat', system: 'lab', queue: 'seed@lab', owner, requestId: 'seed' };
-    const principal = JSON.stringify({ issuer: 'seed', subject: 'seed', username: 'gcalice', client: null });
-    const input = JSON.stringify({ path: '/home/gcalice/data', dereference: false });
-    const flags = { replyTo: '', entryId: '', isHeld: false, isIndexed: true };
-    await store.accept({ id, ...names, ...flags, principal, input, createdAt, deadlineAt: createdAt + keepMs, keepMs });
-    await store.claim({ id, fence: 0 }, { entryId: id, worker: 'seed', startedAt: createdAt, claimId: id });
-    await store.settle(id, 1, { state: 'completed', resultJson: result });
-  };
-  for (let done = 0; done < count; done += seedAtOnce) {
-    await Promise.all(Array.from({ length: Math.min(seedAtOnce, count - done) }, one));
-  }
+/** V8 compiles what runs often, and a service is measured as it runs for days. */
+async function warmUp(ground: Ground): Promise<void> {
+  const { alice, statOf } = ground;
+  const single = alice.request('POST', '/tasks', statOf(alice));
+  const load = { callers: 8, countMax: 6_000, durationMsMax: 8_000 };
+  await measure(load, async (caller) => callerOf(ground, caller).call(single, 202));
 }
 
 async function main(): Promise<void> {
-  const lab = await startLab({ parts: ['redis', 'sshd', 'oidc'] });
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      kept: { type: 'string', default: keptDefault },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) return print(help);
+  const wanted = values.only === undefined ? cellNames : (values.only.split(',') as CellName[]);
+  const receiver = await startBenchReceiver();
+  const lab = await startLab({ parts: ['redis', 'sshd', 'oidc', 'slurm'] });
   try {
-    const bound = { open_per_user_max: 1_000_000, open_per_queue_max: 1_000_000 };
-    const broker = await startBroker(lab, { scheduler: 'process', goldcrest: { tasks: bound } });
-    const token = await lab.oidc.token('alice', { expiresInSeconds: 3_600 });
-    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, string>;
-    const owner = principalKey({ issuer: claims.iss ?? '', subject: claims.sub ?? '' });
-    const { home } = userNamed(lab.users, 'alice');
-    const bobToken = await lab.oidc.token('bob', { expiresInSeconds: 3_600 });
-    const at = (path: string): URL => new URL(path, broker.url);
-    const callers = Array.from({ length: 64 }, () => createHttpCaller(at('/').hostname, Number(at('/').port)));
-    const call = (request: Buffer, status: number) => async (caller: number) => callers[caller]?.call(request, status);
-    const json = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const task = { operation: 'filesystem.stat', system: broker.systemName, input: { path: home } };
-    const single = requestBytes('POST', at('/tasks'), json, JSON.stringify(task));
-    const tasks = Array.from({ length: perBatch }, () => task);
-    const batch = requestBytes('POST', at('/tasks/batch'), json, JSON.stringify({ tasks }));
-    const bobHome = userNamed(lab.users, 'bob').home;
-    const bobsStat = requestBytes(
-      'GET',
-      at(`/filesystem/${broker.systemName}/ops/stat?path=${encodeURIComponent(bobHome)}`),
-      { authorization: `Bearer ${bobToken}` },
-    );
-
-    await measure({ callers: 4, countMax: 2_000, durationMsMax: 5_000 }, call(bobsStat, 200));
-    line(
-      'stat of bob, nobody else there',
-      await measure({ callers: 1, countMax: 500, durationMsMax: 5_000 }, call(bobsStat, 200)),
-    );
-    for (let n = 0; n < waitingTasks / perBatch; n += 1) await callers[1]?.call(batch, 200);
-    line(
-      `stat of bob while alice has ${waitingTasks} open`,
-      await measure({ callers: 1, countMax: 300, durationMsMax: 4_000 }, call(bobsStat, 200)),
-    );
-
-    for (const worker of broker.workers) await worker.stop();
-    line(
-      'POST /tasks, 64 callers, no worker',
-      await measure({ callers: 64, countMax: 8_000, durationMsMax: 6_000 }, call(single, 202)),
-    );
-    line(
-      'POST /tasks/batch of 1,000 (rate: tasks)',
-      await measure({ callers: 2, countMax: 16, durationMsMax: 10_000 }, call(batch, 200)),
-      perBatch,
-    );
-
-    const redis = connectRedis(lab.redis.url, 'persist', pino({ level: 'silent' }));
-    const settings = {
-      keyPrefix: broker.keyPrefix,
-      ...{ openPerUserMax: 1e6, openPerQueueMax: 1e6, admittedPerUserMax: 1e6 },
+    const broker = await startBroker(lab, {
+      isCompiled: true,
+      goldcrest: {
+        tasks: { open_per_user_max: 1_000_000, open_per_queue_max: 1_000_000 },
+        events: { streams_per_user_max: 2 * streamClients },
+      },
+      webhookPorts: [receiver.port],
+    });
+    const ground = await openGround(lab, broker, lab.redis.url);
+    const cells: Record<CellName, () => Promise<Findings>> = {
+      accept: () => measureAccepting(ground),
+      fairness: () => measureFairness(ground),
+      streams: () => measureStreams(ground),
+      webhooks: () => measureWebhooks(ground, receiver),
+      watches: () => measureWatches(ground),
+      async kept() {
+        ground.close();
+        await broker.stop();
+        return measureKept(lab, Number(values.kept));
+      },
     };
-    const store = createTaskStore(redis, { ...settings, keepMs: 7 * 24 * 3_600_000 });
-    const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
-    const indexed = () => redis.zcard(`${broker.keyPrefix}:tasks:${owner}`);
-    await redis.del(`${broker.keyPrefix}:tasks:${owner}`); // what was measured above is not counted
-    for (const kept of keptCounts) {
-      const [before, has] = [await usedBytes(), await indexed()];
-      await seed(store, owner, kept - has);
-      const bytes = ((await usedBytes()) - before) / (kept - has);
-      print(`${await indexed()} kept tasks, ${bytes.toFixed(0)} bytes of Redis each`);
-      const newest = (await redis.zrevrange(`${broker.keyPrefix}:tasks:${owner}`, 0, 0))[0] ?? '';
-      const load = { callers: 1, countMax: 400, durationMsMax: 4_000 };
-      const get = (path: string) => call(requestBytes('GET', at(path), { authorization: json.authorization }), 200);
-      line('  GET /tasks (50)', await measure(load, get('/tasks')));
-      line('  GET /tasks?state=active (1,000 looked at)', await measure(load, get('/tasks?state=active')));
-      line('  GET /tasks/{id}', await measure(load, get(`/tasks/${newest}`)));
-      line('  POST /tasks', await measure(load, call(single, 202)));
-      await redis.zremrangebyrank(`${broker.keyPrefix}:tasks:${owner}`, -400, -1);
+    const rows: Row[] = [];
+    const verdicts: Verdict[] = [];
+    await warmUp(ground);
+    print(terminalHead);
+    for (const name of cellNames.filter((cell) => wanted.includes(cell))) {
+      const found = await cells[name]();
+      for (const row of found.rows) {
+        print(terminalLine(row));
+        if (row.measurement.firstError) print(`    first error: ${row.measurement.firstError}`);
+      }
+      for (const verdict of found.verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
+      rows.push(...found.rows);
+      verdicts.push(...found.verdicts);
     }
-    redis.disconnect();
-    for (const caller of callers) caller.close();
+    ground.close();
     await broker.stop();
+    if (wanted.length === cellNames.length && values.kept === keptDefault) {
+      const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
+      const page = fileURLToPath(new URL('../docs/performance-tasks.md', import.meta.url));
+      writeFileSync(page, tasksPage({ machine, rows, verdicts }));
+      print('written: docs/performance-tasks.md');
+    }
   } finally {
+    receiver.close();
     await lab.stop();
   }
 }

@@ -52,6 +52,8 @@ export interface BrokerOptions {
   systemName?: string;
   /** More processes than one broker of the same lab need names of their own; `broker` when left out. */
   name?: string;
+  /** Ports of this machine to which webhooks may go; some from 18,080 on when left out. */
+  webhookPorts?: readonly number[];
   /** Run the compiled files of `npm run build`, as in production, not the sources. */
   isCompiled?: boolean;
 }
@@ -207,7 +209,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
       webhooks: {
         sealing_keys: [{ id: 'lab', key: randomBytes(32).toString('base64') }],
         allow_http: true,
-        ports: Array.from({ length: 5 }, (_, at) => 18_080 + at),
+        ports: options.webhookPorts ?? Array.from({ length: 5 }, (_, at) => 18_080 + at),
         allowed_networks: ['127.0.0.1/32'],
       },
       ssh_credentials: { type: 'UserCA', private_key: `secret_file:${sshd.userCa.privateKeyPath}` },

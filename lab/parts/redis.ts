@@ -17,10 +17,10 @@ export interface RedisPart extends RedisFacts, DaemonControl {
   pid(): number | undefined;
 }
 
-/** Starts Redis on a free loopback port; resolves when it answers PING. */
-export async function startRedis(folder: string): Promise<RedisPart> {
+/** Starts Redis on a free loopback port; resolves when it answers PING. A second one of a lab needs a name of its own. */
+export async function startRedis(folder: string, name = 'redis'): Promise<RedisPart> {
   const host = '127.0.0.1';
-  const dataFolder = join(folder, 'redis');
+  const dataFolder = join(folder, name);
   mkdirSync(dataFolder);
   return startOnFreePorts(1, async (ports) => {
     const port = portAt(ports, 0);
@@ -35,7 +35,7 @@ export async function startRedis(folder: string): Promise<RedisPart> {
       save: '',
     };
     const daemon = await startDaemon({
-      name: 'redis',
+      name,
       folder,
       command: 'redis-server',
       args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
