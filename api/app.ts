@@ -1,7 +1,9 @@
 /** The HTTP application: middleware and the two faces over the operation registry. Creating it does no I/O. */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
+import { createProofTarget } from './auth/proof-target.ts';
 import { describeProtectedResource } from './auth/protected-resource.ts';
+import { schemesOf } from './auth/token-binding.ts';
 import { exportAudit, listAudit } from './faces/audit/read-audit.ts';
 import { createTicket } from './faces/events/create-ticket.ts';
 import { streamEvents, streamTaskEvents } from './faces/events/stream-events.ts';
@@ -153,8 +155,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.notFound(answerMiss(createRouteTable(endpoints), api));
 
   const mustAuthenticate = authenticate(deps.verifyToken, {
+    schemes: schemesOf(deps.config.authentication.issuers),
     metadataUrl: resource?.metadataUrl,
     addressOf: createClientAddress(api.trustedProxies),
+    targetOf: api.publicUrl === null ? () => null : createProofTarget(api.publicUrl, api.rootPath),
   });
   for (const { method, path } of coveredByChance(endpoints)) app.on(method, patternOf(path), (c) => c.notFound());
   const mayHaveTicket = authenticateByTicket(deps.notices.tickets, mustAuthenticate);

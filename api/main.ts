@@ -6,6 +6,7 @@ import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { openTrail } from '../shared/platform/open-trail.ts';
+import { createProofMemory } from '../shared/platform/proof-memory.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis, withStore } from '../shared/platform/redis.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
@@ -20,6 +21,7 @@ import { createSealer } from '../shared/webhooks/sealing.ts';
 import { createApp } from './app.ts';
 import { type Access, openAccess } from './auth/access-checker.ts';
 import { createIsAdministrator } from './auth/administrators.ts';
+import { createProofChecker } from './auth/proof-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
 import { createEventHub } from './events/event-hub.ts';
 import { createEventTickets } from './events/event-tickets.ts';
@@ -87,7 +89,11 @@ const app = createApp({
     ...{ hub, events, tickets: createEventTickets(redis, keyPrefix) },
     heartbeatMs: config.events.heartbeatMs,
   },
-  verifyToken: createTokenVerifier({ issuers: config.authentication.issuers, log }),
+  verifyToken: createTokenVerifier({
+    issuers: config.authentication.issuers,
+    checkProof: createProofChecker(createProofMemory(redis, keyPrefix)),
+    log,
+  }),
   ...access,
   audit: {
     ...{ trail, store: auditStore },

@@ -202,7 +202,6 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
     auth: { authentication: { token_url: oidc.tokenEndpoint, public_certs: [oidc.jwksUri] } },
     clusters: systems.map((system) => cluster(system.name, system.sshd, system.cluster)),
     goldcrest: {
-      api: { host: '127.0.0.1', port },
       redis: { url: redis.url, key_prefix: keyPrefix },
       issuers: [{ issuer: oidc.issuer, audiences: [oidc.audience] }],
       // Any key will do: it lives as long as this broker. Receivers are on this machine.
@@ -217,6 +216,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
         systems.map(({ name, sshd: at, section }) => [name, { host_keys: { pinned: [at.hostKey] }, ...section }]),
       ),
       ...options.goldcrest,
+      api: { host: '127.0.0.1', port, ...(options.goldcrest?.api as object | undefined) },
     },
   };
 }

@@ -10,12 +10,33 @@ const username = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
 /** Accounts nobody may act as, whatever a token says. */
 const deniedUsernames: readonly string[] = ['root'];
 
-type ClaimRules = Pick<IssuerConfig, 'issuer' | 'usernameClaim' | 'requiredScopes'>;
+/** Longest value of the claim that a pattern is tried on. */
+const claimCharsMax = 1_000;
 
-function usernameOf(claims: JWTPayload, claim: string): string {
-  const value = claims[claim];
-  if (typeof value !== 'string' || value === '') {
+type NameRules = Pick<IssuerConfig, 'usernameClaim' | 'usernames' | 'usernamePattern'>;
+type ClaimRules = Pick<IssuerConfig, 'issuer' | 'requiredScopes'> & NameRules;
+
+/** The username that a claim stands for: by the table, else by the pattern, else itself. Undefined: it stands for none. */
+function mappedName(value: string, { usernames, usernamePattern }: NameRules): string | undefined {
+  if (Object.hasOwn(usernames, value)) return usernames[value];
+  if (usernamePattern !== null) {
+    return value.length > claimCharsMax ? undefined : new RegExp(`^(?:${usernamePattern})$`).exec(value)?.[1];
+  }
+  return Object.keys(usernames).length === 0 ? value : undefined;
+}
+
+function usernameOf(claims: JWTPayload, rules: NameRules): string {
+  const claim = rules.usernameClaim;
+  const sent = claims[claim];
+  if (typeof sent !== 'string' || sent === '') {
     throw new BrokerError('UsernameClaimMissing', `The access token has no claim ${claim}, which must name the user.`);
+  }
+  const value = mappedName(sent, rules);
+  if (value === undefined) {
+    throw new BrokerError(
+      'UsernameClaimMissing',
+      `The claim ${claim} of the access token names no user of the clusters.`,
+    );
   }
   if (!username.test(value)) {
     throw new BrokerError('UsernameClaimMissing', `The claim ${claim} of the access token is not a valid user name.`);
@@ -35,7 +56,7 @@ function scopesOf(claims: JWTPayload): Set<string> {
 
 /** Throws UsernameClaimMissing, and Forbidden for a missing scope or an account nobody may act as. */
 export function principalOfClaims(claims: JWTPayload, rules: ClaimRules): Principal {
-  const name = usernameOf(claims, rules.usernameClaim);
+  const name = usernameOf(claims, rules);
   const scopes = scopesOf(claims);
   const missing = rules.requiredScopes.filter((scope) => !scopes.has(scope));
   if (missing.length > 0) {

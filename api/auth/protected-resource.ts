@@ -1,9 +1,11 @@
 /**
- * Where clients learn which issuers' tokens this API takes (RFC 9728). It is told only under a configured public address:
+ * Where clients learn which issuers' tokens this API takes, and how they are sent (RFC 9728, RFC 9449). It is told only under a configured public address:
  * the metadata names the API by it, and a request's Host header is the caller's word.
  */
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { jsonResponse } from '../http/json-response.ts';
+import { proofAlgorithms } from './dpop-proof.ts';
+import { schemesOf } from './token-binding.ts';
 
 type ResourceConfig = Pick<AppConfig, 'api' | 'authentication'>;
 
@@ -22,11 +24,14 @@ export function describeProtectedResource({ api, authentication }: ResourceConfi
   const path = `/.well-known/oauth-protected-resource${pathname.replace(/\/+$/, '')}`;
   const { issuers } = authentication;
   const scopes = [...new Set(issuers.flatMap((each) => [...each.requiredScopes, ...Object.keys(each.scopes)]))];
+  const schemes = schemesOf(issuers);
   const metadata = {
     resource: api.publicUrl,
     authorization_servers: issuers.map(({ issuer }) => issuer),
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
-    bearer_methods_supported: ['header'],
+    bearer_methods_supported: schemes.includes('Bearer') ? ['header'] : [],
+    ...(schemes.includes('DPoP') ? { dpop_signing_alg_values_supported: proofAlgorithms } : {}),
+    ...(schemes.includes('Bearer') ? {} : { dpop_bound_access_tokens_required: true }),
     resource_name: 'Goldcrest',
     resource_documentation: `${api.publicUrl}/docs`,
   };

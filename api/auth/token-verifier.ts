@@ -7,18 +7,23 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { IssuerConfig } from '../../shared/platform/config/config.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
+import type { SentProof } from './dpop-proof.ts';
 import { createIssuerKeys, type IssuerKeys, type KeySnapshot } from './issuer-keys.ts';
 import { principalOfClaims } from './principal-of-claims.ts';
-import { createVerifiedTokens, tokenKey } from './verified-tokens.ts';
+import type { ProofChecker } from './proof-checker.ts';
+import { bearerRefusal, bindingOf, isBearer, requireProof } from './token-binding.ts';
+import { createVerifiedTokens, tokenKey, type VerifiedToken } from './verified-tokens.ts';
 
 /**
- * The caller behind a bearer token. Throws TokenInvalid, TokenExpired, UsernameClaimMissing, Forbidden (scope), and
- * IssuerUnavailable when no key of the issuer is known.
+ * The caller behind an access token, sent with the DPoP scheme where `sent` is given, else as a bearer token. Throws
+ * TokenInvalid, TokenExpired, UsernameClaimMissing, Forbidden (scope), IssuerUnavailable when no key of the issuer is
+ * known, and ProofInvalid, ProofNonceRequired and StoreUnavailable for the proof.
  */
-export type TokenVerifier = (token: string) => Promise<Principal>;
+export type TokenVerifier = (token: string, sent?: SentProof) => Promise<Principal>;
 
 export interface TokenVerifierOptions {
   issuers: readonly IssuerConfig[];
+  checkProof: ProofChecker;
   log: Logger;
   /** Milliseconds since the epoch. */
   now?: () => number;
@@ -140,9 +145,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const issuers = createIssuers(options, now);
   const verified = createVerifiedTokens(options.cachedTokensMax ?? 10_000);
   /** Requests that bring the same new token at the same time share one verification. */
-  const running = new Map<string, Promise<Principal>>();
+  const running = new Map<string, Promise<VerifiedToken>>();
 
-  const verify = async (token: string, key: string): Promise<Principal> => {
+  const verify = async (token: string, key: string): Promise<VerifiedToken> => {
     const issuer = chooseIssuer(token, issuers);
     const nowMs = now();
     let signed: Awaited<ReturnType<typeof verifySignature>>;
@@ -154,21 +159,35 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const { claims, keysVersion } = signed;
     checkRemainingLife(claims, issuer.config, nowMs);
     const principal = principalOfClaims(claims, issuer.config);
+    const binding = bindingOf(claims, issuer.config);
     const usableUntilMs = ((claims.exp ?? 0) - Math.max(0, issuer.config.minimumLifeSeconds)) * 1000;
     const untilMs = Math.min(usableUntilMs, nowMs + cachedMs);
-    verified.remember(key, { principal, untilMs, keys: issuer.keys, keysVersion });
+    const result = { principal, binding, untilMs, keys: issuer.keys, keysVersion };
+    verified.remember(key, result);
+    return result;
+  };
+
+  const admit = async (found: VerifiedToken, token: string, sent: SentProof | undefined): Promise<Principal> => {
+    const { principal, binding } = found;
+    if (sent !== undefined) await requireProof(binding, options.checkProof, { token, sent });
+    else if (!isBearer(binding)) throw bearerRefusal(binding);
     return principal;
   };
 
-  return (token) => {
-    const key = tokenKey(token);
-    const known = verified.find(key, now());
-    if (known !== undefined) return Promise.resolve(known.principal);
+  const verifyOnce = (token: string, key: string): Promise<VerifiedToken> => {
     let attempt = running.get(key);
     if (attempt === undefined) {
       attempt = verify(token, key).finally(() => running.delete(key));
       running.set(key, attempt);
     }
     return attempt;
+  };
+
+  return (token, sent) => {
+    const key = tokenKey(token);
+    const known = verified.find(key, now());
+    if (known === undefined) return verifyOnce(token, key).then((found) => admit(found, token, sent));
+    if (sent === undefined && isBearer(known.binding)) return Promise.resolve(known.principal);
+    return admit(known, token, sent);
   };
 }

@@ -5,9 +5,12 @@
 import { hash } from 'node:crypto';
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
+import type { TokenBinding } from './token-binding.ts';
 
-interface VerifiedToken {
+export interface VerifiedToken {
   principal: Principal;
+  /** What must come with it, each time: that is never remembered as done. */
+  binding: TokenBinding;
   /** Milliseconds since the epoch; from then on it must be verified again. */
   untilMs: number;
   /** The keys it was verified with. */

@@ -23,6 +23,7 @@ import type { EventTickets } from '../events/event-tickets.ts';
 import type { HealthReader } from '../faces/health/read-health.ts';
 import type { RequireHealthy } from '../health/require-healthy.ts';
 import type { TaskGate } from '../tasks/task-gate.ts';
+import type { Challenge } from './challenge.ts';
 import type { WorkerPort } from './worker-port.ts';
 
 /** Hono's types of one request. */
@@ -38,8 +39,10 @@ export interface AppEnv {
     route: string;
     /** Headers an error answer carries too, e.g. whether an idempotency key was known. */
     replyHeaders: Record<string, string>;
-    /** Where a refused client learns which tokens are taken (RFC 9728); unset where that is not told. */
-    resourceMetadataUrl: string;
+    /** What a refused client is told about the tokens that are taken. */
+    challenge: Challenge;
+    /** A nonce for the next DPoP proof, which the answer carries. */
+    proofNonce: string;
     /** Set once the request is authenticated. */
     principal: Principal;
     /** What it was authenticated with; for the task's own use, never to be shown. */
@@ -82,7 +85,9 @@ export interface AppConfig {
     ApiConfig,
     'publicUrl' | 'rootPath' | 'bodyBytesMax' | 'holdMs' | 'docServers' | 'trustedProxies' | 'corsOrigins'
   >;
-  authentication: { issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes'>[] };
+  authentication: {
+    issuers: readonly Pick<IssuerConfig, 'issuer' | 'tokenUrl' | 'scopes' | 'requiredScopes' | 'dpop'>[];
+  };
   systems: readonly SystemEntry[];
   logs: Pick<LogsConfig, 'streamsPerUserMax' | 'followMsMax'>;
   tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'>;

@@ -5,6 +5,7 @@
 import type { BrokerError, FieldProblem } from '../../shared/errors/broker-error.ts';
 import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { AppContext } from './app-env.ts';
+import { challengeOf } from './challenge.ts';
 import { textResponse } from './json-response.ts';
 
 /** Seconds told when an error that is worth a repeat does not say itself when. */
@@ -61,23 +62,11 @@ export function problemBody(c: AppContext, error: BrokerError): ProblemBody {
   };
 }
 
-/** RFC 6750, section 3: the challenge names an error only when a token was sent. RFC 9728, section 5.1: and where to ask. */
-function challenge(c: AppContext, error: BrokerError): string {
-  const parameters = {
-    ...(error.code === 'Unauthenticated' ? {} : { error: 'invalid_token', error_description: error.message }),
-    resource_metadata: c.get('resourceMetadataUrl'),
-  };
-  const texts = Object.entries(parameters)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}="${value.replace(/["\\]/g, "'")}"`);
-  return texts.length === 0 ? 'Bearer' : `Bearer ${texts.join(', ')}`;
-}
-
 function problemHeaders(c: AppContext, error: BrokerError, status: number): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   const principal = c.get('principal');
   if (principal !== undefined) headers['f7t-authusername'] = principal.username;
-  if (status === 401) headers['www-authenticate'] = challenge(c, error);
+  if (status === 401) headers['www-authenticate'] = challengeOf(c.get('challenge'), error);
   const isRepeatAdvised = status === 429 || status === 503 || error.code === 'SshNoChannel';
   const seconds = error.retryAfterSeconds ?? (isRepeatAdvised ? retryAfterDefaultSeconds : undefined);
   if (seconds !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(seconds)));

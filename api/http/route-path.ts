@@ -22,7 +22,7 @@ function findTemplate(templates: readonly Segment[][], segments: readonly string
 }
 
 /** The raw path of an address: from the first slash after the host to `?` or `#`. */
-function rawPathOf(url: string): string {
+export function rawPathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf(':') + 3);
   if (start === -1) return '/';
   const query = url.indexOf('?', start);

@@ -14,7 +14,7 @@ export function authenticateByTicket(
     const ticket = c.req.header('authorization') === undefined ? readQuery(c).get('ticket') : undefined;
     if (ticket === undefined) {
       return byToken(c, async () => {
-        c.set('tokenEndsAt', tokenEndOf(c.req.header('authorization')));
+        c.set('tokenEndsAt', tokenEndOf(c.get('token')));
         await next();
       });
     }
@@ -26,11 +26,9 @@ export function authenticateByTicket(
 }
 
 /** When a token that was verified before ends, in milliseconds since the epoch. */
-export function tokenEndOf(authorization: string | undefined): number {
+export function tokenEndOf(token: string): number {
   try {
-    return (
-      (decodeJwt(authorization?.replace(/^Bearer +/i, '').trim() ?? '').exp ?? Number.MAX_SAFE_INTEGER / 1000) * 1000
-    );
+    return (decodeJwt(token).exp ?? Number.MAX_SAFE_INTEGER / 1000) * 1000;
   } catch {
     return Number.MAX_SAFE_INTEGER; // no JWT: whoever verified it knows no end of it
   }

@@ -7,6 +7,7 @@ import type { AppEnv } from '../http/app-env.ts';
 const exposeHeaders = [
   ...['etag', 'link', 'location', 'retry-after', 'x-request-id', 'x-correlation-id', 'idempotency-key-reply'],
   ...['ratelimit', 'ratelimit-policy', 'preference-applied', 'content-disposition', 'www-authenticate'],
+  'dpop-nonce',
 ];
 const maxAgeSeconds = 600;
 

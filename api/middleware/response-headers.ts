@@ -27,6 +27,7 @@ export function responseHeaders({ now, isHttps }: ResponseHeadersOptions): Middl
       'x-request-id': ids.requestId,
       'x-correlation-id': ids.correlationId,
       ...rateHeaders(c.get('rate')),
+      ...nonceHeader(c.get('proofNonce')),
     });
     c.set('requestId', ids.requestId);
     c.set('correlationId', ids.correlationId);
@@ -40,4 +41,9 @@ export function responseHeaders({ now, isHttps }: ResponseHeadersOptions): Middl
       if (!c.res.headers.has(name)) c.res.headers.set(name, value);
     }
   };
+}
+
+/** RFC 9449, section 8: a new nonce may come with any answer. */
+function nonceHeader(nonce: string | undefined): Record<string, string> {
+  return nonce === undefined ? {} : { 'dpop-nonce': nonce };
 }

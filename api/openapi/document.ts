@@ -4,9 +4,9 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { hasBody, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName, operationNames } from '../../shared/operations/registry.ts';
 import { taskView } from '../../shared/tasks/task.ts';
+import { schemesOf } from '../auth/token-binding.ts';
 import { systemHealthView, systemsHealthView } from '../faces/health/health-views.ts';
 import { historyQuery } from '../faces/health/read-health.ts';
-
 import type { AppConfig, AppContext } from '../http/app-env.ts';
 import { firecrestApiVersion } from '../http/f7t-headers.ts';
 import { textResponse } from '../http/json-response.ts';
@@ -186,7 +186,11 @@ function healthPaths(): Json {
 
 function securitySchemes(config: AppConfig): Json {
   const issuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
-  const bearer = { HTTPBearer: { type: 'http', scheme: 'bearer' } };
+  const schemes = schemesOf(config.authentication.issuers);
+  const bearer = {
+    ...(schemes.includes('Bearer') ? { HTTPBearer: { type: 'http', scheme: 'bearer' } } : {}),
+    ...(schemes.includes('DPoP') ? { HTTPDPoP: { type: 'http', scheme: 'dpop', description: 'RFC 9449' } } : {}),
+  };
   if (issuer === undefined) return bearer;
   const clientCredentials = { tokenUrl: issuer.tokenUrl, scopes: issuer.scopes };
   return { APIAuthDependency: { type: 'oauth2', flows: { clientCredentials } }, ...bearer };

@@ -89,6 +89,8 @@ function configuration(options: IssuerOptions, keys: JWK[]): Configuration {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      // A client that sends a proof with its request gets a token that is bound to the proof's key.
+      dPoP: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => resourceIndicator,

@@ -1,5 +1,6 @@
 /** Tokens from the lab's issuer. Works from the facts alone, so also in a process that did not start the lab. */
 import { LabError } from '../lab-error.ts';
+import { type ProofKey, signProof } from './proofs.ts';
 
 export interface OidcClient {
   clientId: string;
@@ -25,6 +26,8 @@ export interface TokenOptions {
   /** `unrelated` is one that the issuer grants and the broker does not know. */
   scope?: string;
   algorithm?: 'RS256' | 'ES256';
+  /** Binds the token to this key (RFC 9449). */
+  proofKey?: ProofKey;
 }
 
 /** An access token for a user of the lab by the client credentials grant. */
@@ -37,9 +40,12 @@ export async function requestToken(oidc: OidcFacts, name: string, options: Token
   if (options.audience !== undefined) form.set('lab_audience', options.audience);
   if (options.expiresInSeconds !== undefined) form.set('lab_expires_in', String(options.expiresInSeconds));
   if (options.algorithm !== undefined) form.set('lab_algorithm', options.algorithm);
+  const { proofKey } = options;
+  const proof =
+    proofKey === undefined ? {} : { dpop: await signProof(proofKey, { method: 'POST', url: oidc.tokenEndpoint }) };
   const response = await fetch(oidc.tokenEndpoint, {
     method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${client.clientId}:${client.clientSecret}`)}` },
+    headers: { authorization: `Basic ${btoa(`${client.clientId}:${client.clientSecret}`)}`, ...proof },
     body: form,
     signal: AbortSignal.timeout(10_000),
   });

@@ -105,6 +105,8 @@ export const errorCatalogue = {
     'Expired access token',
     'Get a new access token and send the request again.',
   ),
+  ProofInvalid: entry(401, 'caller', false, 'Invalid DPoP proof', 'Sign a new DPoP proof for this request; send it.'),
+  ProofNonceRequired: entry(401, 'caller', false, 'A nonce is needed', 'Sign a proof with the nonce of DPoP-Nonce.'),
   Forbidden: entry(403, 'caller', false, 'Not allowed', 'Ask the administrators of the system for this permission.'),
   PermissionDenied: entry(
     403,

@@ -132,6 +132,8 @@ export function createTestApp(
   gate: TaskGate,
   overrides: Partial<AppDeps> = {},
   api: Partial<AppDeps['config']['api']> = {},
+  /** One issuer for each. */
+  dpop: AppDeps['config']['authentication']['issuers'][number]['dpop'][] = ['off'],
 ) {
   const fileSystems = [{ path: '/home', dataType: 'users' as const, defaultWorkDir: true }];
   const dataOperation = { maxOpsFileSizeBytes: 1_000, jobDirectives: [], dataTransfer: null };
@@ -154,7 +156,9 @@ export function createTestApp(
         ...api,
       },
       authentication: {
-        issuers: [{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'] }],
+        issuers: dpop.map((mode) => ({
+          ...{ issuer: 'https://idp', tokenUrl: 'https://idp/token', scopes: {}, requiredScopes: ['jobs'], dpop: mode },
+        })),
       },
       systems: [
         { name: 'alps', ...system },

@@ -65,9 +65,13 @@ function issuerConfig(overrides: Partial<IssuerConfig> = {}): IssuerConfig {
     acceptAnyAudience: false,
     algorithms: ['RS256', 'ES256'],
     usernameClaim: 'preferred_username',
+    usernames: {},
+    usernamePattern: null,
     requiredScopes: [],
     clockSkewSeconds: 5,
     minimumLifeSeconds: 10,
+    dpop: 'off',
+    dpopNonce: false,
     tokenUrl: null,
     tokenEndpointAuthMethod: 'client_secret_basic',
     scopes: {},
@@ -77,7 +81,8 @@ function issuerConfig(overrides: Partial<IssuerConfig> = {}): IssuerConfig {
 
 function verifier(...overrides: Partial<IssuerConfig>[]) {
   const issuers = (overrides.length === 0 ? [{}] : overrides).map(issuerConfig);
-  return createTokenVerifier({ issuers, log: pino({ level: 'silent' }), now: () => nowMs });
+  const checkProof = () => Promise.reject(new Error('no token here is sent with a proof'));
+  return createTokenVerifier({ issuers, checkProof, log: pino({ level: 'silent' }), now: () => nowMs });
 }
 
 const seconds = () => Math.floor(nowMs / 1000);
@@ -132,6 +137,40 @@ describe('accepted', () => {
     const foreign = claims({ iss: other.issuer });
     expect((await verify(await sign(foreign, nextKey, { kid: 'k1' }))).issuer).toBe(other.issuer);
     await expect(verify(await sign(foreign, key))).rejects.toEqual(invalid());
+  });
+
+  it('the username is that of the table, else that of the pattern, which must fit the whole claim', async () => {
+    const mapped = {
+      usernameClaim: 'email',
+      usernames: { 'root@hpc.example': 'admin1' },
+      usernamePattern: '([a-z]+)@hpc\\.example|x',
+    };
+    const verify = verifier(mapped);
+    const nameOf = async (email: unknown) => (await verify(await sign(claims({ email })))).username;
+    expect(await nameOf('alice@hpc.example')).toBe('alice');
+    expect(await nameOf('root@hpc.example')).toBe('admin1');
+    for (const email of [
+      'alice@hpc.example.evil',
+      'evil alice@hpc.example',
+      'x',
+      'alice@hpc.example\n',
+      'constructor',
+      7,
+    ]) {
+      await expect(nameOf(email), String(email)).rejects.toMatchObject({ code: 'UsernameClaimMissing' });
+    }
+    await expect(verifier({ usernames: { 's-1': 'alice' } })(await sign())).rejects.toMatchObject({
+      code: 'UsernameClaimMissing',
+      message: 'The claim preferred_username of the access token names no user of the clusters.',
+    });
+    const toRoot = verifier({ usernames: { alice: 'root' } });
+    await expect(toRoot(await sign())).rejects.toMatchObject({ code: 'Forbidden' });
+  });
+
+  it('a token is taken down to the last ten seconds of its life', async () => {
+    const taken = verifier({ minimumLifeSeconds: 10 });
+    expect((await taken(await sign(claims({ exp: seconds() + 10 })))).username).toBe('alice');
+    await expect(taken(await sign(claims({ exp: seconds() + 9 })))).rejects.toMatchObject({ code: 'TokenExpired' });
   });
 
   it('a token that was verified is not verified again, and no longer believed than it lives', async () => {

@@ -13,7 +13,7 @@ export const ticketView = z.object({
 /** 201 with the ticket. StoreUnavailable. */
 export function createTicket(tickets: EventTickets): (c: AppContext) => Promise<Response> {
   return async (c) => {
-    const tokenEndsAt = tokenEndOf(c.req.header('authorization'));
+    const tokenEndsAt = tokenEndOf(c.get('token'));
     const { ticket, expiresAt } = await tickets.issue({ principal: c.get('principal'), tokenEndsAt });
     const body: z.infer<typeof ticketView> = { ticket, expiresAt: new Date(expiresAt).toISOString() };
     return jsonResponse(c, 201, body, { 'cache-control': 'no-store' });

@@ -5,7 +5,7 @@ import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig, TokensCon
 import type { Example, Questions } from './questions.ts';
 import type { CredentialSettings, FileSettings } from './schema-file.ts';
 import { signatureAlgorithms, tokenLifeSeconds } from './schema-firecrest.ts';
-import type { IssuerSection } from './schema-goldcrest.ts';
+import type { IssuerSection } from './schema-issuers.ts';
 
 /** What FirecREST's `0` (no limit) stands for here, where every pool has a bound. */
 const connectionsWhenUnlimited = 1_000;
@@ -24,8 +24,24 @@ export function buildIssuers(settings: FileSettings, questions: Questions): Issu
     } else if (audiences.length === 0) {
       questions.ask({ key: `${key}.audiences`, message: askAudience, example }, null);
     }
+    checkProofs(section, index, settings, questions);
     return { ...inherited(section, index, settings), issuer, audiences };
   });
+}
+
+/** A proof names the address it is for, so ours must be known; and where a token goes on from here, none goes with it. */
+function checkProofs({ dpop }: IssuerSection, index: number, settings: FileSettings, questions: Questions): void {
+  if (dpop === 'off') return;
+  if (settings.goldcrest.api.public_url === undefined) {
+    const message = 'is required with `dpop`: a proof is for one address, as clients call it';
+    const example = { goldcrest: { api: { public_url: 'https://hpc.example.org' } } };
+    questions.ask({ key: 'goldcrest.api.public_url', message, example }, null);
+  }
+  const type = (settings.goldcrest.ssh_credentials ?? settings.ssh_credentials)?.type;
+  if (type === 'SSHService' || type === 'SSHCA') {
+    const message = `${type} is sent the user's token without a proof, and may refuse one that is bound to a key`;
+    questions.warn(['goldcrest', 'issuers', index, 'dpop'], message);
+  }
 }
 
 const askIssuer = 'is required: the exact `iss` claim of the tokens to accept';
@@ -50,10 +66,14 @@ function inherited(section: IssuerSection, index: number, settings: FileSettings
     acceptAnyAudience: section.accept_any_audience,
     algorithms: section.algorithms ?? (first?.jwk_algorithm ? [first.jwk_algorithm] : [...signatureAlgorithms]),
     usernameClaim: section.username_claim ?? upstream?.username_claim ?? 'preferred_username',
+    usernames: section.usernames,
+    usernamePattern: section.username_pattern ?? null,
     requiredScopes: section.required_scopes,
     clockSkewSeconds: section.clock_skew / 1_000,
     minimumLifeSeconds:
       section.minimum_life === undefined ? (upstream?.min_token_ttl ?? tokenLifeSeconds) : section.minimum_life / 1_000,
+    dpop: section.dpop,
+    dpopNonce: section.dpop_nonce,
     tokenUrl: section.token_url ?? first?.token_url ?? null,
     tokenEndpointAuthMethod:
       section.token_endpoint_auth_method ?? first?.token_endpoint_auth_method ?? 'client_secret_basic',

@@ -176,11 +176,19 @@ export interface IssuerConfig {
   algorithms: string[];
   /** The claim that holds the cluster username. */
   usernameClaim: string;
+  /** Cluster username by the value of that claim; empty: no table. */
+  usernames: Readonly<Record<string, string>>;
+  /** Regular expression for the whole claim, whose one group is the cluster username; null: none. */
+  usernamePattern: string | null;
   /** All of these must be in `scope`. */
   requiredScopes: string[];
   clockSkewSeconds: number;
   /** A token that expires sooner than this is refused. */
   minimumLifeSeconds: number;
+  /** Proof of possession (RFC 9449): `allowed`: tokens that are bound to a key come with a proof; `required`: all must. */
+  dpop: 'off' | 'allowed' | 'required';
+  /** Whether proofs must carry a nonce of ours. */
+  dpopNonce: boolean;
   /** Token endpoint: shown in the OpenAPI document and used by service accounts; null: unknown. */
   tokenUrl: string | null;
   tokenEndpointAuthMethod: 'client_secret_basic' | 'client_secret_post';

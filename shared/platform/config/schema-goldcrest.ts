@@ -19,7 +19,8 @@ import {
   textList,
   webAddress,
 } from './schema-fields.ts';
-import { signatureAlgorithms, sshCredentialsSchema } from './schema-firecrest.ts';
+import { sshCredentialsSchema } from './schema-firecrest.ts';
+import { issuer } from './schema-issuers.ts';
 import { logs, watches } from './schema-job-notices.ts';
 
 const minuteMs = 60_000;
@@ -210,34 +211,6 @@ const audit = section({
     ),
 });
 
-const issuer = section({
-  issuer: text().optional().describe('The `iss` claim of tokens, exactly. Required.'),
-  audiences: textList().optional().describe('One of these must be in `aud`. Required.'),
-  accept_any_audience: flag().default(false).describe('For development only: do not look at `aud`.'),
-  jwks_urls: textList()
-    .optional()
-    .describe('Key sets. First issuer: `public_certs`, else OpenID discovery if not given.'),
-  algorithms: z
-    .array(z.enum(signatureAlgorithms))
-    .min(1)
-    .optional()
-    .describe('Signature algorithms; all asymmetric ones if not given.'),
-  username_claim: text().optional().describe('Claim that holds the cluster username; as in `auth` if not given.'),
-  required_scopes: textList().default([]).describe('All of these must be in `scope`.'),
-  clock_skew: duration({ minMs: 0, maxMs: 5 * minuteMs })
-    .prefault('5s')
-    .describe('Difference of clocks to allow.'),
-  minimum_life: duration({ minMs: 0, maxMs: dayMs })
-    .optional()
-    .describe('A token must still be valid so long; `min_token_ttl` if not given, or 5s.'),
-  token_url: webAddress().optional().describe('Token endpoint. First issuer: as in `auth` if not given.'),
-  token_endpoint_auth_method: z
-    .enum(['client_secret_basic', 'client_secret_post'])
-    .optional()
-    .describe('How service accounts authenticate there.'),
-  scopes: z.record(z.string(), z.string()).optional().describe('Scopes for the OpenAPI document.'),
-});
-
 const authorization = section({
   type: z.enum(['builtin', 'openfga']).optional().describe('`openfga` if a store or `auth.authorization` is given.'),
   url: webAddress().optional().describe('Address of OpenFGA; as in `auth.authorization` if not given.'),
@@ -386,4 +359,3 @@ export const goldcrestSchema = section({
 
 export type SystemSection = z.output<typeof systemSchema>;
 export type HostKeysSection = z.output<typeof hostKeys>;
-export type IssuerSection = z.output<typeof issuer>;
