@@ -1,6 +1,7 @@
 /** The API process: configuration → Redis, tokens, gate → app → listen → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import { type Access, openAccess } from '../shared/authorization/access-checker.ts';
 import type { AuthorizationConfig } from '../shared/platform/config/config.ts';
 import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
@@ -19,7 +20,6 @@ import { openStagings } from '../shared/staging/open-stagings.ts';
 import { createTokenSealer } from '../shared/tasks/sealed-token.ts';
 import { createSealer } from '../shared/webhooks/sealing.ts';
 import { createApp } from './app.ts';
-import { type Access, openAccess } from './auth/access-checker.ts';
 import { createIsAdministrator } from './auth/administrators.ts';
 import { createProofChecker } from './auth/proof-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
@@ -143,6 +143,6 @@ onShutdown(
 /** Loads the OpenFGA client only where it is asked. */
 async function accessOf(authorization: AuthorizationConfig): Promise<Access> {
   if (authorization.type === 'builtin') return openAccess;
-  const { createOpenFgaAccess } = await import('./auth/openfga-access.ts');
+  const { createOpenFgaAccess } = await import('../shared/authorization/openfga-access.ts');
   return createOpenFgaAccess(authorization);
 }

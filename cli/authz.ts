@@ -1,13 +1,13 @@
 /** `goldcrest authz`: the model, the grants and the checks of an OpenFGA store. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { authorizationModel } from '../api/auth/authorization-model.ts';
+import { authorizationModel } from '../shared/authorization/authorization-model.ts';
 import {
   createOpenFgaClient,
   describeFailure,
   isOpenFgaFailure,
   type OpenFgaSettings,
-} from '../api/auth/openfga-client.ts';
+} from '../shared/authorization/openfga-client.ts';
 import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
 import { Secret } from '../shared/platform/secret.ts';

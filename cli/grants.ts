@@ -7,7 +7,7 @@ import {
   type Preset,
   presets,
   systemRelations,
-} from '../api/auth/authorization-model.ts';
+} from '../shared/authorization/authorization-model.ts';
 
 /** The arguments were wrong; the message says which and what to write. */
 export class UsageError extends Error {}

@@ -1,5 +1,5 @@
 /** What the program says of itself. */
-import { networksMax, type Preset, presets, systemRelations } from '../api/auth/authorization-model.ts';
+import { networksMax, type Preset, presets, systemRelations } from '../shared/authorization/authorization-model.ts';
 
 export const programHelp = `Usage: goldcrest COMMAND …
 

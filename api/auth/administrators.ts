@@ -1,8 +1,9 @@
 /** Who administers the service as a whole: whom OpenFGA says, or, without it, whom the configuration names. */
+
+import type { AccessChecker } from '../../shared/authorization/access-checker.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Config } from '../../shared/platform/config/config.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
-import type { AccessChecker } from './access-checker.ts';
 
 /** Throws AuthorizationUnavailable. */
 export function createIsAdministrator(

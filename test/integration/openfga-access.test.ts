@@ -1,9 +1,9 @@
 /** The authorization model and the checker, on a real OpenFGA server. */
 import { beforeAll, describe, expect, inject, it } from 'vitest';
-import { networksMax, presets, systemRelations } from '../../api/auth/authorization-model.ts';
-import { createOpenFgaAccess } from '../../api/auth/openfga-access.ts';
 import { createLabFolder, reapLab } from '../../lab/lab-folder.ts';
 import { startOpenFga } from '../../lab/parts/openfga.ts';
+import { networksMax, presets, systemRelations } from '../../shared/authorization/authorization-model.ts';
+import { createOpenFgaAccess } from '../../shared/authorization/openfga-access.ts';
 import type { Relation } from '../../shared/operations/operation.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import type { Principal } from '../../shared/tasks/task.ts';

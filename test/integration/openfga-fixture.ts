@@ -1,8 +1,8 @@
 /** A store of its own on the lab's OpenFGA, with the model in it; grants are written by tuples. */
 import type { OpenFgaClient, TupleKey } from '@openfga/sdk';
-import { authorizationModel, type Limits, limitsName } from '../../api/auth/authorization-model.ts';
-import { createOpenFgaClient } from '../../api/auth/openfga-client.ts';
 import type { OpenFgaFacts } from '../../lab/parts/openfga.ts';
+import { authorizationModel, type Limits, limitsName } from '../../shared/authorization/authorization-model.ts';
+import { createOpenFgaClient } from '../../shared/authorization/openfga-client.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 
 export interface OpenFgaStore {

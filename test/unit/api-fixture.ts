@@ -1,10 +1,10 @@
 /** An application over a gate that lives in this process: tests of the HTTP side need no Redis. */
 import { pino } from 'pino';
 import { createApp } from '../../api/app.ts';
-import { openAccess } from '../../api/auth/access-checker.ts';
 import type { AppDeps } from '../../api/http/app-env.ts';
 import { createWorkerPort } from '../../api/http/worker-port.ts';
 import type { AcceptRequest, TaskGate } from '../../api/tasks/task-gate.ts';
+import { openAccess } from '../../shared/authorization/access-checker.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { isTerminal } from '../../shared/tasks/states.ts';
 import { type Principal, parseTask, principalKey, type Task } from '../../shared/tasks/task.ts';

@@ -1,6 +1,6 @@
 /** Who may do what on which system: the seam for a relationship checker, and the policy used when none is configured. */
-import type { Relation } from '../../shared/operations/operation.ts';
-import type { Principal } from '../../shared/tasks/task.ts';
+import type { Relation } from '../operations/operation.ts';
+import type { Principal } from '../tasks/task.ts';
 
 /**
  * Resolves when the principal may, on the named system or (null) on the broker itself. `address` is where the request

@@ -10,7 +10,7 @@ import type {
   TypeName,
   WriteAuthorizationModelRequest,
 } from '@openfga/sdk';
-import type { Relation } from '../../shared/operations/operation.ts';
+import type { Relation } from '../operations/operation.ts';
 
 /** What can be granted on a system, one for each class of operations. */
 export const systemRelations = [

@@ -2,9 +2,9 @@
  * Asks OpenFGA who may do what, by its Check and ListObjects APIs, with the model of `authorization-model.ts`. Every
  * failure refuses: no answer is never taken for a yes.
  */
-import { BrokerError } from '../../shared/errors/broker-error.ts';
-import type { Relation } from '../../shared/operations/operation.ts';
-import type { Principal } from '../../shared/tasks/task.ts';
+import { BrokerError } from '../errors/broker-error.ts';
+import type { Relation } from '../operations/operation.ts';
+import type { Principal } from '../tasks/task.ts';
 import type { Access } from './access-checker.ts';
 import { createDecisions } from './decisions.ts';
 import { createOpenFgaClient, describeFailure, type OpenFgaSettings } from './openfga-client.ts';

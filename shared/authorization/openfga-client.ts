@@ -2,7 +2,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { CredentialsMethod, FgaApiError, FgaError, OpenFgaClient } from '@openfga/sdk';
-import type { Secret } from '../../shared/platform/secret.ts';
+import type { Secret } from '../platform/secret.ts';
 
 export interface OpenFgaSettings {
   url: string;
