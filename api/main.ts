@@ -1,8 +1,7 @@
 /** The API process: configuration → Redis, tokens, gate → app → listen → drain. Wiring only. */
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
-import { type Access, openAccess } from '../shared/authorization/access-checker.ts';
-import type { AuthorizationConfig } from '../shared/platform/config/config.ts';
+import { createAccess } from '../shared/authorization/create-access.ts';
 import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
@@ -54,7 +53,7 @@ const tokenSealer = createTokenSealer(config);
 const gate = createTaskGate({
   ...{ store, queues, waiters, room, instance, jobNumbers },
   ...(tokenSealer === null ? {} : { sealToken: tokenSealer.seal }),
-  settings: config.tasks,
+  settings: { ...config.tasks, consentLives: config.consent },
 });
 const stagings = await openStagings(config.systems);
 const probed = config.systems.filter(({ probing }) => Object.keys(probing.services ?? {}).length > 0);
@@ -70,7 +69,7 @@ const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: conf
 const { trail, store: auditStore } = openTrail({
   ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
-const access = await accessOf(config.authorization);
+const access = await createAccess(config.authorization);
 let isStopping = false;
 
 const app = createApp({
@@ -139,10 +138,3 @@ onShutdown(
   config.api.drainMs + 10_000,
   log,
 );
-
-/** Loads the OpenFGA client only where it is asked. */
-async function accessOf(authorization: AuthorizationConfig): Promise<Access> {
-  if (authorization.type === 'builtin') return openAccess;
-  const { createOpenFgaAccess } = await import('../shared/authorization/openfga-access.ts');
-  return createOpenFgaAccess(authorization);
-}

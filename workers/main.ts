@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createCheckConsent } from '../shared/authorization/check-consent.ts';
+import { createAccess } from '../shared/authorization/create-access.ts';
 import { BrokerError } from '../shared/errors/broker-error.ts';
 import { operationNames, operations } from '../shared/operations/registry.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
@@ -34,6 +36,7 @@ import { createPlaces } from './runtime/places.ts';
 import { recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
+import { createStillAllowed } from './runtime/still-allowed.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
 import { withUserToken } from './runtime/with-user-token.ts';
@@ -107,11 +110,14 @@ const perform = createPerform({
   tell: (task, url) => store.announce(task, url),
   log,
 });
+const access = await createAccess(config.authorization);
+const checkConsent = createCheckConsent(access.checkAccess);
 const runner = createTaskRunner({
   store,
   queues,
   cancellations,
   perform: tokenSealer === null ? perform : withUserToken(perform, tokens, tokenSealer),
+  stillAllowed: createStillAllowed(checkConsent),
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,
@@ -142,7 +148,17 @@ const consumer = startConsumer({
 });
 const prober = startProber({ config, systems: served, ssh, store: health, worker, log });
 const watcher = startWatcher({
-  ...{ systems: served, schedulers, accounts, ssh, store: watches, settings: config.watches, worker, log },
+  ...{
+    systems: served,
+    schedulers,
+    accounts,
+    ssh,
+    checkConsent,
+    store: watches,
+    settings: config.watches,
+    worker,
+    log,
+  },
 });
 const knownQueues = queuesOf(config.systems);
 const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, log });

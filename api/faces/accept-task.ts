@@ -145,21 +145,23 @@ function idempotencyOf(c: AppContext, wish: TaskWish): { key: string; fingerprin
 /** The gate's request. The Idempotency-Key counts where something is changed; a read needs none, nor does a file that is sent again. */
 export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
   const { operation, system, input } = wish;
+  const { principal, address } = callerOf(c);
   const idempotency = idempotencyOf(c, wish);
   return {
     operation: operation.name as OperationName,
     system,
-    principal: c.get('principal'),
+    principal,
     token: c.get('token'),
+    ...(address === undefined ? {} : { address }),
     input,
     isHeld: wish.isHeld,
     holdMs: wish.holdMs,
     ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
     onRate: (rate) => c.set('rate', rate),
-    onAccepted: (id, isReplay) => {
+    onAccepted: (id, isReplay, deadlineAt) => {
       const target = targetOf(operation, input);
-      c.get('record')({ action: operation.name, system, target }, { task: id, isReplay });
+      c.get('record')({ action: operation.name, system, target }, { task: id, isReplay, until: deadlineAt });
     },
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),

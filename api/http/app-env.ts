@@ -14,6 +14,7 @@ import type { RateState } from '../../shared/platform/user-rate.ts';
 import type { WatchStore } from '../../shared/platform/watch-store.ts';
 import type { WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
+import type { ConsentLives } from '../../shared/tasks/consent.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import type { Sealer } from '../../shared/webhooks/sealing.ts';
 import type { TargetRules } from '../../shared/webhooks/target-rules.ts';
@@ -74,7 +75,10 @@ export interface Wish {
 }
 
 /** How it was answered: the task that it became, or the error that refused it. */
-export type RecordWish = (wish: Wish, answer: { task: string; isReplay: boolean } | { error: BrokerError }) => void;
+export type RecordWish = (
+  wish: Wish,
+  answer: { task: string; isReplay: boolean; until: number } | { error: BrokerError },
+) => void;
 
 /** The part of a system's configuration the HTTP side uses. */
 export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;
@@ -91,6 +95,7 @@ export interface AppConfig {
   systems: readonly SystemEntry[];
   logs: Pick<LogsConfig, 'streamsPerUserMax' | 'followMsMax'>;
   tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'>;
+  consent: ConsentLives;
   /** Version of this software. */
   version: string;
 }

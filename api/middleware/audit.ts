@@ -67,9 +67,11 @@ function factsOf(
   answer: Parameters<RecordWish>[1],
 ): Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts> {
   if ('error' in answer) return { ...wish, ...refusalOf(answer.error) };
-  const { task, isReplay } = answer;
+  const { task, isReplay, until } = answer;
   const relation = findOperation(wish.action)?.relation;
-  const why = isReplay ? 'a repeat of an earlier request' : `may ${relation}`;
+  const why = isReplay
+    ? 'a repeat of an earlier request'
+    : `may ${relation}, consents until ${new Date(until).toISOString()}`;
   return { ...wish, decision: 'allowed', why, task };
 }
 

@@ -9,6 +9,7 @@ import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
 import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
 import { RateLimitError, type RateState } from '../../shared/platform/user-rate.ts';
 import { openJobsOf } from '../../shared/tasks/chain.ts';
+import { type ConsentLives, consentKindOf, usualEndOf } from '../../shared/tasks/consent.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import { isStoreAway, whatIsKnown } from './lost-accept.ts';
@@ -40,12 +41,14 @@ export interface AcceptRequest {
   /** Told what the caller may still submit, also when that is nothing. */
   onRate?: (rate: RateState) => void;
   /** Called at once when the task is kept, or was before. */
-  onAccepted?: (id: string, isReplay: boolean) => void;
+  onAccepted?: (id: string, isReplay: boolean, deadlineAt: number) => void;
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
   /** Milliseconds since the epoch; the task is kept, and begins then. */
   startAt?: number;
+  /** Where the request came from. */
+  address?: string;
   /** The access token that the request came with. */
   token?: string;
   /** Its steps, where it has several; operation, system and input are those of the first to run. */
@@ -113,13 +116,8 @@ export interface TaskGateDependencies {
   jobNumbers: JobNumbers;
   /** Seals the caller's token into the record of a task, where SSH credentials need one; left out: no token is kept. */
   sealToken?: (token: string, taskId: string) => string;
-  settings: AdmissionBounds & { keepMs: number; heldReadKeepMs: number };
+  settings: AdmissionBounds & { keepMs: number; heldReadKeepMs: number; consentLives: ConsentLives };
 }
-
-/** Longest life of a task that names no deadline. */
-const defaultLifeMs = 24 * 3_600_000;
-/** The same of a chain, which may wait for a job in a long queue. */
-const chainLifeMs = 7 * defaultLifeMs;
 
 /** A result of a held read that is larger leaves Redis when it was read; smaller ones go with their record. */
 const droppedCharsMin = 4_096;
@@ -142,8 +140,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const now = Date.now();
     const queue = queueName(operation.lane, request.system);
     const owner = principalKey(request.principal);
-    const lifeMs = request.chain === undefined ? defaultLifeMs : chainLifeMs;
-    const deadlineAt = request.deadlineAt ?? (request.startAt ?? now) + (isHeldRead ? request.holdMs : lifeMs);
+    const kind = consentKindOf(operation, request.chain !== undefined);
+    const usualEnd = usualEndOf(kind, deps.settings.consentLives, now, request.startAt);
+    const deadlineAt = request.deadlineAt ?? (isHeldRead ? (request.startAt ?? now) + request.holdMs : usualEnd);
     const jobId =
       operation.firecrest.job === undefined || request.chain !== undefined
         ? undefined
@@ -180,6 +179,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.priority === undefined ? {} : { priority: request.priority }),
       ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
       ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
+      ...(request.address === undefined ? {} : { address: request.address }),
       ...(deps.sealToken && request.token && request.system ? { sealedToken: deps.sealToken(request.token, id) } : {}),
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
       ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
@@ -192,7 +192,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       throw error;
     });
     // In the turn of the answer, so that the record is in Redis before what is asked next is answered.
-    request.onAccepted?.(accepted.id, !accepted.isNew);
+    request.onAccepted?.(accepted.id, !accepted.isNew, deadlineAt);
     if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);

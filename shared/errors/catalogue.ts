@@ -108,6 +108,7 @@ export const errorCatalogue = {
   ProofInvalid: entry(401, 'caller', false, 'Invalid DPoP proof', 'Sign a new DPoP proof for this request; send it.'),
   ProofNonceRequired: entry(401, 'caller', false, 'A nonce is needed', 'Sign a proof with the nonce of DPoP-Nonce.'),
   Forbidden: entry(403, 'caller', false, 'Not allowed', 'Ask the administrators of the system for this permission.'),
+  ConsentExpired: entry(403, 'caller', false, 'The consent has ended', 'Look what was done, then ask again.'),
   PermissionDenied: entry(
     403,
     'caller',

@@ -60,6 +60,8 @@ export interface NewTask {
   priority?: number;
   /** It does not begin before that time. */
   startAt?: number;
+  /** Where the request came from. */
+  address?: string;
   /** The owner's access token, sealed for this task. */
   sealedToken?: string;
   /** Its steps, where it has several; operation, system, queue and input are those of the first to run. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { StoredError } from '../errors/broker-error.ts';
 import { type Chain, chainSummaryFields, parseChain, stepView, viewSteps } from './chain.ts';
+import { consentView, viewConsent } from './consent.ts';
 import { type TaskState, taskStates } from './states.ts';
 
 /** Who asked. `subject` and `issuer` identify; `username` is the account on the clusters. */
@@ -94,6 +95,8 @@ export interface Task {
   retryOf: string | null;
   /** JSON of an address to tell of its end, with the sealed secret to sign with; null: none. */
   webhook: string | null;
+  /** Where the request came from; null: not known. */
+  address: string | null;
 }
 
 const storedHash = z.object({
@@ -131,6 +134,7 @@ const storedHash = z.object({
   token: z.string().optional(),
   retryOf: z.string().optional(),
   webhook: z.string().optional(),
+  address: z.string().optional(),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -172,6 +176,7 @@ export function parseTask(fields: Record<string, string>): Task {
     chain: parseChain(fields),
     retryOf: hash.retryOf ?? null,
     webhook: hash.webhook ?? null,
+    address: hash.address ?? null,
   };
 }
 
@@ -214,6 +219,7 @@ export const taskView = z.object({
     .nullable()
     .describe('Of a chain: the present step, which operation, system, attempt, input and result are about'),
   steps: z.array(stepView).nullable().describe('Of a chain: all of its steps'),
+  consent: consentView.describe('What is done for whom, until when, also when the token is gone'),
   input: z.unknown(),
   result: z.unknown(),
   error: z
@@ -231,7 +237,7 @@ export const taskView = z.object({
 export type TaskView = z.infer<typeof taskView>;
 
 /** A task in a list: without what it was given and what came of it, which may be large. */
-export const taskSummaryView = taskView.omit({ input: true, result: true, steps: true });
+export const taskSummaryView = taskView.omit({ input: true, result: true, steps: true, consent: true });
 
 export type TaskSummaryView = z.infer<typeof taskSummaryView>;
 
@@ -269,6 +275,7 @@ export function viewTask(task: Task): TaskView {
     retryOf: task.retryOf,
     step: task.chain === null ? null : { name: task.chain.name, number: task.chain.at + 1, of: task.chain.count },
     steps: viewSteps(task),
+    consent: viewConsent(task),
     input: task.input,
     result: task.result,
     error: task.error === null ? null : { ...task.error },
@@ -276,7 +283,7 @@ export function viewTask(task: Task): TaskView {
 }
 
 export function summarizeTask(task: Task): TaskSummaryView {
-  const { input: _input, result: _result, steps: _steps, ...summary } = viewTask(task);
+  const { input: _input, result: _result, steps: _steps, consent: _consent, ...summary } = viewTask(task);
   return summary;
 }
 

@@ -8,7 +8,7 @@ export const jobEventTypes = {
   'job.ended': 'A watched job has ended; its diagnosis follows',
   'job.diagnosed': 'What became of a watched job, and why',
   'job.lost': 'The scheduler knows no such job any more, and its end was not seen; the watch is over',
-  'job.watch_expired': 'The time for which the job was to be watched is over',
+  'job.watch_expired': 'The time for which the job was to be watched is over, or the permission was taken back',
 } as const;
 
 /** What a type tells beyond whose it is. */
@@ -23,6 +23,7 @@ const jobFacts = z.object({
     .array(z.object({ at: z.iso.datetime(), answer: z.string(), isProof: z.boolean() }))
     .optional()
     .describe('Of `job.lost`: what was tried'),
+  why: z.string().optional().describe('Of `job.watch_expired`'),
 });
 
 export type JobFacts = z.infer<typeof jobFacts>;

@@ -31,6 +31,8 @@ const consent = z.object({
   subject: z.string(),
   client: z.string().nullable(),
   username: z.string().describe('The account on the cluster that the work is done as'),
+  /** Where the request came from; null: not known. */
+  address: z.string().nullable().default(null),
   actions: z.array(z.string()),
   givenAt: z.number(),
   /** Milliseconds since the epoch. */
@@ -110,14 +112,15 @@ export function isWatchId(text: string): boolean {
 
 export interface ConsentWish {
   principal: Principal;
+  address: string | null;
   taskId: string;
   now: number;
   keptMs: number;
 }
 
-export function consentOf({ principal, taskId, now, keptMs }: ConsentWish): Consent {
-  const { issuer, subject, client, username } = principal;
-  return { issuer, subject, client, username, actions: [...consentActions], givenAt: now, until: now + keptMs, taskId };
+export function consentOf({ principal, address, taskId, now, keptMs }: ConsentWish): Consent {
+  const until = now + keptMs;
+  return { ...principal, address, actions: [...consentActions], givenAt: now, until, taskId };
 }
 
 const time = z.iso.datetime();
@@ -142,6 +145,7 @@ export const watchView = z.object({
     subject: z.string(),
     client: z.string().nullable(),
     username: z.string(),
+    from: z.string().nullable().describe('Address that the request came from'),
     actions: z.array(z.string()),
     givenAt: time,
     until: time,
@@ -153,7 +157,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 export function viewWatch(watch: Watch): z.infer<typeof watchView> {
   const { id, system, jobId, phase, standing, diagnosis, sequence, consent: given } = watch;
-  const { subject, client, username, actions, taskId } = given;
+  const { subject, client, username, address: from, actions, taskId } = given;
   return {
     ...{ id, system, jobId, phase, job: standing, diagnosis, sequence },
     changedAt: iso(watch.changedAt),
@@ -161,6 +165,6 @@ export function viewWatch(watch: Watch): z.infer<typeof watchView> {
     looks: watch.looks.map(({ at, answer, isProof }) => ({ at: iso(at), answer, isProof })),
     hasWebhook: watch.webhook !== '',
     createdAt: iso(watch.createdAt),
-    consent: { subject, client, username, actions, givenAt: iso(given.givenAt), until: iso(given.until), taskId },
+    consent: { subject, client, username, from, actions, givenAt: iso(given.givenAt), until: iso(given.until), taskId },
   };
 }

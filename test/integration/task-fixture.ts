@@ -93,7 +93,9 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const instance = randomUUID();
   const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
   const room = watchStoreRoom(redis, silent);
-  const gateSettings = { ...settings, heldReadKeepMs: 60_000, movesPerUserMax: 2 };
+  const dayMs = 86_400_000;
+  const consentLives = { task: 30 * dayMs, chain: 30 * dayMs, transfer: 30 * dayMs };
+  const gateSettings = { ...settings, heldReadKeepMs: 60_000, movesPerUserMax: 2, consentLives };
   const gate = createTaskGate({
     store,
     queues,
@@ -145,6 +147,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     }),
     runner: (perform, attemptsMax = 3) =>
       createTaskRunner({
+        stillAllowed: async () => null,
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
         heldResultBytesMax: 1_000_000,
         results: createResultPort(port),

@@ -27,7 +27,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
     const key = request.idempotencyKey;
     const earlier = key === undefined ? undefined : byKey.get(key);
     if (earlier !== undefined) {
-      request.onAccepted?.(earlier, true);
+      request.onAccepted?.(earlier, true, nowMs + 60_000);
       return { id: earlier, isReplay: true };
     }
     accepted.push(request);
@@ -49,7 +49,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
       timeline: `pending@${nowMs}@0`,
       requestId: request.requestId,
     });
-    request.onAccepted?.(id, false);
+    request.onAccepted?.(id, false, request.deadlineAt ?? nowMs + 60_000);
     tasks.set(id, { ...task, ...(await end(request)) });
     return { id, isReplay: false };
   };
@@ -165,6 +165,7 @@ export function createTestApp(
         { name: 'daint', ...system },
       ],
       tasks: { openPerUserMax: 20_000, keepMs: 3_600_000, resultBytesMax: 262_144, chainStepsMax: 4 },
+      consent: { task: 30 * 86_400_000, chain: 30 * 86_400_000, transfer: 30 * 86_400_000 },
       version: '0.1.0',
     },
     gate,

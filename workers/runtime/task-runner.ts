@@ -20,10 +20,12 @@ import { Parked } from '../operations/parked.ts';
 import { cancelOpenJobs } from './cancel-jobs.ts';
 import type { Cancellations } from './cancellations.ts';
 import { createGrip, type Grip } from './grip.ts';
+import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
 import { parseStored } from './parse-stored.ts';
 import { recordAttempt } from './record-work.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
+import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
 
 /** What one attempt is given to build its handler's context from. */
@@ -42,6 +44,8 @@ export interface TaskRunnerDependencies extends ResultBounds {
   cancellations: Cancellations;
   /** Runs the operation's handler and returns its result, not yet checked. */
   perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
+  /** Asked before work in the background. */
+  stillAllowed: StillAllowed;
   worker: string;
   attemptsMax: number;
   trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
@@ -145,31 +149,24 @@ async function begin(
     await finish(deps, grip, task, endOf(error), log);
     return;
   }
-  await attempt(deps, operation, grip, controller, task, log);
+  const refusal = await refusalOf(deps.stillAllowed, operation, task);
+  if (refusal !== null && !endsWork(refusal)) {
+    log.info({ code: refusal.code, detail: refusal.detail }, 'it cannot be found out whether the task may still run');
+    await release(deps, grip, { isHandBack: true, delayMs: askAgainMs }, log);
+    return;
+  }
+  if (refusal === null) await attempt(deps, operation, grip, controller, task, log);
+  else if (isBegun(operation, task, from)) {
+    // What an earlier attempt began is stopped as if it were canceled.
+    await attempt(deps, operation, grip, controller, { ...task, isCancelRequested: true }, log, refusal);
+  } else {
+    recordAttempt(deps.trail, { task, operation }, endingOf(refusal));
+    await finish(deps, grip, task, endOf(refusal), log);
+  }
 }
 
-/** Why a claimed task is not run, or null. A journal means that something may have been done: then the handler looks. */
-function findObstacle(
-  task: Task,
-  from: TaskState,
-  operation: Operation | undefined,
-  attemptsMax: number,
-): BrokerError | null {
-  const isTakeOver = from === 'active';
-  if (isTakeOver && operation?.recover === 'unknown') {
-    return new BrokerError('OutcomeUnknown', 'The worker was lost while it ran the task; its effect is not known.');
-  }
-  if (operation?.recover === 'verify' && task.journal !== null) return null;
-  if (task.attempt - task.handBacks > attemptsMax) {
-    return new BrokerError('WorkerLost', `The task was given up after ${attemptsMax} attempts.`);
-  }
-  if (operation?.recover === 'verify' && isTakeOver) return null;
-  if (task.isCancelRequested) return new BrokerError('TaskCanceled', 'The task was canceled.');
-  if (Date.now() >= task.deadlineAt) {
-    return new BrokerError('DeadlineExceeded', 'The deadline passed before the task could run.');
-  }
-  return null;
-}
+/** Time until it is asked again whether a task may run, where that could not be found out. */
+const askAgainMs = 2_000;
 
 async function attempt(
   deps: TaskRunnerDependencies,
@@ -178,6 +175,7 @@ async function attempt(
   controller: AbortController,
   task: Task,
   log: Logger,
+  refusal?: BrokerError,
 ): Promise<void> {
   const timer = setTimeout(
     () => controller.abort(timeoutReason(task, operation)),
@@ -196,6 +194,7 @@ async function attempt(
     outcome = raw instanceof Parked ? raw : successOf(deps, operation, task, raw);
   } catch (thrown) {
     outcome = whatFailed(thrown, operation, task, controller.signal);
+    if (refusal !== undefined && outcome.code === 'TaskCanceled') outcome = refusal;
   } finally {
     clearTimeout(claimTimer);
     clearTimeout(timer);
@@ -207,10 +206,16 @@ async function attempt(
   else await finish(deps, grip, task, outcome, log);
 }
 
+const endDecisions: Partial<Record<ErrorCode, string>> = {
+  TaskCanceled: 'canceled',
+  Forbidden: 'denied',
+  ConsentExpired: 'denied',
+};
+
 /** How an attempt ended, for its audit record. An attempt that failed may be followed by another one. */
 function endingOf(outcome: TaskEnd | BrokerError): { decision: string; why?: string } {
   if (!(outcome instanceof BrokerError)) return { decision: outcome.state };
-  const decision = outcome.code === 'TaskCanceled' ? 'canceled' : 'failed';
+  const decision = endDecisions[outcome.code] ?? 'failed';
   return { decision, why: `${outcome.code}: ${outcome.message}` };
 }
 

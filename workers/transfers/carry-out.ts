@@ -41,8 +41,6 @@ const lookMsMax = 10_000;
 const movingMsMax = 900;
 /** After a look that failed. */
 const faultWaitMs = 5_000;
-/** Past its deadline a task is still to be ended on the cluster; after so long it is given up. */
-const givenUpMs = 3_600_000;
 
 /** How the work ended, or that it goes on. Throws OutcomeUnknown, TaskCanceled, DeadlineExceeded, and what starting it throws. */
 export async function carryOut(
@@ -208,13 +206,9 @@ function isPassing(error: unknown): boolean {
   return error instanceof BrokerError && passing.has(error.code);
 }
 
-/** The work goes on without us: a login node that does not answer just now is asked again, until the deadline. */
-function waitAfterFault(error: unknown, { log, task }: Pick<CarryContext, 'log' | 'task'>): Parked {
+/** The work goes on without us: a login node that does not answer just now is asked again, for as long as the consent is settled. */
+function waitAfterFault(error: unknown, { log }: Pick<CarryContext, 'log'>): Parked {
   if (!isPassing(error)) throw error;
-  if (Date.now() > task.deadlineAt + givenUpMs) {
-    const message = 'The cluster did not answer long past the deadline; look there what was done.';
-    throw new BrokerError('OutcomeUnknown', message, { cause: error });
-  }
   log.info({ err: error }, 'the work on the cluster could not be looked at');
   return new Parked({ place: 'kept', waitMs: faultWaitMs });
 }

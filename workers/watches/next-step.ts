@@ -78,10 +78,11 @@ export function stepOfDiagnosis(diagnosis: JobDiagnosis, keepMs: number): WatchS
   };
 }
 
-export function stepOfExpiry(watch: Watch, keepMs: number): WatchStep {
+/** The consent has ended, or what it is about is not granted any more. */
+export function stepOfExpiry(watch: Watch, why: string, keepMs: number): WatchStep {
   const state = watch.standing?.state;
   return {
-    events: [{ type: 'job.watch_expired', facts: state === undefined ? {} : { state } }],
+    events: [{ type: 'job.watch_expired', facts: { why, ...(state === undefined ? {} : { state }) } }],
     changes: { phase: 'expired' },
     closesForMs: keepMs,
   };

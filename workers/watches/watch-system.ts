@@ -1,6 +1,7 @@
 /** Watches the jobs of one system for as long as it is led: what it knows is in Redis, and here only a copy with its revision. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { CheckConsent } from '../../shared/authorization/check-consent.ts';
 import type { Job } from '../../shared/operations/compute/job.ts';
 import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import type { WatchStep, WatchStore } from '../../shared/platform/watch-store.ts';
@@ -11,6 +12,7 @@ import { createCommandBudget } from './command-budget.ts';
 import { diagnoseForgotten } from './diagnose.ts';
 import { createDiagnoser, type EndedJob } from './diagnoser.ts';
 import { findMissing } from './find-missing.ts';
+import { findAllowed } from './may-watch.ts';
 import { stepOfAbsence, stepOfDiagnosis, stepOfExpiry, stepOfLook, stepOfSighting } from './next-step.ts';
 import { missingLookMs, systemIntervalMs } from './pace.ts';
 import { createSurvey, type Sighting } from './survey.ts';
@@ -21,6 +23,7 @@ export interface WatchSystemOptions {
   hostOf: (username: string) => SchedulerHost;
   gateOf: (username: string) => Pick<PathGate, 'contains'>;
   findAccount: () => Promise<string | null>;
+  checkConsent: CheckConsent;
   store: WatchStore;
   settings: WatchesConfig;
   signal: AbortSignal;
@@ -76,7 +79,7 @@ async function refresh(store: WatchStore, system: string, watches: Map<string, W
 
 /** One look at everything, and what follows from it. */
 function createRound(options: WatchSystemOptions, watches: Map<string, Watch>) {
-  const { scheduler, hostOf, gateOf, findAccount, store, settings, log } = options;
+  const { scheduler, hostOf, gateOf, findAccount, checkConsent, store, settings, log } = options;
   const { lostAfterMs, keepMs } = settings;
   const budget = createCommandBudget(settings.commandsPerMinuteMax);
   const survey = createSurvey({ scheduler, hostOf, findAccount, budget, log });
@@ -131,10 +134,10 @@ function createRound(options: WatchSystemOptions, watches: Map<string, Watch>) {
     await write(watch, stepOfSighting(watch, found.jobs, Date.now()));
   };
 
-  const findLost = async (signal: AbortSignal): Promise<void> => {
+  const findLost = async (allowed: ReadonlySet<string>, signal: AbortSignal): Promise<void> => {
     const before = Date.now() - missingLookMs(settings);
     const missing = [...watches.values()].filter(
-      ({ phase, looks }) => phase === 'unknown' && (looks.at(-1)?.at ?? 0) <= before,
+      ({ id, phase, looks }) => allowed.has(id) && phase === 'unknown' && (looks.at(-1)?.at ?? 0) <= before,
     );
     for (const watch of missing.slice(0, missingAtOnceMax)) {
       if (budget.waitMs(missingCommands) > 0) return;
@@ -160,12 +163,11 @@ function createRound(options: WatchSystemOptions, watches: Map<string, Watch>) {
   };
 
   return async (signal: AbortSignal): Promise<void> => {
-    for (const watch of [...watches.values()]) {
-      if (watch.consent.until <= Date.now()) await write(watch, stepOfExpiry(watch, keepMs));
-    }
-    const sightings = await survey.look([...watches.values()], signal);
+    const { allowed, ended } = await findAllowed(checkConsent, [...watches.values()]);
+    for (const { watch, why } of ended) await write(watch, stepOfExpiry(watch, why, keepMs));
+    const sightings = await survey.look(allowed, signal);
     await writeSightings(sightings);
-    await findLost(signal);
+    await findLost(new Set(allowed.map(({ id }) => id)), signal);
     await diagnoseEnded(sightings, signal);
   };
 }

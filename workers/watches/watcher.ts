@@ -1,6 +1,7 @@
 /** Which worker watches the jobs of which system: the one that holds the lease. One that died is followed within seconds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { CheckConsent } from '../../shared/authorization/check-consent.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import { leaseRenewMs } from '../../shared/platform/system-leases.ts';
@@ -18,6 +19,7 @@ export interface WatcherDeps {
   /** The name of a system's service account; a system without one is not in it. */
   accounts: ReadonlyMap<string, () => Promise<string>>;
   ssh: Ssh;
+  checkConsent: CheckConsent;
   store: WatchStore;
   settings: WatchesConfig;
   worker: string;
@@ -80,7 +82,7 @@ export function startWatcher(deps: WatcherDeps): Watcher {
   };
 }
 
-function createBeginner({ systems, schedulers, accounts, ssh, store, settings, log }: WatcherDeps) {
+function createBeginner({ systems, schedulers, accounts, ssh, checkConsent, store, settings, log }: WatcherDeps) {
   const byName = new Map(systems.map((system) => [system.name, system]));
   const realRootsOf = createRealRoots();
   return async (name: string, signal: AbortSignal): Promise<void> => {
@@ -89,7 +91,7 @@ function createBeginner({ systems, schedulers, accounts, ssh, store, settings, l
     if (system === undefined || scheduler === undefined) return;
     const roots = system.fileSystems.map(({ path }) => path);
     await watchSystem({
-      ...{ system: name, scheduler, store, settings, signal, log: log.child({ system: name }) },
+      ...{ system: name, scheduler, checkConsent, store, settings, signal, log: log.child({ system: name }) },
       hostOf: (username) => ({ username, shell: ssh.shell(name, username), files: ssh.files(name, username) }),
       gateOf(username) {
         const files = ssh.files(name, username);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
+import { consentKindOf, lifeInWords } from '../../../shared/tasks/consent.ts';
 import { priorityMax } from '../../../shared/tasks/task.ts';
 import type { AppDeps, SystemEntry, Wish } from '../../http/app-env.ts';
 import { invalidField, invalidRequest, pointerStep, problemsOf } from '../../http/invalid-request.ts';
@@ -44,11 +45,11 @@ export const taskSubmission = z.object({
   deadline: z.iso
     .datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' })
     .optional()
-    .describe('The task ends as failed when it has not ended by then'),
+    .describe('The task ends as failed when it has not ended by then: nothing is begun for you any more'),
   notBefore: z.iso
     .datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' })
     .optional()
-    .describe('The task does not begin before that time, at most 30 days from now'),
+    .describe('The task does not begin before that time'),
   priority: z
     .int(`must be a whole number from -${priorityMax} to ${priorityMax}`)
     .min(-priorityMax, `must be at least -${priorityMax}`)
@@ -120,21 +121,23 @@ function systemOf(systems: SystemsByName, operation: Operation, name: string | n
   return findSystem(systems, name);
 }
 
-/** A task is not looked after for ever. */
-const aheadMsMax = 30 * 24 * 3_600_000;
-
-function timeOf(text: string, pointer: string, now: number): number {
+function timeOf(text: string, pointer: string, now: number, aheadMsMax: number): number {
   const at = Date.parse(text);
   if (!(at > now)) throw invalidField('body', pointer, 'must be in the future');
-  if (at > now + aheadMsMax) throw invalidField('body', pointer, 'must be within 30 days');
+  if (at > now + aheadMsMax) throw invalidField('body', pointer, `must be within ${lifeInWords(aheadMsMax)}`);
   return at;
 }
 
-function timesOf({ deadline, notBefore }: Submission, now: number): Pick<TaskWish, 'deadlineAt' | 'startAt'> {
-  const deadlineAt = deadline === undefined ? undefined : timeOf(deadline, '/deadline', now);
+/** `lifeMs`: no consent to such a task lasts longer, and so no task. */
+function timesOf(
+  { deadline, notBefore }: Submission,
+  now: number,
+  lifeMs: number,
+): Pick<TaskWish, 'deadlineAt' | 'startAt'> {
+  const deadlineAt = deadline === undefined ? undefined : timeOf(deadline, '/deadline', now, lifeMs);
   // A start in the past is no wish at all: the request was long on its way.
   const isAhead = notBefore !== undefined && !(Date.parse(notBefore) <= now);
-  const startAt = isAhead ? timeOf(notBefore, '/notBefore', now) : undefined;
+  const startAt = isAhead ? timeOf(notBefore, '/notBefore', now, lifeMs) : undefined;
   if (deadlineAt !== undefined && startAt !== undefined && deadlineAt <= startAt) {
     throw invalidField('body', '/deadline', 'must be later than `notBefore`');
   }
@@ -224,9 +227,10 @@ export async function admitSubmission(deps: AdmitDeps, caller: Caller, body: Jso
       ? await admitOperation(deps, caller, submission)
       : await admitChain(deps, caller, body, submission);
   const { tags, priority, webhook } = submission;
+  const lifeMs = deps.config.consent[consentKindOf(work.operation, work.chain !== undefined)];
   return {
     ...{ ...work, isHeld: false, holdMs: 0, isKeyed: true },
-    ...timesOf(submission, deps.now()),
+    ...timesOf(submission, deps.now(), lifeMs),
     ...(webhook === undefined ? {} : { webhook: sealWebhook(deps.webhooks, caller.principal, webhook) }),
     ...(tags === undefined ? {} : { tags: [...new Set(tags)] }),
     ...(priority === undefined ? {} : { priority }),

@@ -1,4 +1,6 @@
 /** The parsed file as the configuration the code uses; what safety needs and the file lacks is asked for at once. */
+
+import type { ConsentLives } from '../../tasks/consent.ts';
 import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials, buildTokens } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
@@ -29,6 +31,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
     worker: buildWorker(settings),
     redis: buildRedis(settings, questions),
     tasks: buildTasks(settings),
+    consent: buildConsent(settings),
     health: buildHealth(settings),
     events: {
       streamsPerUserMax: settings.goldcrest.events.streams_per_user_max,
@@ -146,6 +149,10 @@ function buildTasks(settings: FileSettings): TasksConfig {
     chainStepsMax: tasks.chain_steps_max,
     attemptsMax: tasks.attempts_max,
   };
+}
+
+function buildConsent({ goldcrest: { consent } }: FileSettings): ConsentLives {
+  return { task: consent.task_max, chain: consent.chain_max, transfer: consent.transfer_max };
 }
 
 function buildHealth(settings: FileSettings): HealthConfig {

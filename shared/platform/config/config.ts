@@ -6,6 +6,7 @@
 
 import type { ProbedService } from '../../health/system-health.ts';
 import type { Lane } from '../../operations/lanes.ts';
+import type { ConsentLives } from '../../tasks/consent.ts';
 import type { SealingKey } from '../../webhooks/sealing.ts';
 import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { Secret } from '../secret.ts';
@@ -19,6 +20,7 @@ export interface Config {
   worker: WorkerConfig;
   redis: RedisConfig;
   tasks: TasksConfig;
+  consent: ConsentLives;
   health: HealthConfig;
   events: EventsConfig;
   webhooks: WebhooksConfig;

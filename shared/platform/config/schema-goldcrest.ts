@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { lanes } from '../../operations/lanes.ts';
 import { isNetwork } from '../../webhooks/target-rules.ts';
 import { defaultProcessJobs } from './process-jobs.ts';
+import { consent } from './schema-consent.ts';
 import {
   duration,
   flag,
@@ -337,6 +338,9 @@ export const goldcrestSchema = section({
   worker: worker.prefault({}).describe('The executing process.'),
   redis: redis.prefault({}).describe('The task store.'),
   tasks: tasks.prefault({}).describe('How long and how many.'),
+  consent: consent
+    .prefault({})
+    .describe('How long the broker may act for a user who is not there; watches: `watch_for_max`.'),
   health: health.prefault({}).describe('When a service that is probed (`probing` of a system) counts as broken.'),
   events: events.prefault({}).describe('Event streams.'),
   webhooks: webhooks.prefault({}).describe('Signed messages to addresses of users.'),
