@@ -55,20 +55,8 @@ export const errorCatalogue = {
     'The token names no user',
     'Ask for a token that carries the configured username claim.',
   ),
-  FileExists: entry(
-    400,
-    'caller',
-    false,
-    'The target exists',
-    'Choose another target or remove the existing one first.',
-  ),
-  InvalidUser: entry(
-    400,
-    'caller',
-    false,
-    'Unknown user or group',
-    'Use a user and group name that exist on the system.',
-  ),
+  FileExists: entry(400, 'caller', false, 'The target exists', 'Choose another target, or remove the existing one.'),
+  InvalidUser: entry(400, 'caller', false, 'Unknown user or group', 'Use a user and a group that the system has.'),
   InvalidJob: entry(
     400,
     'caller',
@@ -173,13 +161,7 @@ export const errorCatalogue = {
     'The job is not running',
     'Try again while the job runs; one that has ended cannot be attached to.',
   ),
-  JobEnded: entry(
-    409,
-    'caller',
-    false,
-    'The job has ended',
-    'Nothing of it can be changed any more; submit a new job.',
-  ),
+  JobEnded: entry(409, 'caller', false, 'The job has ended', 'Nothing of it can be changed; submit a new job.'),
   JobNotCompleted: entry(409, 'caller', false, 'The job did not complete', 'Look at what the job has written.'),
   JobNotPending: entry(
     409,
