@@ -34,6 +34,8 @@ export interface BrokerOptions {
   scheduler?: 'slurm' | 'process';
   /** Where requests may go; the homes of the users and /tmp when left out. */
   fileSystems?: readonly { path: string; data_type: string; default_work_dir?: boolean }[];
+  /** Tell it the address it is called by; without that its links are relative and it has no metadata (RFC 9728). */
+  hasPublicUrl?: boolean;
   /** Merged over the `goldcrest` section. */
   goldcrest?: Record<string, unknown>;
   /** Merged over the cluster's `ssh` section. */
@@ -216,7 +218,11 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
         systems.map(({ name, sshd: at, section }) => [name, { host_keys: { pinned: [at.hostKey] }, ...section }]),
       ),
       ...options.goldcrest,
-      api: { host: '127.0.0.1', port, ...(options.goldcrest?.api as object | undefined) },
+      api: {
+        ...{ host: '127.0.0.1', port },
+        ...(options.hasPublicUrl ? { public_url: `http://127.0.0.1:${port}` } : {}),
+        ...(options.goldcrest?.api as object | undefined),
+      },
     },
   };
 }

@@ -2,7 +2,7 @@
 # Installs what the lab needs and is missing; done at once when nothing is. Usage: lab/install.sh [demo|lab|test]
 #   demo       Node modules, Redis and sshd; Slurm is used where it is but not asked for
 #   lab        everything: Slurm with accounting, the S3 server, login shells, OpenFGA
-#   test       that, and the Python clients that the tests drive
+#   test       that, the Python clients that the tests drive, and Keycloak
 # `lab/install.sh missing demo|slurm|lab|test` installs nothing and prints the Debian packages that are not there.
 # GOLDCREST_SKIP_INSTALL=1 skips it all; GOLDCREST_CACHE names the folder that keeps what was built.
 set -euo pipefail
@@ -14,6 +14,8 @@ purpose=${1:-lab}
 home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
 cache=${GOLDCREST_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/goldcrest}
 openfga="$cache/openfga-$openfga_version/openfga"
+read -r keycloak_version keycloak_sha256 <lab/keycloak.version
+keycloak="$cache/keycloak-$keycloak_version"
 python_lock=lab/python/requirements.txt
 missing=()
 
@@ -79,6 +81,9 @@ test_packages() {
   cat <<'LIST'
 /usr/bin/python3 python3
 /usr/lib/python3*/ensurepip python3-venv
+java default-jre-headless
+mvn maven
+unzip unzip
 LIST
 }
 
@@ -192,6 +197,40 @@ install_python_clients() {
   fi
 }
 
+# Keycloak as its project releases it, by Maven, checked, and prepared for a database in memory so that starts are short.
+build_keycloak() {
+  local part="$keycloak.part"
+  mkdir -p "$cache"
+  # Two installations at once: the second waits and finds the server there.
+  exec 7>"$keycloak.lock"
+  flock 7
+  if [ -d "$keycloak" ]; then return 0; fi
+  say "Keycloak $keycloak_version, once (a minute or two; log: $keycloak.log)"
+  rm -rf "$part"
+  mkdir "$part"
+  {
+    mvn -B -q -Dmaven.repo.local="$part/maven" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+      "-Dartifact=org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" "-DoutputDirectory=$part" &&
+      echo "$keycloak_sha256  $part/keycloak-quarkus-dist-$keycloak_version.zip" | sha256sum --check --status &&
+      unzip -q "$part/keycloak-quarkus-dist-$keycloak_version.zip" -d "$part" &&
+      nice -n 5 bash "$part/keycloak-$keycloak_version/bin/kc.sh" build --db=dev-mem
+  } >"$keycloak.log" 2>&1 </dev/null && mv "$part/keycloak-$keycloak_version" "$keycloak" && rm -rf "$part"
+}
+
+keycloak_build=
+start_keycloak_build() {
+  if [ -d "$keycloak" ] || ! command -v mvn >/dev/null; then return 0; fi
+  build_keycloak &
+  keycloak_build=$!
+}
+
+finish_keycloak_build() {
+  if [ -n "$keycloak_build" ] && ! wait "$keycloak_build"; then
+    tail -n 5 "$keycloak.log" >&2
+    missing+=("Keycloak $keycloak_version: it did not install; put its released files at $keycloak, after kc.sh build --db=dev-mem")
+  fi
+}
+
 case $purpose in
   demo)
     install_modules
@@ -201,7 +240,11 @@ case $purpose in
     start_openfga_build
     install_modules
     install_packages "${purpose}_packages"
-    if [ "$purpose" = test ]; then install_python_clients; fi
+    if [ "$purpose" = test ]; then
+      start_keycloak_build
+      install_python_clients
+      finish_keycloak_build
+    fi
     finish_openfga_build
     ;;
   missing)

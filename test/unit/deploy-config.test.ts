@@ -164,6 +164,11 @@ describe('the configuration of docker-compose.yml', () => {
 });
 
 describe('the realm of Keycloak', () => {
+  it('is tried with the version of docker-compose.yml', () => {
+    const [version] = readFileSync('lab/keycloak.version', 'utf8').split(' ');
+    expect(readFileSync('docker-compose.yml', 'utf8')).toContain(`image: quay.io/keycloak/keycloak:${version}\n`);
+  });
+
   const client = z.object({ clientId: z.string(), secret: z.string(), serviceAccountsEnabled: z.literal(true) });
   const realm = z
     .object({ realm: z.literal('goldcrest'), clients: z.array(client) })
