@@ -19,6 +19,12 @@ export interface Face {
     body?: string | Buffer,
     contentType?: string,
   ): (caller: number) => Promise<void>;
+  /** The same with a route and a body of its own for each request: what can be done only once. */
+  prepareEach(
+    method: string,
+    status: number,
+    next: () => { route: string; body?: string },
+  ): (caller: number) => Promise<void>;
   /** A request for the state of a job. */
   prepareJob(jobId: string): (caller: number) => Promise<void>;
   /** Seconds of processor time so far, by process. */
@@ -63,6 +69,13 @@ export async function openFace(lab: Lab, broker: Broker): Promise<Face> {
       const sent = body === undefined ? headers : { ...headers, 'content-type': contentType };
       const bytes = requestBytes(method, url(`/filesystem/${broker.systemName}/${route}`), sent, body);
       return (number) => caller(number).call(bytes, status);
+    },
+    prepareEach(method, status, next) {
+      return (number) => {
+        const { route, body } = next();
+        const target = url(`/filesystem/${broker.systemName}/${route}`);
+        return caller(number).call(requestBytes(method, target, body === undefined ? headers : json, body), status);
+      };
     },
     prepareJob(jobId) {
       const bytes = requestBytes('GET', url(`/compute/${broker.systemName}/jobs/${jobId}`), headers);

@@ -1,4 +1,6 @@
 /** File operations, each by HTTP and directly over the same kind of warm SSH connection. */
+import type { LabUser } from '../lab/users.ts';
+import { changesByCommand, changesByRequest } from './change-cells.ts';
 import type { Face } from './face.ts';
 import type { Floor } from './floor.ts';
 import { benchFiles } from './subjects.ts';
@@ -10,7 +12,7 @@ export interface FileCell {
   floorWhat: string;
   byHttp: (caller: number) => Promise<void>;
   floor: (caller: number) => Promise<void>;
-  /** What the ratio of the two must reach at one client, or a rate at the most clients. */
+  /** What the ratio of the two must reach at one client, or a rate at the most clients; else the floor and 3 ms. */
   target?: { sharePercentMin: number } | { ratePerSecondMin: number } | { timesMax: number };
 }
 
@@ -21,8 +23,13 @@ const sizes = [
 ] as const;
 
 /** The files are there when this resolves. */
-export async function prepareFileCells(face: Face, floor: Floor, home: string): Promise<FileCell[]> {
-  const { folder, prepare, small, many, sized, inFolder } = benchFiles(home);
+export async function prepareFileCells(
+  face: Face,
+  floor: Floor,
+  { home, username }: Pick<LabUser, 'home' | 'username'>,
+): Promise<FileCell[]> {
+  const subjects = benchFiles(home);
+  const { folder, prepare, small, many, sized, inFolder } = subjects;
   await floor.shell.run(prepare, { timeoutMs: 120_000 });
   const { files } = floor;
   const read = (name: string, query: Record<string, string>) =>
@@ -37,14 +44,7 @@ export async function prepareFileCells(face: Face, floor: Floor, home: string): 
     if (name === 'tail') return { ...cell, what, byHttp, clients: [1] };
     return { ...cell, what, byHttp, clients: [1, 64], target: { ratePerSecondMin: 1_500 } };
   });
-  const changes: FileCell[] = [
-    {
-      what: 'HTTP PUT ops/chmod',
-      clients: [1],
-      floorWhat: 'floor: SFTP chmod',
-      byHttp: face.prepare('PUT', 'ops/chmod', 200, JSON.stringify({ path: small, mode: '644' })),
-      floor: () => files.chmod(small, 0o644),
-    },
+  const looks: FileCell[] = [
     {
       what: 'HTTP GET ops/checksum',
       clients: [1],
@@ -105,7 +105,8 @@ export async function prepareFileCells(face: Face, floor: Floor, home: string): 
       target: { sharePercentMin: 70 },
     };
   });
-  return [...texts, ...changes, ...downloads, ...uploads];
+  const changes = [...changesByRequest(face, floor, subjects), ...changesByCommand(face, floor, subjects, username)];
+  return [...texts, ...looks, ...changes, ...downloads, ...uploads];
 }
 
 function formOf(name: string, data: Buffer): Buffer {

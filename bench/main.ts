@@ -119,7 +119,7 @@ async function main(): Promise<void> {
       await lab.slurm.admin('scancel', ['--user', userNamed(lab.users, 'alice').username]);
     }
     const jobVerdicts = isWithoutJobs ? [] : await measureJobs();
-    const cells = values.jobs ? [] : await prepareFileCells(face, floor, alice.home);
+    const cells = values.jobs ? [] : await prepareFileCells(face, floor, alice);
     for (const cell of cells) {
       for (const callers of cell.clients) {
         // Twice, since the first to stream pays for the compiler.
