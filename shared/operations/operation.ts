@@ -51,7 +51,8 @@ export type PathField = string | { readonly field: string; readonly isLinkUnless
 /**
  * When the cluster is asked whether the paths really lie in a file system of the system. `before`: before the handler
  * runs. `with-files`, `with-stats`: along with the handler's own first request on that channel, which costs no round
- * trip; what the handler answers is withheld till then. Only for a read that gives away nothing but its result.
+ * trip; what the handler answers is withheld till then, and neither a command of its own nor bytes to a client go out
+ * before. Only for a read.
  */
 export type Admission = 'before' | 'with-files' | 'with-stats';
 

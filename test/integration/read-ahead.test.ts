@@ -41,6 +41,35 @@ describe('a record that is read with its queue entry', () => {
   });
 });
 
+describe('a mutation whose record was read ahead', () => {
+  let tasks: TaskFixture;
+  beforeEach(async () => {
+    tasks = await openTasks(inject('lab').redis.url);
+  });
+  afterEach(() => tasks.close());
+
+  it('may be looked at before its claim is there, and changes nothing where another worker came first', async () => {
+    const task = tasks.newTask({ queue: 'batch@lab', operation: 'compute.cancel-job', input: '{"jobId":"1"}' });
+    await tasks.store.accept(task);
+    const record = (await tasks.store.peek(task.id)) ?? undefined;
+    const looked: string[] = [];
+    const changed: string[] = [];
+    const runnerOf = (name: string) =>
+      tasks.runner(async (_operation, { claimed, signal }) => {
+        looked.push(name);
+        await claimed;
+        signal.throwIfAborted();
+        changed.push(name);
+        return { jobId: '1' };
+      });
+    const ticket = { id: task.id, fence: 0, isMutation: true };
+    await Promise.all(['first', 'second'].map((name) => runnerOf(name).run(ticket, name, record)));
+    expect(looked.sort()).toEqual(['first', 'second']);
+    expect(changed).toHaveLength(1);
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', attempt: 1, fence: 1 });
+  });
+});
+
 describe('what is large for sure', () => {
   it('is never taken for larger than its JSON text', () => {
     const value = { entries: Array.from({ length: 50 }, (_, n) => ({ name: `n${n}`, target: null, size: n })) };

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
@@ -23,11 +24,12 @@ import { type InternalPort, openInternalPort } from '../../workers/runtime/inter
 import { createPerform } from '../../workers/runtime/perform.ts';
 import type { Attempt } from '../../workers/runtime/task-runner.ts';
 import type { SchedulerAdapter } from '../../workers/schedulers/scheduler.ts';
+import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
 import { realLocation } from '../../workers/ssh/real-location.ts';
-import type { Ssh } from '../../workers/ssh/ssh.ts';
+import { createSsh, type Ssh } from '../../workers/ssh/ssh.ts';
 import type { JobWatches } from '../../workers/watches/begin-watch.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
+import { labUserCa, silent, systemOptions } from './ssh-fixture.ts';
 
 const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
@@ -36,10 +38,23 @@ let ssh: Ssh;
 let port: InternalPort;
 let own: OwnDirectory;
 let at: (name: string) => string;
-let run: (name: OperationName, input: Record<string, unknown>) => Promise<unknown>;
+let run: (name: OperationName, input: Record<string, unknown>, claimed?: Promise<void>) => Promise<unknown>;
+/** Is told the address at which the bytes of an operation are to be fetched. */
+let told: (url: string) => void;
+/** Programs of the commands that were run. */
+let commands: string[];
 
 beforeAll(async () => {
-  ssh = sshTo(systemOptions(lab.sshd), labUserCa(lab));
+  ssh = createSsh({
+    systems: [systemOptions(lab.sshd)],
+    credentials: () => labUserCa(lab),
+    handshakes: createInProcessHandshakeLimiter(8),
+    log: silent,
+    observe: ({ argv }) => {
+      commands.push(String(argv[0]));
+      return () => undefined;
+    },
+  });
   port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
 });
 
@@ -77,19 +92,25 @@ beforeEach(() => {
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
     readHealth: async () => new Map(),
     port,
-    tell: async () => 0,
+    tell: async (_task, url) => {
+      told(url);
+      return 0;
+    },
     stagings: new Map(),
     sharedJobs: () => ({}) as SharedJobs,
     watchesOf: () => ({}) as JobWatches,
     logs: { streamsPerUserMax: 1, followMsMax: 1, intervalMs: 1, bytesMax: 1 },
     log: silent,
   });
-  run = async (name, input) => {
+  told = () => undefined;
+  commands = [];
+  run = async (name, input, claimed = Promise.resolve()) => {
     const operation = findOperation(name) ?? expect.unreachable(name);
     const attempt = {
       task: { id: 'test', attempt: 1, system: 'lab', chain: null, principal: { username: alice.username } },
       ...{ input: operation.input.parse(input), signal: new AbortController().signal, log: silent },
       journal: { entry: null },
+      claimed,
     };
     return await perform(operation, attempt as unknown as Attempt);
   };
@@ -175,6 +196,48 @@ describe.each(following)('%s by %s follows', (name, _field, input) => {
     await expect(run(name, request)).rejects.toMatchObject(refused(at(path)));
     expect(readdirSync(at('outside')).sort()).toEqual(['closed', 'secret']);
     expect(statSync(at('outside/secret')).mode & 0o777).toBe(0o640);
+  });
+});
+
+describe('what goes on while the paths are looked at', () => {
+  it('sends a client not a byte of a file outside', async () => {
+    const fetched: Promise<Response>[] = [];
+    told = (url) => fetched.push(fetch(url));
+    await expect(run('filesystem.download', { path: at('plain/secret') })).rejects.toMatchObject({
+      code: 'PathNotAllowed',
+    });
+    const [answer] = await Promise.all(fetched);
+    expect([404, 409]).toContain(answer?.status); // the address may be closed before anybody comes
+    expect(await answer?.text()).toBe('');
+  });
+
+  it.each(['filesystem.checksum', 'filesystem.file'] as const)(
+    'runs no command of %s for a file outside',
+    async (name) => {
+      const inside = await run(name, { path: at('plain/file') });
+      expect(inside).toBeTruthy();
+      expect(commands.splice(0).filter((program) => program !== 'perl')).toHaveLength(1);
+      await expect(run(name, { path: at('plain/out/secret') })).rejects.toMatchObject({ code: 'PathNotAllowed' });
+      expect(commands).toEqual([]);
+    },
+  );
+
+  it('changes nothing before the task is claimed, nor where another worker has claimed it', async () => {
+    const mode = (): number => statSync(at('plain/file')).mode & 0o777;
+    let claim = (): void => undefined;
+    const claimed = new Promise<void>((resolve) => {
+      claim = resolve;
+    });
+    const changing = run('filesystem.chmod', { path: at('plain/file'), mode: '600' }, claimed);
+    await run('filesystem.stat', { path: at('plain/file') }); // as much time as the look takes
+    expect(mode()).toBe(0o640);
+    claim();
+    await changing;
+    expect(mode()).toBe(0o600);
+    const lost = new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+    const refusal = run('filesystem.chmod', { path: at('plain/file'), mode: '640' }, Promise.reject(lost));
+    await expect(refusal).rejects.toBe(lost);
+    expect(mode()).toBe(0o600);
   });
 });
 

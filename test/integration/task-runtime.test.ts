@@ -38,7 +38,8 @@ describe('from accept to outcome', () => {
 
   it('runs each mutation once although every one has two entries', async () => {
     const runs = new Map<string, number>();
-    const runner = tasks.runner(async (_operation, { task }) => {
+    const runner = tasks.runner(async (_operation, { task, claimed }) => {
+      await claimed;
       runs.set(task.id, (runs.get(task.id) ?? 0) + 1);
       await sleep(2);
       return { jobId: '1' };
@@ -116,8 +117,9 @@ describe('from accept to outcome', () => {
   it('cancels a task whenever the wish comes: before the claim, with it, or after it', async () => {
     const channel = cancelChannel(tasks.keyPrefix);
     while (Number((await tasks.redis.pubsub('NUMSUB', channel))[1]) === 0) await sleep(1);
-    const runner = tasks.runner(async (_operation, { signal }) => {
-      await sleep(50);
+    const runner = tasks.runner(async (_operation, { signal, claimed }) => {
+      await claimed;
+      if (!signal.aborted) await sleep(10_000, null, { signal }).catch(() => undefined);
       signal.throwIfAborted();
       return { jobId: '1' };
     });

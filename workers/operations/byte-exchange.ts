@@ -18,3 +18,22 @@ export interface ByteExchange {
   /** Hands each chunk to `take` in order and waits for what it returns. Resolves when the last byte has come. */
   receive(take: TakeChunk): Promise<void>;
 }
+
+/** The same, where the request is answered, and its bytes are taken, only when `admission` has resolved. */
+export function heldBack(exchange: ByteExchange, admission: Promise<void>): ByteExchange {
+  return {
+    announce: () => exchange.announce(),
+    async send(head, feed) {
+      await admission;
+      await exchange.send(head, feed);
+    },
+    async refuse(head) {
+      await admission;
+      await exchange.refuse(head);
+    },
+    async receive(take) {
+      await admission;
+      await exchange.receive(take);
+    },
+  };
+}

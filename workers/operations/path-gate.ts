@@ -33,6 +33,8 @@ export interface GateDependencies {
 /** For one system as one user. Cheap to make, per attempt. */
 export function createPathGate({ systemName, roots, realRoots, files, stats }: GateDependencies): PathGate {
   const isOpen = roots.includes('/');
+  /** Where the paths of the input lie that name a link itself, by their text: what was admitted is what is acted on. */
+  const kept = new Map<RemotePath, Promise<Buffer>>();
 
   async function isInside(path: RemotePath, location: Buffer, signal: AbortSignal): Promise<boolean> {
     // A location has no links, so a root that it begins with has none either: the common case, and it costs nothing.
@@ -68,14 +70,16 @@ export function createPathGate({ systemName, roots, realRoots, files, stats }: G
         const path = fields[field];
         if (typeof path !== 'string') return;
         const keepsLink = isLinkUnless?.every((name) => !isSet(fields[name])) ?? false;
-        const location = await locate(path, admission, { keepsLink, signal });
+        const locating = locate(path, admission, { keepsLink, signal });
+        if (keepsLink) kept.set(path, locating);
+        const location = await locating;
         if (!(await isInside(path, location, signal))) throw pathNotAllowed(path, systemName, 'a symbolic link');
       });
       await Promise.all(checks);
     },
     contains: async (path, signal) => isOpen || isInside(path, await realLocation(files, path, { signal }), signal),
     async rootWithin(path, signal) {
-      const location = await realLocation(files, path, { keepsLink: true, signal });
+      const location = await (kept.get(path) ?? realLocation(files, path, { keepsLink: true, signal }));
       const held = roots.map(async (root) => {
         const asConfigured = Buffer.from(root);
         const real = await realRoots(root, signal).catch(() => asConfigured);

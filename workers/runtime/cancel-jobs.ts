@@ -9,6 +9,7 @@ import type { Attempt } from './task-runner.ts';
 
 const cancelMsMax = 60_000;
 /** Nothing is begun that a later attempt would have to find. */
+const claimed = Promise.resolve();
 const noJournal = { entry: null, write: async (): Promise<void> => {} };
 
 type Perform = (operation: Operation, attempt: Attempt) => Promise<unknown>;
@@ -20,7 +21,7 @@ type Perform = (operation: Operation, attempt: Attempt) => Promise<unknown>;
 export async function cancelOpenJobs(perform: Perform, task: Task, log: Logger): Promise<BrokerError | null> {
   const cancel = operations['compute.cancel-job'] as unknown as Operation;
   for (const { system, jobId } of openJobsOf(task)) {
-    const attempt = { input: { jobId }, signal: AbortSignal.timeout(cancelMsMax), journal: noJournal, log };
+    const attempt = { input: { jobId }, signal: AbortSignal.timeout(cancelMsMax), journal: noJournal, claimed, log };
     try {
       await perform(cancel, { task: { ...task, system }, ...attempt });
       log.info({ jobId }, 'the job of a canceled chain was canceled');

@@ -1,14 +1,17 @@
 /**
- * The hold of one attempt on its task. A mutation is claimed before it begins. A read may begin at once and is claimed
+ * The hold of one attempt on its task. A mutation is claimed before its handler begins. A read may begin at once and is claimed
  * when it takes long or, with its end, in one write: it has no effect that a second run could double.
  */
 import { randomUUID } from 'node:crypto';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
   claim(): Promise<Claim>;
+  /** As `claim`; throws WorkerLost where another claim came first. */
+  hold(): Promise<void>;
   /** Writes the journal, claiming the task with it where that was not done before. False: another claim came first. */
   journal(entry: Record<string, unknown>): Promise<boolean>;
   /** Ends the task, claiming it with the end where that was not done before. */
@@ -27,6 +30,10 @@ export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string
   };
   return {
     claim: () => claim(),
+    async hold() {
+      const { outcome } = await claim();
+      if (outcome !== 'claimed') throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+    },
     async journal(entry) {
       if (claiming === undefined) return (await claim(entry)).outcome === 'claimed';
       const claimed = await claiming;

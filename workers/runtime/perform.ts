@@ -11,6 +11,7 @@ import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
 import { takesResults, traceIdOf } from '../../shared/tasks/chain.ts';
 import type { SharedJobsOf } from '../job-lookups/shared-jobs.ts';
+import { heldBack } from '../operations/byte-exchange.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
 import { handlers } from '../operations/handlers.ts';
@@ -126,6 +127,7 @@ export function createPerform(deps: PerformDependencies) {
       log: attempt.log,
     };
     const handler: unknown = handlers[operation.name as OperationName];
+    if (operation.scope === 'none') await attempt.claimed;
     if (operation.scope === 'none') return (handler as AnyHandler<BrokerContext>)(attempt.input, base);
     const meeting = createMeeting({
       port: deps.port,
@@ -136,7 +138,7 @@ export function createPerform(deps: PerformDependencies) {
     try {
       const context = systemContext(base, operation, attempt, meeting);
       const input = takesResults(attempt.task) ? admitResults(operation, attempt.input, context) : attempt.input;
-      return await runAdmitted(operation, input, context, handler as AnyHandler<OperationContext>);
+      return await runAdmitted(operation, input, context, attempt.claimed, handler as AnyHandler<OperationContext>);
     } finally {
       meeting.close();
     }
@@ -156,25 +158,45 @@ async function runAdmitted(
   operation: Operation,
   input: unknown,
   context: OperationContext,
+  claimed: Promise<void>,
   handler: AnyHandler<OperationContext>,
 ): Promise<unknown> {
   const { paths, admission = 'before' } = operation;
   // What goes on with what an earlier look began was admitted then.
-  if (paths.length === 0 || context.journal.entry !== null) return handler(input, context);
-  if (admission === 'before') {
-    await context.pathGate.admit(operation, input, context.signal);
+  const isAdmitted = paths.length === 0 || context.journal.entry !== null;
+  const admit = async (): Promise<void> => {
+    if (!isAdmitted) await context.pathGate.admit(operation, input, context.signal);
+  };
+  if (isAdmitted || admission === 'before') {
+    await Promise.all([claimed, admit()]);
     return handler(input, context);
   }
+  return await runWhileAdmitted(input, context, admit, handler);
+}
+
+/** Withholds what the handler answers or throws, its commands, and its bytes, until its paths are admitted. */
+async function runWhileAdmitted(
+  input: unknown,
+  context: OperationContext,
+  admit: () => Promise<void>,
+  handler: AnyHandler<OperationContext>,
+): Promise<unknown> {
   const stop = new AbortController(); // AbortSignal.any would cost more than all the rest
   setMaxListeners(0, stop.signal); // each request of a listing listens
   const onAbort = (): void => stop.abort(context.signal.reason);
   context.signal.addEventListener('abort', onAbort, { once: true });
   if (context.signal.aborted) onAbort();
+  const admission = admit();
+  admission.catch(() => undefined); // told below
+  const held = {
+    exchange: heldBack(context.exchange, admission),
+    shell: { run: (...command: Parameters<RemoteShell['run']>) => admission.then(() => context.shell.run(...command)) },
+  };
   try {
-    const run = async (): Promise<unknown> => handler(input, { ...context, signal: stop.signal });
+    const run = async (): Promise<unknown> => handler(input, { ...context, ...held, signal: stop.signal });
     const result = run(); // what it throws at once is withheld as well
     result.catch(() => undefined); // told below, once it may be
-    await context.pathGate.admit(operation, input, context.signal);
+    await admission;
     return await result;
   } catch (error) {
     stop.abort(error); // the handler of a refused path

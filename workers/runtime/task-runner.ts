@@ -35,6 +35,8 @@ export interface Attempt {
   input: unknown;
   signal: AbortSignal;
   journal: Journal;
+  /** The claim of a mutation, which may still be under way: nothing is changed before it resolves. WorkerLost. */
+  claimed: Promise<void>;
   log: Logger;
 }
 
@@ -90,7 +92,7 @@ async function take(
   controller: AbortController,
   known: Peeked | undefined,
 ): Promise<void> {
-  if (ticket.isMutation && !deps.cancellations.isStopping()) {
+  if (known === undefined && ticket.isMutation && !deps.cancellations.isStopping()) {
     await claimAndBegin(deps, createGrip(deps.store, ticket, entryId, deps.worker), ticket, controller);
     return;
   }
@@ -109,16 +111,17 @@ async function take(
   const grip = createGrip(deps.store, ticket, entryId, deps.worker);
   const mayBeginUnclaimed =
     operation !== undefined &&
-    !beginsWithClaim(operation) &&
+    // Only the claim knows of a wish to cancel what was tried before.
+    (record.attempt === 0 || !beginsWithClaim(operation)) &&
     record.journal === null &&
     record.state === 'pending' &&
     record.fence === ticket.fence;
-  if (mayBeginUnclaimed) {
-    // What the claim will make of it.
-    await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
+  if (!mayBeginUnclaimed) {
+    await claimAndBegin(deps, grip, ticket, controller);
     return;
   }
-  await claimAndBegin(deps, grip, ticket, controller);
+  // What the claim will make of it.
+  await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
 }
 
 async function claimAndBegin(
@@ -182,12 +185,16 @@ async function attempt(
     Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
   );
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
+  // The paths of a mutation are looked at while it is claimed; its handler begins when it is.
+  const isClaimedFirst = beginsWithClaim(operation);
   let outcome: TaskEnd | BrokerError | Parked;
   try {
     const input = parseStored(operation, task);
     const journal = createJournal(grip, task);
+    const claimed = isClaimedFirst ? grip.hold() : Promise.resolve();
+    claimed.catch(() => undefined); // told to whoever waits for it
     const raw = await settledSoonAfterAbort(
-      deps.perform(operation, { task, input, signal: controller.signal, journal, log }),
+      deps.perform(operation, { task, input, signal: controller.signal, journal, log, claimed }),
       operation,
       controller.signal,
     );
@@ -198,6 +205,10 @@ async function attempt(
   } finally {
     clearTimeout(claimTimer);
     clearTimeout(timer);
+  }
+  if (isClaimedFirst && (await grip.claim()).outcome !== 'claimed') {
+    log.debug('ticket is of no use');
+    return;
   }
   // Outside of the try: a store that refuses the outcome does not make it another one.
   if (!(outcome instanceof Parked)) recordAttempt(deps.trail, { task, operation }, endingOf(outcome));

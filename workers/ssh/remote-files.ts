@@ -95,6 +95,11 @@ export interface RemoteFiles {
   chmod(path: RemotePath, mode: number, options?: FileCallOptions): Promise<void>;
   /** Makes `link` point at `target`. */
   symlink(target: RemotePath, link: RemotePath, options?: FileCallOptions): Promise<void>;
+  /**
+   * Runs `act` with files whose requests all go over one channel: what is asked in one turn is done in that order, and
+   * answered in one round trip. The deadline is that of each call. Nothing is repeated when the channel breaks.
+   */
+  inOrder<T>(act: (files: RemoteFiles) => Promise<T>, options?: Pick<FileCallOptions, 'signal'>): Promise<T>;
 }
 
 export interface FileDefaults {
@@ -103,7 +108,7 @@ export interface FileDefaults {
 
 const entriesMaxDefault = 100_000;
 
-export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults): RemoteFiles {
+export function createRemoteFiles(channels: Pick<WarmChannels, 'use'>, defaults: FileDefaults): RemoteFiles {
   function callLimits({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): CallLimits {
     return { timeoutMs, signal };
   }
@@ -182,6 +187,16 @@ export function createRemoteFiles(channels: WarmChannels, defaults: FileDefaults
         unlessThere(said, channel, link, limits, sftp.symlink(channel, target, link, limits)),
       );
     },
+    inOrder: (act, options) =>
+      channels.use(callLimits(options), false, (channel) => act(createRemoteFiles(only(channel), defaults))),
+  };
+}
+
+/** One channel in place of several; who holds it makes its errors those of a caller. */
+function only(channel: SftpChannel): Pick<WarmChannels, 'use'> {
+  return {
+    use: ({ timeoutMs, signal }, _isRepeatable, act) =>
+      act(channel, { deadlineAt: performance.now() + timeoutMs, signal }),
   };
 }
 

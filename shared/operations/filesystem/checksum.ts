@@ -36,6 +36,7 @@ export const checksum = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
+  admission: 'with-files',
   timeoutMs: 600_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

@@ -29,6 +29,7 @@ export const download = defineOperation({
   bytes: 'out',
   recover: 'rerun',
   paths: ['path'],
+  admission: 'with-files',
   timeoutMs: 3_600_000,
   errors: [
     'PathNotAbsolute',

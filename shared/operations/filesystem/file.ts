@@ -21,6 +21,7 @@ export const file = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: [{ field: 'path', isLinkUnless: [] }],
+  admission: 'with-files',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

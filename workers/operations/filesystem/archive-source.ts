@@ -25,10 +25,13 @@ export async function findSource(
   { files, signal }: Context,
 ): Promise<ArchiveSource> {
   const bare = path.replace(/(?<=.)\/+$/, '');
+  // In one round trip: which of the two places counts, and whether it must be there, depends on what the name is.
+  const places = [files.realpath(bare, { signal }), realPathOfName(bare, { files, signal })] as const;
+  for (const place of places) place.catch(() => undefined); // told below, where it counts
   const isLink = isSymbolicLink((await files.lstat(bare, { signal })).mode);
   const isNamedAsTarget = isLink && bare !== path;
   const isKept = isLink && !isNamedAsTarget && !dereference;
-  const real = isKept ? await realPathOfName(bare, { files, signal }) : await files.realpath(bare, { signal });
+  const real = await places[isKept ? 1 : 0];
   const named = isNamedAsTarget ? real : Buffer.from(bare);
   const slash = named.lastIndexOf('/');
   const name = named.subarray(slash + 1);

@@ -3,7 +3,7 @@ import type { chmod } from '../../../shared/operations/filesystem/chmod.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { remoteFailure } from '../remote-failure.ts';
-import { describeFile } from './describe-files.ts';
+import { describeChanged, describeFile } from './describe-files.ts';
 import { isDirectory } from './mode-letters.ts';
 
 type Context = Pick<OperationContext, 'files' | 'shell' | 'listing' | 'signal'>;
@@ -15,11 +15,11 @@ export async function handleChmod(
   const { files, shell, signal } = context;
   if (/^[0-7]+$/.test(mode)) {
     const { mode: present } = await files.stat(path, { signal });
-    await files.chmod(path, numericMode(mode, present), { signal });
-  } else {
-    const result = await shell.run(['chmod', '--', mode, path], { signal });
-    if (result.exitCode !== 0) throw remoteFailure('chmod', result);
+    const wanted = numericMode(mode, present);
+    return { entry: await describeChanged(path, (ordered) => ordered.chmod(path, wanted, { signal }), context) };
   }
+  const result = await shell.run(['chmod', '--', mode, path], { signal });
+  if (result.exitCode !== 0) throw remoteFailure('chmod', result);
   return { entry: await describeFile(path, context) };
 }
 

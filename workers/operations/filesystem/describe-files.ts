@@ -61,8 +61,33 @@ export async function describeFile(
 ): Promise<FileEntry> {
   const attributes = await files.lstat(path, { signal });
   const linkTarget = await linkTargetOf(files, path, attributes, signal);
-  const [entry] = await describeFiles([{ name: path, attributes, linkTarget }], false, listing);
+  return await describeFound({ name: path, attributes, linkTarget }, listing);
+}
+
+/** The same of what is known of the file already. */
+export async function describeFound(found: Found, listing: ListingContext): Promise<FileEntry> {
+  const [entry] = await describeFiles([found], false, listing);
   return entry as FileEntry;
+}
+
+/** As `describeFile`, after a change that is asked for in the same turn: both are answered in one round trip. */
+export async function describeChanged(
+  path: string,
+  change: (files: RemoteFiles) => Promise<void>,
+  { files, listing, signal }: Pick<OperationContext, 'files' | 'listing' | 'signal'>,
+): Promise<FileEntry> {
+  const found = await files.inOrder(
+    async (ordered) => {
+      const [changed, looked] = await Promise.allSettled([change(ordered), ordered.lstat(path, { signal })]);
+      // What went wrong first is what is told.
+      if (changed.status === 'rejected') throw changed.reason;
+      if (looked.status === 'rejected') throw looked.reason;
+      const attributes = looked.value;
+      return { name: path, attributes, linkTarget: await linkTargetOf(ordered, path, attributes, signal) };
+    },
+    { signal },
+  );
+  return await describeFound(found, listing);
 }
 
 /** What a link says it points to; null for anything that is no link. */

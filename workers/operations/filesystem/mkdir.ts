@@ -5,7 +5,7 @@ import type { mkdir } from '../../../shared/operations/filesystem/mkdir.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
-import { describeFile } from './describe-files.ts';
+import { describeChanged, describeFile } from './describe-files.ts';
 import { isDirectory } from './mode-letters.ts';
 import { unlessMissing } from './unless-missing.ts';
 
@@ -16,12 +16,14 @@ export async function handleMkdir(
   { path, parent }: InputOf<typeof mkdir>,
   context: Context,
 ): Promise<ResultOf<typeof mkdir>> {
-  const { files, signal, task } = context;
+  const { signal, task } = context;
   const wasMade = task.attempt > 1 && (await isDirectoryAt(path, context));
   if (!wasMade) {
     refuseUnwanted(context);
-    if (parent) await makeTree(path, context);
-    else await files.mkdir(path, { signal });
+    if (!parent) {
+      return { entry: await describeChanged(path, (ordered) => ordered.mkdir(path, { signal }), context) };
+    }
+    await makeTree(path, context);
   }
   return { entry: await describeFile(path, context) };
 }

@@ -26,16 +26,23 @@ export interface Packing {
 export async function preparePacking(input: Input, context: Context): Promise<Packing> {
   const { path, targetPath, matchPattern, dereference } = input;
   const { files, signal, task } = context;
-  const source = await (matchPattern === null ? findSource(path, dereference, context) : findTree(path, context));
-  await checkTarget(targetPath, context);
   const part = partialPath(targetPath, task.id);
-  const [realTarget, realPart] = await Promise.all([targetPath, part].map((name) => realPathOfName(name, context)));
-  if (realTarget?.equals(source.real)) {
+  const looks = [
+    matchPattern === null ? findSource(path, dereference, context) : findTree(path, context),
+    checkTarget(targetPath, context),
+    realPathOfName(targetPath, context),
+    realPathOfName(part, context),
+  ] as const;
+  for (const look of looks) look.catch(() => undefined); // told in this order
+  const source = await looks[0];
+  await looks[1];
+  const [realTarget, realPart] = [await looks[2], await looks[3]];
+  if (realTarget.equals(source.real)) {
     throw new BrokerError('InvalidRequest', `tar: '${path}' cannot be packed into itself`);
   }
-  const inside = [realTarget, realPart].flatMap((real) => (real && nameInside(source, real)) ?? []);
+  const inside = [realTarget, realPart].flatMap((real) => nameInside(source, real) ?? []);
   // What is left of an earlier attempt may still be written to: not by its name any more.
-  await unlessMissing(files.unlink(part, { signal }));
+  if (task.attempt > 1) await unlessMissing(files.unlink(part, { signal }));
   // Within the source it is made before tar looks there: a directory that changes while it is packed is an error.
   if (inside.length > 0) await files.writeFile(part, Buffer.alloc(0), { signal });
   return { argv: packingCommand(input, source, { part, inside }), cwd: source.directory, part };

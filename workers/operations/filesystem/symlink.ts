@@ -3,7 +3,7 @@ import type { symlink } from '../../../shared/operations/filesystem/symlink.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
-import { describeFile, linkTargetOf } from './describe-files.ts';
+import { describeChanged, describeFile, linkTargetOf } from './describe-files.ts';
 import { unlessMissing } from './unless-missing.ts';
 
 type Context = Pick<OperationContext, 'files' | 'listing' | 'signal' | 'task'>;
@@ -13,14 +13,12 @@ export async function handleSymlink(
   { path, linkPath }: InputOf<typeof symlink>,
   context: Context,
 ): Promise<ResultOf<typeof symlink>> {
-  const { files, signal, task } = context;
+  const { signal, task } = context;
   const link = linkPath.replace(/(?<=.)\/+$/, ''); // a link cannot be made where its name says "directory"
   const wasMade = task.attempt > 1 && (await targetAt(link, context)) === path;
-  if (!wasMade) {
-    refuseUnwanted(context);
-    await files.symlink(path, link, { signal });
-  }
-  return { entry: await describeFile(link, context) };
+  if (wasMade) return { entry: await describeFile(link, context) };
+  refuseUnwanted(context);
+  return { entry: await describeChanged(link, (ordered) => ordered.symlink(path, link, { signal }), context) };
 }
 
 async function targetAt(link: string, { files, signal }: Context): Promise<string | null> {
