@@ -84,6 +84,7 @@ test_packages() {
 java default-jre-headless
 mvn maven
 unzip unzip
+mkfs.btrfs btrfs-progs
 LIST
 }
 

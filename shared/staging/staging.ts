@@ -40,8 +40,8 @@ export type Audience = 'client' | 'cluster';
 /** What the store says of an object. */
 export interface ObjectFacts {
   sizeBytes: number;
-  /** Without quotes. */
-  etag: string;
+  /** Without quotes; null where it does not tell of the bytes, since they are encrypted with keys of a service or a client. */
+  etag: string | null;
 }
 
 /** May be used concurrently. What talks to the store throws StagingUnavailable (it may pass) or StagingFailed. */
@@ -168,7 +168,9 @@ export function createStaging(config: S3Config): Staging {
       withStaging(async () => {
         const head = await client.send(new HeadObjectCommand(place(object))).catch(unless('NotFound', null));
         if (head === null) return null;
-        return { sizeBytes: head.ContentLength ?? 0, etag: (head.ETag ?? '').replaceAll('"', '') };
+        const isOpaque = /^aws:kms/.test(head.ServerSideEncryption ?? '') || head.SSECustomerAlgorithm !== undefined;
+        const etag = isOpaque ? null : (head.ETag ?? '').replaceAll('"', '');
+        return { sizeBytes: head.ContentLength ?? 0, etag };
       }),
     async signParts(upload, first, count, audience) {
       const urls: string[] = [];

@@ -5,6 +5,7 @@
 import type { StagedFile } from '../../shared/tasks/staged-file.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import type { Parked } from '../operations/parked.ts';
+import type { ObjectCheck } from './object-check.ts';
 import type { TransferJournal } from './transfer-journal.ts';
 
 /** From the store into a file. */
@@ -16,6 +17,8 @@ export interface Pull {
   path: string;
   /** What the file must add up to; null: nobody has said. */
   sha256: string | null;
+  /** Where nobody has said; null: the store cannot say either. */
+  check: ObjectCheck | null;
   /** Charged where the mover is a batch job. */
   account: string | null;
 }

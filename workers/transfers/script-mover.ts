@@ -9,13 +9,15 @@ import { remoteFailure } from '../operations/remote-failure.ts';
 import { carryOut } from './carry-out.ts';
 import type { Mover } from './mover.ts';
 import { moverExit, pullProgram, pushProgram } from './mover-programs.ts';
+import type { ObjectCheck } from './object-check.ts';
 import { lanesOf, movedPartBytes, stagingOf } from './staged-transfer.ts';
 import type { WorkEnd } from './transfer-journal.ts';
 
 export const scriptMover: Mover = {
-  async pull({ staged, partPath, path, sha256, account }, journal, context) {
+  async pull({ staged, partPath, path, sha256, check, account }, journal, context) {
     const settings = [staged.sizeBytes, movedPartBytes, lanesOf(context)].map(String);
-    const argv = ['sh', '-c', pullProgram, 'goldcrest-pull', partPath, path, ...settings, sha256 ?? ''];
+    const sums = [sha256 ?? '', ...checkWords(check)];
+    const argv = ['sh', '-c', pullProgram, 'goldcrest-pull', partPath, path, ...settings, ...sums];
     const prepare = async () => ({ argv, input: `${await stagingOf(context).signDownload(staged, 'cluster')}\n` });
     const end = await carryOut({ prepare, account, ...repeatable(staged) }, journal, context);
     return end instanceof Parked ? end : { sha256: digestOf(end, path), seconds: end.seconds };
@@ -33,6 +35,11 @@ export const scriptMover: Mover = {
     return { sha256: digestOf(end, path), seconds: end.seconds, etags: etagsOf(end, staged) };
   },
 };
+
+/** What the programs take of it. */
+export function checkWords(check: ObjectCheck | null): [etag: string, partBytes: string] {
+  return check === null ? ['', ''] : [check.etag, String(check.partSizeBytes)];
+}
 
 /** 128 and SIGTERM: a job came to its time limit, a login node was shut down. */
 const terminated = 143;

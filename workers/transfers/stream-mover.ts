@@ -10,30 +10,35 @@ import { Parked } from '../operations/parked.ts';
 import { refuseUnwanted } from '../operations/refuse-unwanted.ts';
 import { carryOut } from './carry-out.ts';
 import type { Mover } from './mover.ts';
-import { checkProgram, placeProgram } from './mover-programs.ts';
+import { checkProgram, moverExit, placeProgram } from './mover-programs.ts';
 import { fetchPart, type PartRange, sendPart } from './part-relay.ts';
-import { digestOf } from './script-mover.ts';
+import { checkWords, digestOf } from './script-mover.ts';
 import { movedPartBytes, stagingOf, whenStoreAnswers } from './staged-transfer.ts';
 import type { StreamedPart, TransferJournal } from './transfer-journal.ts';
 import { transferProgress } from './transfer-progress.ts';
+import { explainWrite } from './write-fault.ts';
 
 /** A look lasts so long, and a part more. */
 const lookMs = 1_000;
 
 export const streamMover: Mover = {
-  async pull({ staged, partPath, path, sha256, account }, journal, context) {
+  async pull({ staged, partPath, path, sha256, check, account }, journal, context) {
     const move = async (range: PartRange): Promise<StreamedPart> => {
       const url = await stagingOf(context).signDownload(staged, 'cluster');
-      return fetchPart(range, url, context.files, context.signal);
+      return fetchPart(range, url, context.files, context.signal).catch(async (error: unknown) => {
+        throw await explainWrite(error, partPath, context);
+      });
     };
     const cut = { ...staged, partSizeBytes: movedPartBytes };
     const moved = await moveParts(partPath, cut, journal, context, move);
     if (moved instanceof Parked) return moved;
     const settings = [staged.sizeBytes, movedPartBytes].map(String);
-    const argv = ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...settings, sha256 ?? ''];
+    const sums = [sha256 ?? '', ...checkWords(check)];
+    const argv = ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...settings, ...sums];
     const prepare = async () => ({ argv, input: digests(moved) });
     const end = await carryOut({ prepare, account, isRepeatable: true, totalBytes: null }, moved, context);
     if (end instanceof Parked) return end;
+    if (end.exitCode === moverExit.unlike && moved.isSecondGo !== true) return moveAgain(moved);
     return { sha256: digestOf(end, path), seconds: secondsOf(moved, end.seconds) };
   },
 
@@ -78,6 +83,15 @@ async function moveParts(
     await context.journal.write(seen);
   }
   return seen;
+}
+
+/** Which part was damaged nobody can tell: all of them once more. */
+function moveAgain({ end: _end, ...moved }: TransferJournal): Parked {
+  return new Parked({
+    place: 'kept',
+    waitMs: 0,
+    journal: { ...moved, phase: 'arrived', runs: 0, streamed: [], isSecondGo: true },
+  });
 }
 
 function goOn(journal: TransferJournal, done: number, total: number): Parked {

@@ -14,6 +14,8 @@ export const transferJournal = z.object({
    */
   phase: z.enum(['prepared', 'waiting', 'arrived', 'working', 'ended']),
   staged: stagedFile.optional(),
+  /** Of an upload that has arrived: what the store says of its bytes; not there where that is nothing. */
+  etag: z.string().optional(),
   /** Of a download's file when it was found good; seconds since the epoch. */
   mtime: z.number().optional(),
   /** How often the work was started, and when it was last; milliseconds since the epoch. */
@@ -25,6 +27,8 @@ export const transferJournal = z.object({
   end: workEnd.optional(),
   /** Of a mover through the worker: the parts that are done, in their order, and when the first began and the last ended. */
   streamed: z.array(streamedPart).optional(),
+  /** They are moved once more, since what arrived was not what the store has. */
+  isSecondGo: z.boolean().optional(),
   streamedFrom: z.number().optional(),
   streamedUntil: z.number().optional(),
 });

@@ -9,6 +9,7 @@ import type { stagedUpload } from '../../../shared/operations/transfer/upload.ts
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
 import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { moverOf } from '../../transfers/choose-mover.ts';
+import { objectCheckOf } from '../../transfers/object-check.ts';
 import {
   beginStaging,
   movedFacts,
@@ -110,7 +111,8 @@ async function waitForClient(journal: TransferJournal, context: OperationContext
     const sizes = `${object.sizeBytes} bytes were uploaded, not the ${staged.sizeBytes} that were announced`;
     throw new BrokerError('TransferFailed', `The upload is not what it should be: ${sizes}.`);
   }
-  return new Parked({ place: 'turn', waitMs: 0, journal: { ...journal, phase: 'arrived' } });
+  const told = object.etag === null ? {} : { etag: object.etag };
+  return new Parked({ place: 'turn', waitMs: 0, journal: { ...journal, ...told, phase: 'arrived' } });
 }
 
 async function fetchParts(
@@ -121,7 +123,8 @@ async function fetchParts(
   const staged = stagedOf(journal);
   const partPath = partialPath(path, context.task.id);
   const sha256 = transferDirectives.sha256 ?? null;
-  const end = await moverOf(context).pull({ staged, partPath, path, sha256, account }, journal, context);
+  const check = journal.etag === undefined ? null : objectCheckOf(staged, journal.etag, sha256);
+  const end = await moverOf(context).pull({ staged, partPath, path, sha256, check, account }, journal, context);
   if (end instanceof Parked) return end;
   await unstage(journal, context);
   return { path, ...movedFacts(staged.sizeBytes, end) };
