@@ -33,7 +33,7 @@ import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { openInternalPort } from './runtime/internal-port.ts';
 import { createPerform } from './runtime/perform.ts';
 import { createPlaces } from './runtime/places.ts';
-import { recordCommands } from './runtime/record-work.ts';
+import { recordCalls, recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
 import { createStillAllowed } from './runtime/still-allowed.ts';
@@ -96,7 +96,8 @@ const accounts = new Map(
   ),
 );
 const watches = createWatchStore(redis, keyPrefix);
-const schedulers = new Map(served.map((system) => [system.name, createScheduler(system)]));
+const observeCalls = (system: string) => recordCalls(trail, system);
+const schedulers = new Map(served.map((system) => [system.name, createScheduler(system, observeCalls(system.name))]));
 const perform = createPerform({
   systems: config.systems,
   ssh,
@@ -146,7 +147,7 @@ const consumer = startConsumer({
   runner,
   log,
 });
-const prober = startProber({ config, systems: served, ssh, store: health, worker, log });
+const prober = startProber({ config, systems: served, ssh, observe: observeCalls, store: health, worker, log });
 const watcher = startWatcher({
   ...{
     systems: served,

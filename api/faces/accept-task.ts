@@ -4,6 +4,7 @@ import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths, pathFieldsOf } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
+import { traceparentIn } from '../../shared/tasks/trace-context.ts';
 import type { AppContext, AppDeps, SystemEntry } from '../http/app-env.ts';
 import { fingerprintOf, readIdempotencyKey } from '../http/idempotency-key.ts';
 import { invalidRequest, problemsOf } from '../http/invalid-request.ts';
@@ -147,6 +148,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
   const { operation, system, input } = wish;
   const { principal, address } = callerOf(c);
   const idempotency = idempotencyOf(c, wish);
+  const traceparent = traceparentIn(c.req.header('traceparent'));
   return {
     operation: operation.name as OperationName,
     system,
@@ -158,6 +160,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     holdMs: wish.holdMs,
     ...(wish.heldFor === undefined ? {} : { heldFor: wish.heldFor }),
     requestId: c.get('requestId'),
+    ...(traceparent === undefined ? {} : { traceparent }),
     onRate: (rate) => c.set('rate', rate),
     onAccepted: (id, isReplay, deadlineAt) => {
       const target = targetOf(operation, input);

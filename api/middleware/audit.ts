@@ -8,6 +8,7 @@ import type { AuditTrail } from '../../shared/audit/trail.ts';
 import { type BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts';
 import { describeError } from '../../shared/errors/catalogue.ts';
 import { findOperation, operationNames } from '../../shared/operations/registry.ts';
+import { traceIdIn } from '../../shared/tasks/trace-context.ts';
 import type { AppContext, AppEnv, RecordWish, Wish } from '../http/app-env.ts';
 
 const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -15,7 +16,6 @@ const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 const refusals = new Set([401, 403]);
 /** Of requests whose sender is not known, so many are recorded in a second, and the others counted: there may be any number. */
 const unknownPerSecondMax = 100;
-const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-/;
 
 /** `METHOD template` → name of the operation. */
 const operationByRoute = new Map(
@@ -58,7 +58,7 @@ function originOf(c: AppContext): Partial<AuditFacts> {
     actor: principal === undefined ? null : actorOf(principal),
     address: c.get('address') ?? null,
     request: c.get('requestId'),
-    trace: traceparent.exec(c.req.header('traceparent') ?? '')?.[1] ?? null,
+    trace: traceIdIn(c.req.header('traceparent')),
   };
 }
 

@@ -38,6 +38,8 @@ export interface AcceptRequest {
   /** Of the payload; the same key with another fingerprint is refused. */
   fingerprint?: string;
   requestId: string;
+  /** The trace that the request belongs to, as its header says. */
+  traceparent?: string;
   /** Told what the caller may still submit, also when that is nothing. */
   onRate?: (rate: RateState) => void;
   /** Called at once when the task is kept, or was before. */
@@ -183,6 +185,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(deps.sealToken && request.token && request.system ? { sealedToken: deps.sealToken(request.token, id) } : {}),
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
       ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
+      ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
       ...(request.idempotencyKey === undefined
         ? {}
         : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),

@@ -4,7 +4,7 @@ import { type Principal, principalKey } from '../tasks/task.ts';
 
 /**
  * `trail`: a process begins or ends its chain. `request`: something was asked to be changed, or was refused.
- * `command-start`: a command that may change something is about to be sent. `command`: a command has ended.
+ * `command-start`: a command that may change something is about to be sent. `command`: a command has ended. A request to slurmrestd counts as one.
  * `task`: an attempt of a task that may change something has ended, or was taken over.
  */
 export const auditKinds = ['trail', 'request', 'command-start', 'command', 'task'] as const;
@@ -32,9 +32,12 @@ export const auditRecord = z.object({
     .string()
     .describe('allowed, denied or refused; of what was done: begun, answered (before its end), completed, failed …'),
   why: z.string().nullable().describe('What allowed it, or the code and message of the error'),
-  status: z.int().nullable().describe('HTTP status of the answer, where that was known'),
+  status: z.int().nullable().describe('HTTP status of the answer, of us or of slurmrestd, where that was known'),
   as: z.string().nullable().describe('Cluster user that a command ran as'),
-  argv: z.array(z.string()).nullable().describe('The command, without values that may be secret'),
+  argv: z
+    .array(z.string())
+    .nullable()
+    .describe('The command, without values that may be secret; of a request to slurmrestd: method and path'),
   exitCode: z.int().nullable().describe('Null where a signal or a lost connection ended the command'),
   start: z.int().nullable().describe('`seq` of the record of the command’s start'),
   task: z.string().nullable(),

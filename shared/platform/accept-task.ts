@@ -35,6 +35,7 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
     timeline: `pending@${task.createdAt}@0${task.chain === undefined ? '' : `@${task.chain.at}`}`,
     ...(task.chain === undefined ? {} : chainFields(task.chain)),
     ...(task.retryOf === undefined ? {} : { retryOf: task.retryOf }),
+    ...(task.traceparent === undefined ? {} : { traceparent: task.traceparent }),
     ...(task.isIndexed ? { emits: '1' } : {}),
     ...(task.webhook === undefined ? {} : { webhook: task.webhook }),
     ...(task.address === undefined ? {} : { address: task.address }),

@@ -46,6 +46,8 @@ export interface NewTask {
   /** How long it is kept after its end. */
   keepMs: number;
   requestId: string;
+  /** The trace that the request belongs to (W3C Trace Context). */
+  traceparent?: string;
   /** The queue entry that will carry it, when it is added along; empty otherwise. */
   entryId: string;
   /** The job that FirecREST's clients know it as; none where they know of no job. */

@@ -70,6 +70,8 @@ export interface Task {
   /** What a handler wrote down before an effect, for the next attempt to find. */
   journal: Record<string, unknown> | null;
   requestId: string | null;
+  /** The trace that its request belongs to (W3C Trace Context); null: its client named none. */
+  traceparent: string | null;
   /** Whether a request was held for its end when it was accepted. */
   isHeld: boolean;
   /** The API process that waits for its end; null: nobody. */
@@ -121,6 +123,7 @@ const storedHash = z.object({
   cancel: z.string().optional(),
   journal: z.string().optional(),
   requestId: z.string().optional(),
+  traceparent: z.string().optional(),
   entryId: z.string().default(''),
   handBacks: z.coerce.number().default(0),
   isHeld: z.string().default('0'),
@@ -163,6 +166,7 @@ export function parseTask(fields: Record<string, string>): Task {
     isCancelRequested: hash.cancel !== undefined,
     journal: hash.journal === undefined ? null : (JSON.parse(hash.journal) as Record<string, unknown>),
     requestId: hash.requestId ?? null,
+    traceparent: hash.traceparent ?? null,
     isHeld: hash.isHeld === '1',
     replyTo: hash.replyTo === '' ? null : hash.replyTo,
     entryId: hash.entryId === '' ? null : hash.entryId,

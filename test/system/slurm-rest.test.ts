@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { restSystem } from '../../lab/broker.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { userNamed } from '../../lab/users.ts';
-import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
+import type { AuditRecord } from '../../shared/audit/record.ts';
+import { type Broker, type Client, clientOf, slurmTruth, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 
 let lab: Lab;
@@ -74,6 +75,40 @@ describe.each(['rest', 'hybrid'])('a system with connection_mode %s', { timeout:
     if (system === 'rest') expect([status, body.message]).toEqual([501, expect.stringContaining('hybrid')]);
     else expect(body.jobs[0]).toMatchObject({ jobId, script });
     await client.delete(`${jobsPath}/${jobId}`);
+  });
+});
+
+describe('the audit trail', () => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+  const recordsOf = async (task: string): Promise<AuditRecord[]> =>
+    (await client.get(`/audit?task=${task}&limit=200`)).body.records as AuditRecord[];
+
+  it('has each request that a task sent to slurmrestd, with its trace, and the job names the task', async () => {
+    const job = { workingDirectory: own.path, script: '#!/bin/sh\n#SBATCH --hold\nexit 0\n' };
+    const { body } = await client.post(
+      '/tasks',
+      { operation: 'compute.submit-job', system: 'rest', input: { job } },
+      { headers },
+    );
+    const { result } = await taskEnd(client, `/tasks/${body.id}`);
+    const records = await recordsOf(body.id);
+    expect(records.map(({ trace }) => trace)).toEqual(records.map(() => traceId));
+    expect(records.map(({ kind }) => kind)).toEqual(['task', 'command', 'command-start', 'request']);
+    const [, ended, begun] = records;
+    const argv = ['POST', expect.stringMatching(/^\/slurm\/v0\.0\.\d+\/job\/submit$/)];
+    expect(begun).toMatchObject({ as: 'gcalice', system: 'rest', decision: 'begun', argv });
+    expect(ended).toMatchObject({ as: 'gcalice', decision: 'completed', status: 200, argv, start: begun?.seq });
+    const comment = await slurmTruth(lab.slurm.confPath).jobsWithComment('gcalice', `goldcrest:${body.id}`);
+    expect(comment).toEqual([expect.stringMatching(new RegExp(`^${result.jobId}\\|`))]);
+
+    const path = `/compute/rest/jobs/${result.jobId}`;
+    const accepted = await client.send('DELETE', path, { headers: { ...headers, prefer: 'respond-async' } });
+    await taskEnd(client, `/tasks/${accepted.body.id}`);
+    const ofCancel = (await recordsOf(accepted.body.id)).filter(({ kind }) => kind === 'command-start');
+    expect(ofCancel.map((record) => record.argv)).toEqual([
+      ['DELETE', expect.stringContaining(`/job/${result.jobId}`)],
+    ]);
   });
 });
 

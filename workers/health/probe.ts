@@ -4,6 +4,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import { createScheduler } from '../schedulers/create-scheduler.ts';
 import type { SchedulerAdapter } from '../schedulers/scheduler.ts';
+import type { ObserveCall } from '../schedulers/slurm-rest/observe-calls.ts';
 import type { FreshHost } from '../ssh/fresh-host.ts';
 import type { Ssh } from '../ssh/ssh.ts';
 import { createAccountLogin } from './account-login.ts';
@@ -16,6 +17,7 @@ export interface ProbeDependencies {
   system: SystemConfig;
   ssh: Pick<Ssh, 'credentialFor' | 'logInFresh'>;
   findUsername: FindUsername;
+  observe?: ObserveCall;
   log: Logger;
 }
 
@@ -30,10 +32,8 @@ const refusedRetryMsMin = 60_000;
 export function createProbe(deps: ProbeDependencies): Probe {
   const { system } = deps;
   const { scheduler } = system.probing.services ?? {};
-  const adapter = createScheduler({
-    ...system,
-    scheduler: { ...system.scheduler, timeoutMs: scheduler?.timeoutMs ?? system.scheduler.timeoutMs },
-  });
+  const timeoutMs = scheduler?.timeoutMs ?? system.scheduler.timeoutMs;
+  const adapter = createScheduler({ ...system, scheduler: { ...system.scheduler, timeoutMs } }, deps.observe);
   const logIn = createAccountLogin({
     system: system.name,
     ssh: deps.ssh,

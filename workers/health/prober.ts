@@ -8,6 +8,7 @@ import type { Config, SystemConfig } from '../../shared/platform/config/config.t
 import type { HealthStore } from '../../shared/platform/health-store.ts';
 import { leaseRenewMs } from '../../shared/platform/system-leases.ts';
 import { createGate } from '../runtime/concurrency-gate.ts';
+import type { ObserveCall } from '../schedulers/slurm-rest/observe-calls.ts';
 import type { Ssh } from '../ssh/ssh.ts';
 import { createProbe } from './probe.ts';
 import { createFindUsername } from './service-account.ts';
@@ -19,6 +20,8 @@ export interface ProberDependencies {
   /** The systems that this worker serves. */
   systems: readonly SystemConfig[];
   ssh: Ssh;
+  /** Who is told of what a probe asks of a system's slurmrestd. */
+  observe: (system: string) => ObserveCall;
   store: HealthStore;
   worker: string;
   log: Logger;
@@ -60,7 +63,7 @@ export function startProber(deps: ProberDependencies): Prober {
 }
 
 /** Starts and ends the watch of each system as its lease comes and goes. */
-function createWatchers({ config, systems, ssh, store, worker, log }: ProberDependencies) {
+function createWatchers({ config, systems, ssh, observe, store, worker, log }: ProberDependencies) {
   const gate = createGate(probesAtOnceMax);
   const issuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
   const running = new Map<string, AbortController>();
@@ -73,7 +76,7 @@ function createWatchers({ config, systems, ssh, store, worker, log }: ProberDepe
       const start = (signal: AbortSignal): Promise<void> =>
         watchSystem({
           ...{ system: system.name, targets, gate, store, worker, signal, log: systemLog },
-          probe: createProbe({ system, ssh, findUsername, log: systemLog }),
+          probe: createProbe({ system, ssh, findUsername, observe: observe(system.name), log: systemLog }),
           rules: { ...config.health, intervalMs: system.probing.intervalMs },
         });
       return [[system.name, start] as const];

@@ -25,7 +25,7 @@ import type { Ssh } from '../ssh/ssh.ts';
 import type { JobWatchesOf } from '../watches/begin-watch.ts';
 import type { InternalPort } from './internal-port.ts';
 import { createMeeting, type Meeting } from './meet-request.ts';
-import { onBehalfOf } from './record-work.ts';
+import { onBehalfOf, originOf } from './record-work.ts';
 import type { Attempt } from './task-runner.ts';
 
 export interface PerformDependencies {
@@ -75,13 +75,14 @@ export function createPerform(deps: PerformDependencies) {
     const scheduler = deps.schedulers.get(name);
     if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
     const { username } = task.principal;
-    const shell = onBehalfOf(deps.ssh.shell(name, username), task, operation);
+    const origin = originOf(task, operation);
+    const shell = onBehalfOf(deps.ssh.shell(name, username), origin);
     const files = deps.ssh.files(name, username);
     const stats = deps.ssh.stats(name, username);
     const roots = system.fileSystems.map(({ path }) => path);
     const realRoots = realRootsOf(`${name} ${username}`, files);
     const pathGate = createPathGate({ systemName: name, roots, realRoots, files, stats });
-    const host = { username, shell, files };
+    const host = { username, shell, files, origin };
     return { system, username, shell, files, pathGate, scheduler, host, staging: deps.stagings.get(name) ?? null };
   };
 

@@ -1,9 +1,11 @@
-/** The worker's part of the audit trail: every command that runs on a cluster, and the end of each attempt that may change something. */
+/** The worker's part of the audit trail: every command that runs on a cluster, every request to slurmrestd, and the end of each attempt that may change something. */
 import { auditedWords } from '../../shared/audit/command-words.ts';
 import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { Task } from '../../shared/tasks/task.ts';
+import { traceIdIn } from '../../shared/tasks/trace-context.ts';
+import type { ObserveCall } from '../schedulers/slurm-rest/observe-calls.ts';
 import type { ObserveCommand } from '../ssh/observe-command.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 
@@ -16,34 +18,67 @@ interface Origin {
 }
 
 /** The shell, whose commands are recorded as those of the task. */
-export function onBehalfOf(shell: RemoteShell, task: Task, { mutates }: Operation): RemoteShell {
-  const origin: Origin = { task, isMutation: mutates };
+export function onBehalfOf(shell: RemoteShell, origin: Origin): RemoteShell {
   return { run: (argv, options) => shell.run(argv, { ...options, origin }) };
 }
 
+/** What a command, or a request to a scheduler, of the task is recorded with. */
+export function originOf(task: Task, { mutates }: Operation): Origin {
+  return { task, isMutation: mutates };
+}
+
 function factsOf(task: Task): Partial<AuditFacts> {
-  return { actor: actorOf(task.principal), system: task.system, task: task.id, request: task.requestId };
+  const { principal, system, id, requestId, traceparent } = task;
+  return { actor: actorOf(principal), system, task: id, request: requestId, trace: traceIdIn(traceparent) };
+}
+
+interface Deed {
+  system: string;
+  username: string;
+  argv: string[];
+  behind: Origin | undefined;
+  /** It may change something: it is written down before it is sent, so that a worker that is killed meanwhile leaves that. */
+  isBegun: boolean;
+}
+
+/** Throws StoreUnavailable where no record can be written: then the deed is not to be done. What it returns records the end. */
+function recordDeed(trail: Trail, { system, username, argv, behind, isBegun }: Deed) {
+  trail.requireWritable();
+  const facts = {
+    ...(behind === undefined ? {} : factsOf(behind.task)),
+    // A task may act on a second system.
+    system,
+    action: behind?.task.operation ?? 'broker',
+    as: username,
+    argv,
+  };
+  const start = isBegun ? trail.append({ ...facts, kind: 'command-start', decision: 'begun' }) : null;
+  return (end: Pick<AuditFacts, 'decision'> & Partial<AuditFacts>): void => {
+    trail.append({ ...facts, kind: 'command', start, ...end });
+  };
 }
 
 /** Throws StoreUnavailable where no record can be written: then no command is run. */
 export function recordCommands(trail: Trail): ObserveCommand {
   return ({ system, username, argv, origin, isLasting }) => {
-    trail.requireWritable();
     const behind = origin as Origin | undefined;
-    const facts = {
-      ...(behind === undefined ? {} : factsOf(behind.task)),
-      // A task may act on a second system.
-      system,
-      action: behind?.task.operation ?? 'broker',
-      as: username,
-      argv: auditedWords(argv),
-    };
-    // What may change something is written down before it is sent: a worker that is killed meanwhile leaves that.
     const isBegun = behind?.isMutation === true || isLasting === true;
-    const start = isBegun ? trail.append({ ...facts, kind: 'command-start', decision: 'begun' }) : null;
+    const ended = recordDeed(trail, { system, username, argv: auditedWords(argv), behind, isBegun });
     return ({ exitCode, isEarly, error }) => {
       const decision = isEarly ? 'answered' : exitCode === 0 ? 'completed' : 'failed';
-      trail.append({ ...facts, kind: 'command', decision, why: error ?? null, exitCode, start });
+      ended({ decision, why: error ?? null, exitCode });
+    };
+  };
+}
+
+/** A request to slurmrestd leaves the record of a command: its method and path for argv, the status of the answer for an exit code. */
+export function recordCalls(trail: Trail, system: string): ObserveCall {
+  return ({ method, path, username, origin }) => {
+    const behind = origin as Origin | undefined;
+    const argv = auditedWords([method, path]);
+    const ended = recordDeed(trail, { system, username, argv, behind, isBegun: method !== 'GET' });
+    return ({ status, error }) => {
+      ended({ decision: status !== null && status < 400 ? 'completed' : 'failed', why: error ?? null, status });
     };
   };
 }

@@ -19,6 +19,8 @@ export interface SchedulerHost {
   readonly username: string;
   readonly shell: RemoteShell;
   readonly files: RemoteFiles;
+  /** On whose behalf what goes past the shell is asked, for who observes that. */
+  readonly origin?: unknown;
 }
 
 export interface SubmitRequest {

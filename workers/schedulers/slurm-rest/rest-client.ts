@@ -18,6 +18,8 @@ export interface RestCall {
   path: string;
   username: string;
   signal: AbortSignal;
+  /** On whose behalf it is sent, for who observes requests. */
+  origin?: unknown;
   body?: unknown;
   /** The array `member` is read piece by piece; the answer then holds an empty one. */
   each?: { member: string; take: (element: unknown) => void };

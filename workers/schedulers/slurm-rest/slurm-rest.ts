@@ -32,8 +32,9 @@ const byLoginNode = 'is not possible by REST; the administrators may set connect
 /** The adapter for `connection_mode: rest`. */
 export function createSlurmRest({ rest, apiVersion }: SlurmRestOptions): SchedulerAdapter {
   const choose = createDialectChoice(rest, apiVersion);
-  const open: OpenSession = async ({ username }, signal) => {
-    return { rest, username, signal, dialect: await choose({ username, signal }) };
+  const open: OpenSession = async ({ username, origin }, signal) => {
+    const asked: Rest = (call) => rest({ ...call, origin });
+    return { rest: asked, username, signal, dialect: await choose({ username, signal }) };
   };
   const get: SchedulerAdapter['get'] = async (host, { jobId, signal }) => {
     const wanted = requireJobId(jobId);
