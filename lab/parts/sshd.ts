@@ -37,6 +37,10 @@ export interface SshdOptions {
   allowTcpForwarding?: boolean;
   /** Sessions get an `XDG_STATE_HOME` in the lab's folder, so that nothing is kept in a home; false. */
   keepsStateInLab?: boolean;
+  /** In place of the lab's own `TrustedUserCAKeys` and `RevokedKeys`. */
+  trust?: readonly string[];
+  /** After so many bytes both sides make new keys; sshd_config(5). */
+  rekeyLimit?: string;
 }
 
 export interface OtherSshdOptions extends SshdOptions {
@@ -44,6 +48,19 @@ export interface OtherSshdOptions extends SshdOptions {
   name: string;
   /** `own`: another key, signed by the lab's host CA (another host). `impostor`: another key that nobody signed. */
   hostKey: 'same' | 'own' | 'impostor';
+  /** Of a key of its own, what its certificate is to be other than the lab's usual one. */
+  certificate?: HostCertificate;
+}
+
+export interface HostCertificate {
+  /** Of the host's key; `ed25519`. */
+  keyType?: 'ed25519' | 'ecdsa' | 'rsa';
+  /** Private key of the authority; the lab's host CA. */
+  authorityPath?: string;
+  /** Its address and `localhost`; empty: a certificate without names. */
+  principals?: readonly string[];
+  /** ssh-keygen's `-V`; no end. */
+  validity?: string;
 }
 
 export interface SshdServer extends SshdFacts, DaemonControl {}
@@ -137,8 +154,11 @@ function configText(context: SshdContext, options: SshdOptions, { port, base, ho
     // The lab's folder lies under /tmp, which everybody may write to; StrictModes would refuse any key file there.
     'StrictModes no',
     `AuthorizedKeysFile ${join(base, 'authorized_keys', '%u')}`,
-    `TrustedUserCAKeys ${join(base, 'user_ca.pub')}`,
-    `RevokedKeys ${join(base, 'revoked_keys')}`,
+    ...(options.trust ?? [
+      `TrustedUserCAKeys ${join(base, 'user_ca.pub')}`,
+      `RevokedKeys ${join(base, 'revoked_keys')}`,
+    ]),
+    ...(options.rekeyLimit ? [`RekeyLimit ${options.rekeyLimit}`] : []),
     `MaxSessions ${options.maxSessions ?? 10}`,
     `MaxStartups ${options.maxStartups ?? '10:30:100'}`,
     `AllowTcpForwarding ${options.allowTcpForwarding ? 'yes' : 'no'}`,
@@ -159,26 +179,23 @@ function configText(context: SshdContext, options: SshdOptions, { port, base, ho
 async function prepareHostKey(options: OtherSshdOptions, base: string, ownFolder: string): Promise<string> {
   if (options.hostKey === 'same') return join(base, 'sshd', 'host_key');
   const path = join(ownFolder, 'host_key');
-  await makeKey(path);
-  if (options.hostKey === 'own') {
-    const names = `${host},localhost`;
-    await runCommand('ssh-keygen', [
-      '-q',
-      '-s',
-      join(base, 'host_ca'),
-      '-h',
-      '-I',
-      options.name,
-      '-n',
-      names,
-      `${path}.pub`,
-    ]);
-  }
+  await makeKey(path, options.certificate?.keyType);
+  if (options.hostKey === 'own') await certify(path, base, options);
   return path;
 }
 
-async function makeKey(path: string): Promise<void> {
-  await runCommand('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path]);
+async function certify(path: string, base: string, { name, certificate = {} }: OtherSshdOptions): Promise<void> {
+  const { authorityPath = join(base, 'host_ca'), principals = [host, 'localhost'], validity } = certificate;
+  await runCommand('ssh-keygen', [
+    ...['-q', '-s', authorityPath, '-h', '-I', name],
+    ...(principals.length === 0 ? [] : ['-n', principals.join(',')]),
+    ...(validity === undefined ? [] : ['-V', validity]),
+    `${path}.pub`,
+  ]);
+}
+
+async function makeKey(path: string, type = 'ed25519'): Promise<void> {
+  await runCommand('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', path]);
   chmodSync(path, 0o600);
 }
 

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createHostKeyVerifier, fingerprint } from '../../workers/ssh/host-keys.ts';
+import { sshString } from '../../shared/ssh/wire.ts';
+import { fingerprint } from '../../workers/ssh/fingerprint.ts';
+import { createHostKeyVerifier } from '../../workers/ssh/host-keys.ts';
 import { findKnownHost } from '../../workers/ssh/known-hosts.ts';
-import { sshString } from '../../workers/ssh/ssh-wire.ts';
 
 const log = pino({ level: 'silent' });
 const folder = mkdtempSync(join(tmpdir(), 'gc-known-'));

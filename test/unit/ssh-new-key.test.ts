@@ -4,7 +4,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createKey, openSshText } from '../../workers/ssh/credentials/new-key.ts';
+import { privateKeyText } from '../../shared/ssh/openssh-key.ts';
+import { createKey } from '../../workers/ssh/credentials/new-key.ts';
 import { parsePrivateKey } from '../../workers/ssh/credentials/private-key.ts';
 
 /** A key pair whose public half begins with a zero byte, as one in 256 does. */
@@ -29,7 +30,7 @@ it('every new key can be read and signs what it can verify', () => {
 
 it('a public key that begins with a zero byte is kept whole, and OpenSSH reads the same one', () => {
   const { x, d } = keyWithLeadingZero();
-  const text = openSshText(x, d);
+  const text = privateKeyText(x, d);
   const ours = parsePrivateKey(text, undefined, 'the key').getPublicSSH();
   expect(ours.subarray(-32).equals(x)).toBe(true);
   const folder = mkdtempSync(join(tmpdir(), 'goldcrest-key-'));

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sshString } from '../../shared/ssh/wire.ts';
 import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
 import { createPacketReader } from '../../workers/ssh/sftp-wire.ts';
-import { sshString } from '../../workers/ssh/ssh-wire.ts';
 
 describe('the handshake limiter', () => {
   it('lets so many in per host, others in order as places come free, and hosts do not share places', async () => {

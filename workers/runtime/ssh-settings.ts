@@ -39,6 +39,7 @@ function hostKeyPolicy(keys: HostKeysConfig): HostKeyPolicy {
   return {
     mode: 'verify',
     pinnedKeys: keys.pinned,
+    authorities: keys.hostCa,
     ...(keys.knownHostsFile === null ? {} : { knownHostsFile: keys.knownHostsFile }),
   };
 }

@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import type { Client, ParsedKey } from 'ssh2';
-import { ecdsaBlob, sshString } from './ssh-wire.ts';
+import { ecdsaBlob, sshString } from '../../shared/ssh/wire.ts';
 
 /** The part of ssh2's protocol object that is used here. */
 interface Protocol {

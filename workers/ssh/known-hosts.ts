@@ -5,8 +5,8 @@ import { createHmac } from 'node:crypto';
 export interface KnownHost {
   readonly trusted: readonly Buffer[];
   readonly revoked: readonly Buffer[];
-  /** `@cert-authority` lines match the host; ssh2 cannot ask a server for its certificate, so they cannot help. */
-  readonly hasCertificateAuthority: boolean;
+  /** Of `@cert-authority` lines. */
+  readonly authorities: readonly Buffer[];
 }
 
 /** Lines that cannot be read are passed over, as OpenSSH does. */
@@ -14,7 +14,7 @@ export function findKnownHost(fileText: string, host: string, port: number): Kno
   const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
   const trusted: Buffer[] = [];
   const revoked: Buffer[] = [];
-  let hasCertificateAuthority = false;
+  const authorities: Buffer[] = [];
   for (const line of fileText.split('\n')) {
     const fields = line.trim().split(/[ \t]+/);
     const marker = fields[0]?.startsWith('@') ? fields.shift() : undefined;
@@ -23,17 +23,17 @@ export function findKnownHost(fileText: string, host: string, port: number): Kno
     const blob = Buffer.from(base64, 'base64');
     if (marker === undefined) trusted.push(blob);
     else if (marker === '@revoked') revoked.push(blob);
-    else if (marker === '@cert-authority') hasCertificateAuthority = true;
+    else if (marker === '@cert-authority') authorities.push(blob);
   }
-  return { trusted, revoked, hasCertificateAuthority };
+  return { trusted, revoked, authorities };
 }
 
 /** Either one hashed name, or a list of patterns in which one negated match decides against. */
 function matches(patterns: string, name: string): boolean {
   if (patterns.startsWith('|1|')) return matchesHash(patterns, name);
   const list = patterns.toLowerCase().split(',');
-  if (list.some((pattern) => pattern.startsWith('!') && glob(pattern.slice(1)).test(name))) return false;
-  return list.some((pattern) => !pattern.startsWith('!') && glob(pattern).test(name));
+  if (list.some((pattern) => pattern.startsWith('!') && matchesPattern(pattern.slice(1), name))) return false;
+  return list.some((pattern) => !pattern.startsWith('!') && matchesPattern(pattern, name));
 }
 
 function matchesHash(pattern: string, name: string): boolean {
@@ -42,10 +42,11 @@ function matchesHash(pattern: string, name: string): boolean {
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
 
-function glob(pattern: string): RegExp {
+/** `*` for any text, `?` for a character (ssh_config(5), PATTERNS). */
+export function matchesPattern(pattern: string, name: string): boolean {
   const source = pattern
     .replace(/[\\^$+.()|[\]{}]/g, '\\$&')
     .replaceAll('*', '.*')
     .replaceAll('?', '.');
-  return new RegExp(`^${source}$`);
+  return new RegExp(`^${source}$`).test(name);
 }

@@ -6,6 +6,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { certifiedKey, enableCertificates } from './certificate-auth.ts';
 import type { SshCredential } from './credentials/credential-provider.ts';
 import type { HandshakeLimiter } from './handshake-limiter.ts';
+import { enableHostCertificates } from './host-certificate-exchange.ts';
 import type { HostAddress, HostKeyVerifier } from './host-keys.ts';
 
 /** One host to log in to. */
@@ -169,6 +170,7 @@ function authenticate(
       },
     });
     enableCertificates(client);
+    if (host.verifier.takesCertificates) enableHostCertificates(client);
   });
 }
 

@@ -6,7 +6,9 @@ export type HostKeyPolicy =
       readonly mode: 'verify';
       /** `ssh-ed25519 AAAA…` lines or `SHA256:…` fingerprints. */
       readonly pinnedKeys?: readonly string[];
-      /** Path of an OpenSSH known_hosts file (hashed names, `[host]:port`, `@revoked`), read when the worker starts. */
+      /** Public keys of authorities that sign host certificates, written as the pinned ones. */
+      readonly authorities?: readonly string[];
+      /** Path of an OpenSSH known_hosts file (hashed names, `[host]:port`, `@revoked`, `@cert-authority`), read when the worker starts. */
       readonly knownHostsFile?: string;
     }
   /** For development only; every start says so in the log. */

@@ -1,8 +1,9 @@
 /** One SFTP session on one channel: requests go out at once, answers are matched by id, each with a deadline. */
+
+import { readWire, sshString, uint32, type WireReader } from '../../shared/ssh/wire.ts';
 import { batchedWrites } from './batched-writes.ts';
 import type { LentChannel } from './connection-pool.ts';
 import { createPacketReader, encodePacket, packet, packetFields, status } from './sftp-wire.ts';
-import { readWire, sshString, uint32, type WireReader } from './ssh-wire.ts';
 
 /** The server answered with a status other than OK (EOF included). */
 export class SftpStatusError extends Error {

@@ -1,9 +1,9 @@
 /** One function a request of SFTP version 3. They reject as `SftpChannel.request` does. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { sshString, uint32, uint64, type WireReader } from '../../shared/ssh/wire.ts';
 import type { FileAttributes, RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import { encodeMode, packet, readAttributes, type WireAttributes } from './sftp-wire.ts';
-import { sshString, uint32, uint64, type WireReader } from './ssh-wire.ts';
 
 export async function lstat(channel: SftpChannel, path: RemotePath, limits: RequestLimits): Promise<FileAttributes> {
   return attributes(readAttributes(await channel.request(packet.lstat, [pathField(path)], limits)));

@@ -1,5 +1,5 @@
 /** Packets of SFTP version 3 (draft-ietf-secsh-filexfer-02), with names as bytes, which ssh2's own client decodes. */
-import { readWire, uint32, type WireReader } from './ssh-wire.ts';
+import { readWire, uint32, type WireReader } from '../../shared/ssh/wire.ts';
 
 /** Packet types. */
 export const packet = {

@@ -3,10 +3,10 @@
  * input: all ten fields at the price of a message, where `stat` costs a process. It needs perl on the host.
  */
 import { commandLine } from '../../shared/commands/command-line.ts';
+import { sshString, uint32 } from '../../shared/ssh/wire.ts';
 import { batchedWrites } from './batched-writes.ts';
 import type { LentChannel } from './connection-pool.ts';
 import { createPacketReader } from './sftp-wire.ts';
-import { sshString, uint32 } from './ssh-wire.ts';
 
 /** What is asked of a path, as the loop is told it. */
 const questions = { lstat: 0, stat: 1, realpath: 2 } as const;

@@ -133,14 +133,11 @@ function buildHostKeys(
   if (given?.accept_any) {
     const message = `host keys of ${where.host} are not checked; for development only`;
     questions.warn([...path, 'accept_any'], message);
-  } else if (!given || (given.pinned.length === 0 && !given.known_hosts_file)) {
-    const message = `is required: pinned or known_hosts_file; the keys of ${where.host} as its site publishes them`;
+  } else if (!given || (given.pinned.length === 0 && given.host_ca.length === 0 && !given.known_hosts_file)) {
+    const message = `is required: pinned, known_hosts_file or host_ca; the keys of ${where.host} as its site publishes them`;
     const hostKeys = { known_hosts_file: '/etc/goldcrest/known_hosts' };
     const example = { goldcrest: { systems: { [where.system]: { [where.key]: hostKeys } } } };
     questions.ask({ key: path.join('.'), message, example }, null);
-  }
-  if (given !== undefined && given.host_ca.length > 0) {
-    questions.warn([...path, 'host_ca'], 'is not used: host certificates cannot be checked yet, so the keys count');
   }
   return {
     pinned: given?.pinned ?? [],

@@ -283,7 +283,7 @@ export interface HostKeysConfig {
   /** Public keys (`ssh-ed25519 AAAA…`) or fingerprints (`SHA256:…`). */
   pinned: string[];
   knownHostsFile: string | null;
-  /** Public keys of host certificate authorities. Does not suffice alone: ssh2 negotiates no host certificates. */
+  /** Public keys, or fingerprints, of authorities that sign host certificates. */
   hostCa: string[];
   /** A named development choice that `loadConfig` warns about. */
   acceptAny: boolean;

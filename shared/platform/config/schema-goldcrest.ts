@@ -242,7 +242,7 @@ const hostKeys = section({
     .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(publicKey).max(100))
     .default([])
     .describe(
-      'Authorities that sign host certificates; not used yet, with a warning: the SSH library offers no host certificates.',
+      'Public keys or fingerprints of authorities that sign host certificates: a host with a certificate in its name is known.',
     ),
   accept_any: flag().default(false).describe('For development only: do not look at host keys.'),
 });

@@ -4,7 +4,7 @@
  */
 import ssh2, { type ParsedKey } from 'ssh2';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import { ecdsaBlob, sshString } from '../ssh-wire.ts';
+import { ecdsaBlob, sshString } from '../../../shared/ssh/wire.ts';
 import { parsePrivateKey } from './private-key.ts';
 
 /** A CA key that can be used and not read. */

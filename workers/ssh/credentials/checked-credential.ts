@@ -1,8 +1,8 @@
 /** Looks at what a service has handed out before anything is done with it. */
 import type { ParsedKey } from 'ssh2';
+import { type CertificateFacts, readCertificateText } from '../read-certificate.ts';
 import { unusable } from './ask-service.ts';
 import type { SshCredential } from './credential-provider.ts';
-import { type CertificateFacts, readCertificate } from './read-certificate.ts';
 
 /** How far the service's clock may be ahead of ours. */
 const clockSkewMs = 120_000;
@@ -26,7 +26,7 @@ export function checkedCredential(service: string, id: string, key: ParsedKey, t
 
 function factsOf(service: string, text: string): CertificateFacts {
   try {
-    return readCertificate(text);
+    return readCertificateText(text);
   } catch (cause) {
     throw unusable(`The ${service} did not give an OpenSSH certificate.`, cause);
   }

@@ -1,7 +1,7 @@
 /** Writes OpenSSH user certificates (PROTOCOL.certkeys of OpenSSH) for ed25519 keys, signed by a CA key of any type. */
 import { randomBytes } from 'node:crypto';
 import type { ParsedKey } from 'ssh2';
-import { readWire, sshString, uint32, uint64 } from '../ssh-wire.ts';
+import { readWire, sshString, uint32, uint64 } from '../../../shared/ssh/wire.ts';
 import type { CaSigner } from './ca-signer.ts';
 
 /** What a certificate says. Times are seconds since the epoch. */
