@@ -4,7 +4,22 @@ import { networksMax, type Preset, presets, systemRelations } from '../shared/au
 export const programHelp = `Usage: goldcrest COMMAND …
 
   authz   who may do what, as kept in OpenFGA (goldcrest authz --help)
-  audit   whether the audit trail is whole, and its records (goldcrest audit --help)`;
+  audit   whether the audit trail is whole, and its records (goldcrest audit --help)
+  ssh-ca  the key that signs logins, and what the login nodes need to trust it (goldcrest ssh-ca --help)`;
+
+export const sshCaHelp = `Usage: goldcrest ssh-ca COMMAND …
+
+  init FILE              make the key of a user CA (ed25519): FILE, readable for its owner alone, and FILE.pub; prints the
+                         public key. A file that is there is never written over
+  public-key             print the public key of the configured CA, for the file of TrustedUserCAKeys
+  sshd-config [SYSTEM…]  print the lines for sshd_config of the login nodes and jump hosts, of all systems or of some
+
+Options
+  --directory DIR        where those hosts keep the CA's public key and the list of revoked keys (/etc/ssh)
+
+The configuration (GOLDCREST_CONFIG) says which CA: a key in a file, also an encrypted one, or one that an ssh-agent or a
+PKCS#11 token keeps. Exit status: 0 done; 1 the configuration has no CA of its own; 2 wrong usage; 3 a file could not be
+written, or the key not be read; 78 wrong configuration.`;
 
 export const auditHelp = `Usage: goldcrest audit COMMAND …
 

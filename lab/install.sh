@@ -2,7 +2,7 @@
 # Installs what the lab needs and is missing; done at once when nothing is. Usage: lab/install.sh [demo|lab|test]
 #   demo       Node modules, Redis and sshd; Slurm is used where it is but not asked for
 #   lab        everything: Slurm with accounting, the S3 server, login shells, OpenFGA
-#   test       that, the Python clients that the tests drive, and Keycloak
+#   test       that, a PKCS#11 token in software, the Python clients that the tests drive, and Keycloak
 # `lab/install.sh missing demo|slurm|lab|test` installs nothing and prints the Debian packages that are not there.
 # GOLDCREST_SKIP_INSTALL=1 skips it all; GOLDCREST_CACHE names the folder that keeps what was built.
 set -euo pipefail
@@ -79,6 +79,8 @@ LIST
 test_packages() {
   lab_packages
   cat <<'LIST'
+softhsm2-util softhsm2
+pkcs11-tool opensc
 /usr/bin/python3 python3
 /usr/lib/python3*/ensurepip python3-venv
 java default-jre-headless
