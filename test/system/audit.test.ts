@@ -157,6 +157,30 @@ describe('the registry', () => {
   });
 });
 
+it('every route of the API that may change something leaves a record, of whoever asks and whatever comes of it', async () => {
+  const { paths } = (await client.get('/openapi.json')).body as unknown as {
+    paths: Record<string, Record<string, object>>;
+  };
+  const routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods)
+      .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+      .map((method) => ({ method: method.toUpperCase(), template: path, path: path.replace(/\{\w+\}/g, 'nosuch') })),
+  );
+  expect(routes.length).toBeGreaterThan(35);
+  for (const { method, path, template } of routes) {
+    for (const token of [undefined, null] as const) {
+      const body = method === 'DELETE' ? undefined : {};
+      const [request, { status }] = await sendAs(bob, { method, path, body }, token === null ? null : undefined);
+      const found = records().filter((record) => record.request === request && record.kind === 'request');
+      expect([template, found.length]).toEqual([template, 1]);
+      expect(found[0]).toMatchObject(token === null ? { status: 401, actor: null } : { actor: { username: 'gcbob' } });
+      expect(found[0]?.decision, `${method} ${template} ${status}`).toBe(
+        [401, 403].includes(status) ? 'denied' : status >= 400 ? 'refused' : 'allowed',
+      );
+    }
+  }
+});
+
 it('each task of a batch, each refused one, a cancel and a webhook leave a record', async () => {
   const request = randomUUID();
   const headers = { 'x-request-id': request };

@@ -14,7 +14,7 @@ describeMover(
   (ground) => {
     it('runs as a batch job whose script the scheduler keeps without an address in it', async () => {
       const { client, owner, at, upload } = ground();
-      const { job } = await upload(at('by job'), randomBytes(7 * 2 ** 20));
+      const { job, id: task } = await upload(at('by job'), randomBytes(7 * 2 ** 20));
       const env = { SLURM_CONF: inject('lab').slurm.confPath };
       const script = await vi.waitFor(
         async () => {
@@ -27,10 +27,12 @@ describeMover(
             '-n',
             'goldcrest-transfer',
             '-o',
-            '%A',
+            '%A %k',
           ]);
-          const [id = ''] = ids.trim().split('\n');
+          const [id = '', comment = ''] = ids.trim().split(/\s+/);
           if (id === '') throw new Error('no job');
+          // By which administrators of the cluster find whose it is.
+          expect(comment).toBe(`goldcrest:${task}`);
           return (await ask(['scontrol', 'write', 'batch_script', id, '-'])).stdout;
         },
         { timeout: 30_000, interval: 20 },

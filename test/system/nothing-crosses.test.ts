@@ -29,6 +29,7 @@ const mark = `alices-${randomBytes(6).toString('hex')}`;
 const passphrase = `canary-passphrase-${randomBytes(8).toString('hex')}`;
 const sealingKey = randomBytes(32).toString('base64');
 const auditKey = randomBytes(32).toString('base64');
+const refusedToken = `canary${randomBytes(12).toString('hex')}`;
 const hookSecret = `whsec_${randomBytes(32).toString('base64')}`;
 
 interface OpenApi {
@@ -164,6 +165,7 @@ async function makeThings(): Promise<void> {
     'CA key': readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8').split('\n')[2] ?? '',
     'sealing key': sealingKey,
     'audit key': auditKey,
+    'a token that is none': refusedToken,
     'S3 secret': lab.s3.secretAccessKey,
     'OpenFGA key': lab.openfga.apiToken,
   });
@@ -333,6 +335,9 @@ function filesIn(folder: string, names: (name: string) => boolean): string {
 
 it('no secret is in Redis, in a log, in an audit record, in an answer or on a command line', async () => {
   await bob.get('/status/systems');
+  for (const refused of [refusedToken, `${refusedToken}.${refusedToken}.${refusedToken}`]) {
+    expect((await asked(createClient(broker.url, refused).get('/tasks?limit=1'))).status).toBe(401);
+  }
   isWatching = false;
   const places = {
     Redis: await everythingInRedis(),
@@ -346,6 +351,8 @@ it('no secret is in Redis, in a log, in an audit record, in an answer or on a co
   expect(places['the logs']).toContain(ids.tasks?.id);
   expect(places['the audit trail']).toContain(mark);
   expect(places['command lines']).toContain('workers/main.ts');
+  for (const [place, text] of Object.entries(places))
+    expect([place, text.includes('PRIVATE KEY-')]).toEqual([place, false]);
   for (const [title, secret] of Object.entries(secrets)) {
     expect(secret.length, title).toBeGreaterThan(15);
     for (const [place, text] of Object.entries(places)) {
