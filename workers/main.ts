@@ -67,7 +67,7 @@ const accountTokens = new Map(
   ),
 );
 const tokens = createUserTokens(async (system, username) => (await accountTokens.get(system)?.(username)) ?? null);
-const credentials = createCredentials(config.sshCredentials, tokens);
+const credentials = createCredentials(config, tokens);
 const tokenSealer = createTokenSealer(config);
 const { trail } = openTrail({
   ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },

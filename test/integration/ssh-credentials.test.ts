@@ -108,8 +108,13 @@ describe.each(['ed25519', 'ecdsa', 'rsa'])('a certificate of an %s key', (type) 
 describe('a user CA', () => {
   it('makes a certificate for one principal, for minutes, without extensions, from our address alone', async () => {
     const caPrivateKey = readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8');
-    const provider = createUserCa({ caPrivateKey, validityMs: 300_000, sourceAddress: '127.0.0.1/32' });
-    const { certificate, jumpCertificate, expiresAt } = await provider.credentialFor('lab', 'gcalice');
+    const provider = createUserCa({
+      ...{ caPrivateKey, validityMs: 300_000, sourceAddress: '127.0.0.1/32', jumpSourceAddress: '192.0.2.7' },
+      routeOf: (system) =>
+        system === 'lab' ? { hasJumpHost: false } : { hasJumpHost: true, sourceAddress: '192.0.2.0/24' },
+    });
+    const { certificate, expiresAt, ...more } = await provider.credentialFor('lab', 'gcalice');
+    expect(more).not.toHaveProperty('jumpCertificate');
     const describeCertificate = (text = '') => {
       const path = join(lab.folder, 'described-cert.pub');
       writeFileSync(path, `${text}\n`);
@@ -119,7 +124,12 @@ describe('a user CA', () => {
     expect(said).toContain('user certificate');
     expect(said).toContain('Key ID: "goldcrest:gcalice@lab"');
     expect(said).toContain('Principals: gcalice Critical Options: source-address 127.0.0.1/32 Extensions: (none)');
-    expect(describeCertificate(jumpCertificate)).toMatch(/Extensions: permit-port-forwarding\s*$/);
+    // Behind a jump host the login node sees that, which sees us.
+    const behind = await provider.credentialFor('behind', 'gcalice');
+    expect(describeCertificate(behind.certificate)).toMatch(/source-address 192\.0\.2\.0\/24 Extensions: \(none\)/);
+    expect(describeCertificate(behind.jumpCertificate)).toMatch(
+      /source-address 192\.0\.2\.7 Extensions: permit-port-forwarding\s*$/,
+    );
     expect((expiresAt ?? 0) - Date.now()).toBeGreaterThan(290_000);
     expect(await whoAmI(provider)).toBe('gcalice');
   });

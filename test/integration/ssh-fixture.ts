@@ -17,7 +17,8 @@ export function startSshLab(): Promise<Lab> {
 }
 
 export function labUserCa(lab: { readonly sshd: SshdFacts }): CredentialProvider {
-  return createUserCa({ caPrivateKey: readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8') });
+  const caPrivateKey = readFileSync(lab.sshd.userCa.privateKeyPath, 'utf8');
+  return createUserCa({ caPrivateKey, routeOf: () => ({ hasJumpHost: true }) });
 }
 
 /** Options for one of the lab's servers, named `lab`, its host key pinned. */

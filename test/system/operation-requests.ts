@@ -4,22 +4,25 @@ import type { OperationName } from '../../shared/operations/registry.ts';
 
 export type Input = Record<string, unknown>;
 
+/** Of a cluster that other tests use at the same time: what is asked of it is asked of no job of theirs. */
+const noJob = '60000000';
+
 /** Input that each operation accepts; the path is one that every user may look at. An operation without one does not compile. */
 export const goodInputs = {
-  'compute.attach': { jobId: '1', command: 'true' },
-  'compute.await-job': { jobId: '1' },
-  'compute.cancel-job': { jobId: '1' },
-  'compute.diagnose-job': { jobId: '1' },
+  'compute.attach': { jobId: noJob, command: 'true' },
+  'compute.await-job': { jobId: noJob },
+  'compute.cancel-job': { jobId: noJob },
+  'compute.diagnose-job': { jobId: noJob },
   'compute.estimate-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
-  'compute.get-job': { jobId: '1' },
-  'compute.hold-job': { jobId: '1' },
-  'compute.job-logs': { jobId: '1' },
-  'compute.job-metadata': { jobId: '1' },
+  'compute.get-job': { jobId: noJob },
+  'compute.hold-job': { jobId: noJob },
+  'compute.job-logs': { jobId: noJob },
+  'compute.job-metadata': { jobId: noJob },
   'compute.list-jobs': {},
-  'compute.modify-job': { jobId: '1', name: 'another' },
-  'compute.release-job': { jobId: '1' },
+  'compute.modify-job': { jobId: noJob, name: 'another' },
+  'compute.release-job': { jobId: noJob },
   'compute.submit-job': { job: { workingDirectory: '/tmp', script: '#!/bin/sh\nexit 0\n' } },
-  'compute.watch-job': { jobId: '1' },
+  'compute.watch-job': { jobId: noJob },
   'filesystem.checksum': { path: '/tmp/goldcrest-none' },
   'filesystem.chmod': { path: '/tmp/goldcrest-none', mode: '600' },
   'filesystem.chown': { path: '/tmp/goldcrest-none', owner: '', group: '' },

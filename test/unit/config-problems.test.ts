@@ -281,3 +281,26 @@ describe('safety that is given up', () => {
     ]);
   });
 });
+
+describe('the addresses that certificates are for', () => {
+  const withAddress = (list: string) =>
+    loadText(
+      small.replace(
+        /ssh_credentials:[\s\S]*?clusters:/,
+        `ssh_credentials: {type: UserCA, agent_socket: /a, public_key: ssh-ed25519 AAAA, source_address: "${list}"}\nclusters:`,
+      ),
+    ).config.sshCredentials;
+
+  it.each(['192.0.2.7', '192.0.2.7, 10.1.0.0/16,2001:db8::/32'])('are taken as OpenSSH does: %s', (list) => {
+    expect(withAddress(list)).toMatchObject({ sourceAddress: list.replaceAll(' ', '') });
+  });
+
+  it.each(['10.1.0.1/16', '10.1', 'login.example.org', '192.0.2.7,,', '192.0.2.0/33', '!192.0.2.7'])(
+    'are refused where OpenSSH would refuse every login for them: %s',
+    (list) => {
+      expect(refusal(() => withAddress(list)).problems.map(({ key }) => key)).toEqual([
+        'ssh_credentials.source_address',
+      ]);
+    },
+  );
+});

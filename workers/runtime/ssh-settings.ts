@@ -4,7 +4,7 @@ import type { CredentialProvider } from '../ssh/credentials/credential-provider.
 import { createSshCa } from '../ssh/credentials/ssh-ca.ts';
 import { createSshService } from '../ssh/credentials/ssh-service.ts';
 import { createStaticKeys, type StaticKey } from '../ssh/credentials/static-keys.ts';
-import { createUserCa } from '../ssh/credentials/user-ca.ts';
+import { type CertificateRoute, createUserCa } from '../ssh/credentials/user-ca.ts';
 import type { UserTokens } from '../ssh/credentials/user-tokens.ts';
 import type { HostKeyPolicy, SshSystemOptions } from '../ssh/options.ts';
 
@@ -45,7 +45,10 @@ function hostKeyPolicy(keys: HostKeysConfig): HostKeyPolicy {
 }
 
 /** The provider the configuration names. The two HTTP services ask for the tokens of users. */
-export function createCredentials(settings: Config['sshCredentials'], tokens: UserTokens): CredentialProvider {
+export function createCredentials(
+  { sshCredentials: settings, systems }: Pick<Config, 'sshCredentials' | 'systems'>,
+  tokens: UserTokens,
+): CredentialProvider {
   switch (settings.type) {
     case 'static-keys':
       return createStaticKeys(revealKeys(settings.keys));
@@ -57,6 +60,7 @@ export function createCredentials(settings: Config['sshCredentials'], tokens: Us
         validityMs: settings.validitySeconds * 1_000,
         ...(settings.sourceAddress === null ? {} : { sourceAddress: settings.sourceAddress }),
         ...(settings.jumpSourceAddress === null ? {} : { jumpSourceAddress: settings.jumpSourceAddress }),
+        routeOf: routesOf(systems),
       });
     case 'ssh-service':
     case 'ssh-ca': {
@@ -64,6 +68,16 @@ export function createCredentials(settings: Config['sshCredentials'], tokens: Us
       return create({ url: settings.url, connectionsMax: settings.maxConnections, tokens });
     }
   }
+}
+
+function routesOf(systems: readonly SystemConfig[]): (system: string) => CertificateRoute {
+  const routes = new Map(
+    systems.map(({ name, ssh: { proxy, sourceAddress } }) => [
+      name,
+      { hasJumpHost: proxy !== null, ...(sourceAddress === null ? {} : { sourceAddress }) },
+    ]),
+  );
+  return (system) => routes.get(system) ?? { hasJumpHost: false };
 }
 
 function revealKeys(

@@ -110,6 +110,7 @@ function buildSsh({ cluster, section, sharedHostKeys }: SystemParts, questions: 
         }
       : null,
     hostKeys: keysOf(section.host_keys, 'host_keys', ssh.host),
+    sourceAddress: section.source_address ?? null,
     connectionsMax: ssh.max_clients,
     connectionsPerUserMax: section.connections_per_user_max,
     channelsPerConnectionMax: section.channels_per_connection_max,

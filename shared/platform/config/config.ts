@@ -268,6 +268,8 @@ export interface SystemSshConfig {
   port: number;
   proxy: { host: string; port: number; hostKeys: HostKeysConfig } | null;
   hostKeys: HostKeysConfig;
+  /** `source-address` of certificates for the login node; null: that of `sshCredentials`. */
+  sourceAddress: string | null;
   /** Connections to the system over all users (FirecREST's `max_clients`). */
   connectionsMax: number;
   connectionsPerUserMax: number;

@@ -2,6 +2,7 @@
  * The kinds of value a configuration file may hold. FirecREST's loader takes numbers and booleans written as text
  * (`"22"`, `yes`), so these do too; that also serves environment variables.
  */
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { Secret } from '../secret.ts';
@@ -45,6 +46,24 @@ export function textList() {
 export function networks() {
   const network = text().refine(ipaddr.isValidCIDR, 'must be a network such as 10.0.0.0/8 or 2001:db8::/32');
   return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(network).max(100));
+}
+
+/** Addresses and networks as OpenSSH's `source-address` takes them, separated by commas: it refuses every login for a wrong one. */
+export function addressList() {
+  return text()
+    .transform((list) => list.replaceAll(/\s+/g, ''))
+    .refine(
+      (list) => list.split(',').every(isSourceAddress),
+      'must be addresses or networks separated by commas, such as 192.0.2.7,10.1.0.0/16, no bit set beyond the mask',
+    );
+}
+
+function isSourceAddress(word: string): boolean {
+  if (isIP(word) !== 0) return true;
+  const [address = ''] = word.split('/');
+  if (isIP(address) === 0 || !ipaddr.isValidCIDR(word)) return false;
+  const family = isIP(address) === 4 ? ipaddr.IPv4 : ipaddr.IPv6;
+  return family.networkAddressFromCIDR(word).toNormalizedString() === ipaddr.parse(address).toNormalizedString();
 }
 
 /** An http or https address, as written. */

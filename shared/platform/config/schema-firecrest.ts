@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { flag, integer, port, secret, section, text, textList, webAddress } from './schema-fields.ts';
+import { addressList, flag, integer, port, secret, section, text, textList, webAddress } from './schema-fields.ts';
 
 const open = { open: true };
 const daySeconds = 86_400;
@@ -328,10 +328,10 @@ export const sshCredentialsSchema = z.discriminatedUnion(
       public_key: text().optional().describe('Public key of the CA that the agent is to sign with, one line.'),
       passphrase: secret().nullish().describe('Passphrase of the key.'),
       validity_seconds: integer(30, daySeconds).default(300).describe('Seconds a certificate is valid.'),
-      source_address: text()
+      source_address: addressList()
         .nullish()
         .describe('Addresses the certificate may be used from, separated by commas; behind a jump host, its own.'),
-      jump_source_address: text()
+      jump_source_address: addressList()
         .nullish()
         .describe('The same of the certificate for the jump host: the workers’ own.'),
     }),

@@ -8,6 +8,7 @@ import { isNetwork } from '../../webhooks/target-rules.ts';
 import { defaultProcessJobs } from './process-jobs.ts';
 import { consent } from './schema-consent.ts';
 import {
+  addressList,
   duration,
   flag,
   integer,
@@ -282,6 +283,11 @@ const processJobs = section({
 export const systemSchema = section({
   host_keys: hostKeys.optional().describe('Keys of the login node; `goldcrest.host_keys` if not given.'),
   proxy_host_keys: hostKeys.optional().describe('Keys of the jump host; `goldcrest.host_keys` if not given.'),
+  source_address: addressList()
+    .optional()
+    .describe(
+      'With UserCA: addresses that certificates for the login node may be used from, in place of `ssh_credentials.source_address`; of the jump host, where it is behind one.',
+    ),
   connections_per_user_max: integer(1, 64).default(4).describe('Connections of one user from one worker.'),
   channels_per_connection_max: integer(1, 1_000)
     .default(8)

@@ -4,7 +4,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import { createAgentSigner, createKeySigner } from './ca-signer.ts';
 import type { CredentialProvider } from './credential-provider.ts';
 import { createKey } from './new-key.ts';
-import { signUserCertificate } from './openssh-certificate.ts';
+import { type CertificateContent, signUserCertificate } from './openssh-certificate.ts';
 
 export type UserCaOptions = CaKeyOptions & CertificateOptions;
 
@@ -23,10 +23,19 @@ type CaKeyOptions =
 interface CertificateOptions {
   /** Life of a certificate; connections are replaced at its end. Default 15 minutes. */
   readonly validityMs?: number | undefined;
-  /** CIDR list of the broker's own addresses, as the login node sees them. */
+  /** Addresses and networks, separated by commas, that login nodes are reached from; behind a jump host, those of that. */
   readonly sourceAddress?: string | undefined;
-  /** The same for the jump host. Without a jump host the target sees the broker; with one, it sees the jump host. */
+  /** The same for jump hosts, which see the broker itself. */
   readonly jumpSourceAddress?: string | undefined;
+  /** How a system is reached. Default: without a jump host. */
+  readonly routeOf?: ((system: string) => CertificateRoute) | undefined;
+}
+
+export interface CertificateRoute {
+  /** Only then is a certificate made that permits the forwarding of ports. */
+  readonly hasJumpHost: boolean;
+  /** In place of the general one. */
+  readonly sourceAddress?: string | undefined;
 }
 
 /** How far a login node's clock may be behind ours. */
@@ -40,22 +49,18 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
       : createKeySigner(options.caPrivateKey, options.passphrase);
   const validityMs = options.validityMs ?? 15 * 60_000;
 
-  async function certificates(key: ParsedKey, username: string, keyId: string, expiresAt: number) {
-    const content = {
-      keyId,
-      principal: username,
-      validAfter: Math.floor(Date.now() / 1000) - clockSkewSeconds,
-      validBefore: Math.floor(expiresAt / 1000),
-    };
-    const { sourceAddress, jumpSourceAddress } = options;
-    return {
-      certificate: await signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) }),
-      jumpCertificate: await signUserCertificate(ca, key, {
-        ...content,
-        permitPortForwarding: true,
-        ...(jumpSourceAddress ? { sourceAddress: jumpSourceAddress } : {}),
-      }),
-    };
+  const routeOf = options.routeOf ?? ((): CertificateRoute => ({ hasJumpHost: false }));
+
+  async function certificates(key: ParsedKey, content: CertificateContent, system: string) {
+    const { hasJumpHost, sourceAddress = options.sourceAddress } = routeOf(system);
+    const { jumpSourceAddress } = options;
+    const certificate = await signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) });
+    if (!hasJumpHost) return { certificate };
+    const jumpCertificate = await signUserCertificate(ca, key, {
+      ...{ ...content, permitPortForwarding: true },
+      ...(jumpSourceAddress ? { sourceAddress: jumpSourceAddress } : {}),
+    });
+    return { certificate, jumpCertificate };
   }
 
   return {
@@ -66,7 +71,12 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
       const key = createKey();
       const keyId = `goldcrest:${username}@${system}`;
       const expiresAt = Date.now() + validityMs;
-      return { id: keyId, key, expiresAt, ...(await certificates(key, username, keyId, expiresAt)) };
+      const content = {
+        ...{ keyId, principal: username },
+        validAfter: Math.floor(Date.now() / 1000) - clockSkewSeconds,
+        validBefore: Math.floor(expiresAt / 1000),
+      };
+      return { id: keyId, key, expiresAt, ...(await certificates(key, content, system)) };
     },
   };
 }
