@@ -7,11 +7,10 @@ import { type AuditStore, createAuditStore } from '../shared/platform/audit-stor
 import type { Config } from '../shared/platform/config/config.ts';
 import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
-import { createLog } from '../shared/platform/log.ts';
-import { connectRedis } from '../shared/platform/redis.ts';
 import { Secret } from '../shared/platform/secret.ts';
 import type { CliIo } from './authz.ts';
 import { auditHelp } from './help.ts';
+import { withRedis } from './with-redis.ts';
 
 const exitStatus = { done: 0, broken: 1, usage: 2, refused: 3, config: 78 } as const;
 const readAtOnce = 500;
@@ -108,19 +107,10 @@ async function printLines(config: Config, io: CliIo): Promise<number> {
   });
 }
 
-async function withAuditStore(config: Config, work: (store: AuditStore) => Promise<number>): Promise<number> {
-  const redis = connectRedis(config.redis.url.reveal(), 'answer', createLog('silent', 'api'));
-  try {
-    await new Promise<void>((resolve, reject) => {
-      redis.once('ready', () => resolve());
-      redis.once('error', reject);
-    });
-    return await work(
-      createAuditStore(redis, { keyPrefix: config.redis.keyPrefix, recordsMax: config.audit.recordsMax }),
-    );
-  } finally {
-    redis.disconnect();
-  }
+function withAuditStore(config: Config, work: (store: AuditStore) => Promise<number>): Promise<number> {
+  const { keyPrefix } = config.redis;
+  const { recordsMax } = config.audit;
+  return withRedis(config, (redis) => work(createAuditStore(redis, { keyPrefix, recordsMax })));
 }
 
 function report({ records, chains, problems }: Verdict, source: string, io: CliIo): number {

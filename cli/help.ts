@@ -5,7 +5,17 @@ export const programHelp = `Usage: goldcrest COMMAND …
 
   authz   who may do what, as kept in OpenFGA (goldcrest authz --help)
   audit   whether the audit trail is whole, and its records (goldcrest audit --help)
+  sealing which keys seal the secrets of webhooks, and their change (goldcrest sealing --help)
   ssh-ca  the key that signs logins, and what the login nodes need to trust it (goldcrest ssh-ca --help)`;
+
+export const sealingHelp = `Usage: goldcrest sealing COMMAND
+
+  status   how many secrets of webhooks each key of goldcrest.webhooks.sealing_keys has sealed
+  renew    seal all of them anew with the first key, so that the others may be taken away
+
+To change the key: put the new one second, everywhere; then first; then renew. What tasks, watches and deliveries hold is
+not sealed anew: keep the old key until those of that day have ended. Exit status: 0 done; 1 a secret is sealed with a key
+that is not configured; 2 wrong usage; 3 Redis did not answer; 78 wrong configuration.`;
 
 export const sshCaHelp = `Usage: goldcrest ssh-ca COMMAND …
 

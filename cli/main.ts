@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The program of operators: `goldcrest authz …`, `goldcrest audit …`, `goldcrest ssh-ca …`. Wiring only. */
+/** The program of operators: `goldcrest authz …`, `audit …`, `sealing …`, `ssh-ca …`. Wiring only. */
 import { runAudit } from './audit.ts';
 import { runAuthz } from './authz.ts';
 import { programHelp } from './help.ts';
+import { runSealing } from './sealing.ts';
 import { runSshCa } from './ssh-ca.ts';
 
 const [area, ...words] = process.argv.slice(2);
@@ -13,6 +14,7 @@ const io = {
 };
 if (area === 'authz') process.exitCode = await runAuthz(words, io);
 else if (area === 'audit') process.exitCode = await runAudit(words, io);
+else if (area === 'sealing') process.exitCode = await runSealing(words, io);
 else if (area === 'ssh-ca') process.exitCode = await runSshCa(words, io);
 else if (area === 'help' || area === '--help' || area === '-h') io.print(programHelp);
 else {

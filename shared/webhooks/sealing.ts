@@ -21,6 +21,11 @@ export interface Sealer {
 const nonceBytes = 12;
 const tagBytes = 16;
 
+/** The id of the key that sealed it. */
+export function keyIdOf(sealed: string): string {
+  return sealed.split('.')[0] ?? '';
+}
+
 /** The first key seals, all of them open. Null without a key: then there is nothing that may hold secrets. */
 export function createSealer(keys: readonly SealingKey[]): Sealer | null {
   const [first] = keys;

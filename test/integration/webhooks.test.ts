@@ -9,7 +9,7 @@ import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { createWebhookStore, type WebhookStore } from '../../shared/platform/webhook-store.ts';
 import { principalKey } from '../../shared/tasks/task.ts';
-import { createSealer } from '../../shared/webhooks/sealing.ts';
+import { createSealer, type Sealer } from '../../shared/webhooks/sealing.ts';
 import { type Deliverer, startDeliverer } from '../../workers/webhooks/deliverer.ts';
 import { createSsrfGuard } from '../../workers/webhooks/ssrf-guard.ts';
 import { eventually } from '../eventually.ts';
@@ -50,7 +50,7 @@ afterEach(async () => {
 
 const targets = () => ({ allowHttp: true, ports: [receiver.port], networks: ['127.0.0.1/32'] });
 
-function work(over: { giveUpAfterMs?: number; timeoutMs?: number } = {}): void {
+function work(over: { giveUpAfterMs?: number; timeoutMs?: number; sealer?: Sealer } = {}): void {
   if (sealer === null) throw new Error('no sealer');
   const blocking = connectRedis(inject('lab').redis.url, 'persist', silent);
   const deliverer = startDeliverer({
@@ -269,6 +269,17 @@ describe('a webhook', () => {
     await ask('PATCH', `/webhooks/${id}`, { enabled: true });
     await end();
     await receiver.until(2);
+  });
+
+  it('whose secret the service cannot open is not to blame: it stays, and its owner reads why', async () => {
+    const other = createSealer([{ id: 'k2', key: new Secret(randomBytes(32).toString('base64')) }]);
+    work({ giveUpAfterMs: 0, ...(other === null ? {} : { sealer: other }) });
+    const { id } = await endpoint();
+    await end();
+    await eventually(async () => expect((await log(id))[0]?.attempts[0]?.error).toMatch(/bring back a sealing key$/));
+    expect((await log(id))[0]).toMatchObject({ state: 'pending' });
+    expect((await ask('GET', `/webhooks/${id}`)).body).toMatchObject({ enabled: true, failingSince: null });
+    expect(receiver.received).toEqual([]);
   });
 
   it('that fails for too long is disabled, which its log, its owner’s stream and other webhooks tell once', async () => {

@@ -35,12 +35,16 @@ interface Recipient {
   keys: string[];
 }
 
+/** It is the service's own fault: the receiver is not counted as failing for it. */
+class SecretUnreadable extends Error {}
+
 /** What became of one attempt. Never rejects for what the receiver did. */
 export async function deliver(deps: DeliverDeps, delivery: Delivery): Promise<void> {
   const startedAt = Date.now();
   let reply: PostReply | null = null;
   let failure: string | null = null;
   let isFinal = false;
+  let isOurs = false;
   try {
     const recipient = await recipientOf(deps, delivery);
     if (recipient === null) {
@@ -49,7 +53,9 @@ export async function deliver(deps: DeliverDeps, delivery: Delivery): Promise<vo
     } else reply = await send(deps, delivery, recipient);
   } catch (error) {
     failure = wordsOf(error);
-    deps.log.info({ err: error, delivery: delivery.id }, 'webhook was not delivered');
+    isOurs = error instanceof SecretUnreadable;
+    const level = isOurs ? 'error' : 'info';
+    deps.log[level]({ err: error, delivery: delivery.id }, 'webhook was not delivered');
   }
   const isWell = reply !== null && reply.status >= 200 && reply.status < 300;
   const attempt: DeliveryAttempt = {
@@ -59,7 +65,7 @@ export async function deliver(deps: DeliverDeps, delivery: Delivery): Promise<vo
     error: failure ?? (isWell ? null : `the receiver answered ${reply?.status}`),
   };
   await deps.store.settle(delivery, attempt, outcomeOf(delivery, reply, isWell, isFinal || reply?.status === 410));
-  if (delivery.endpoint !== '' && !isFinal) await noteHealth(deps, delivery, isWell, reply?.status === 410);
+  if (delivery.endpoint !== '' && !isFinal && !isOurs) await noteHealth(deps, delivery, isWell, reply?.status === 410);
 }
 
 function outcomeOf(delivery: Delivery, reply: PostReply | null, isWell: boolean, isFinal: boolean): AttemptOutcome {
@@ -71,13 +77,22 @@ function outcomeOf(delivery: Delivery, reply: PostReply | null, isWell: boolean,
 async function recipientOf({ store, sealer }: DeliverDeps, delivery: Delivery): Promise<Recipient | null> {
   if (delivery.endpoint === '') {
     const { url, sealed } = namedTarget.parse(JSON.parse(delivery.target));
-    return { url, format: 'standard', keys: [sealer.open(sealed, `task ${delivery.owner}`)] };
+    return { url, format: 'standard', keys: [open(sealer, sealed, `task ${delivery.owner}`)] };
   }
   const found = await store.find(delivery.owner, delivery.endpoint);
   if (found === null || found.state.disabledAt !== null) return null;
   const { url, format, keys } = found.endpoint;
   const present = keys.filter(({ until }) => until === null || until > Date.now());
-  return { url, format, keys: present.map(({ sealed }) => sealer.open(sealed, delivery.endpoint)) };
+  return { url, format, keys: present.map(({ sealed }) => open(sealer, sealed, delivery.endpoint)) };
+}
+
+function open(sealer: Sealer, sealed: string, place: string): string {
+  try {
+    return sealer.open(sealed, place);
+  } catch (cause) {
+    const message = 'the service cannot open the secret that signs it: its operators must bring back a sealing key';
+    throw new SecretUnreadable(message, { cause });
+  }
 }
 
 async function send(deps: DeliverDeps, delivery: Delivery, { url, format, keys }: Recipient): Promise<PostReply> {
@@ -102,7 +117,7 @@ async function noteHealth(
 
 /** For the owner of the endpoint: what failed, and nothing of what lies behind our network. */
 function wordsOf(error: unknown): string {
-  if (error instanceof BrokerError) return error.message;
+  if (error instanceof BrokerError || error instanceof SecretUnreadable) return error.message;
   const { code, message } = error as NodeJS.ErrnoException;
   if (message?.startsWith('no reply within')) return message;
   return code === undefined ? 'the request failed' : `the request failed (${code})`;
