@@ -11,8 +11,8 @@ import { type CertificateFacts, certificateType, readCertificate } from './read-
 
 /** One host's policy, ready for use. */
 export interface HostKeyVerifier {
-  /** Key algorithms to ask the host for, so that it shows the key we know; undefined when any may do. */
-  readonly algorithms: readonly string[] | undefined;
+  /** Key algorithms to ask the host for, so that it shows the key we know; all of them when any may do. */
+  readonly algorithms: readonly string[];
   /** Whether to ask for a certificate first. */
   readonly takesCertificates: boolean;
   /** Undefined when the key, or certificate, in its wire form is accepted, else one sentence that says why not. */
@@ -31,6 +31,13 @@ interface KnownKeys {
   readonly authorities: ReadonlySet<string>;
 }
 
+/** In the order of preference. RFC 8332: an RSA key signs with SHA-2; `ssh-rsa` itself, SHA-1, is never asked for. */
+const allAlgorithms = [
+  'ssh-ed25519',
+  ...['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'],
+  ...['rsa-sha2-512', 'rsa-sha2-256'],
+] as const;
+
 /**
  * Reads the policy once, the known_hosts file included. Throws Error when the policy names no key at all, a key cannot be
  * read or the file cannot.
@@ -39,7 +46,7 @@ export function createHostKeyVerifier(policy: HostKeyPolicy, address: HostAddres
   const place = `${address.host}:${address.port}`;
   if (policy.mode === 'accept-any') {
     log.warn({ host: place }, 'HOST KEYS ARE NOT CHECKED: anyone may pose as this host; for development only');
-    return { algorithms: undefined, takesCertificates: false, refusal: () => undefined };
+    return { algorithms: allAlgorithms, takesCertificates: false, refusal: () => undefined };
   }
   const { pinnedKeys = [], authorities = [], knownHostsFile } = policy;
   if (pinnedKeys.length === 0 && authorities.length === 0 && !knownHostsFile) {
@@ -59,7 +66,7 @@ export function createHostKeyVerifier(policy: HostKeyPolicy, address: HostAddres
   if (takesCertificates) requireKnownSsh2();
   const algorithms = [...new Set(blobs.flatMap(algorithmsOf))];
   return {
-    algorithms: pinned.fingerprints.length === 0 && algorithms.length > 0 ? algorithms : undefined,
+    algorithms: pinned.fingerprints.length === 0 && algorithms.length > 0 ? algorithms : allAlgorithms,
     takesCertificates,
     refusal: (shown) =>
       certificateType(shown) === undefined
@@ -134,7 +141,7 @@ function keyType(blob: Buffer): string | undefined {
   }
 }
 
-/** RFC 8332: an RSA key signs with SHA-2; `ssh-rsa` itself (SHA-1) is not asked for, nor any type ssh2 lacks. */
+/** Those of a key; none where ssh2 lacks its type. */
 function algorithmsOf(blob: Buffer): string[] {
   const type = keyType(blob);
   if (type === 'ssh-rsa') return ['rsa-sha2-512', 'rsa-sha2-256'];

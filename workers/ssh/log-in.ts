@@ -185,7 +185,7 @@ function loginConfig(route: LoginRoute, host: LoginTarget, username: string, key
     keepaliveCountMax: 3,
     algorithms: {
       cipher: [...ciphers],
-      ...(algorithms ? { serverHostKey: algorithms } : {}),
+      serverHostKey: algorithms,
     },
   } as object as ConnectConfig; // the published types know neither a parsed key nor a read-only list
 }
