@@ -29,7 +29,6 @@ export interface Face {
   prepareJob(jobId: string): (caller: number) => Promise<void>;
   /** Seconds of processor time so far, by process. */
   cpu(): CpuPerRequest;
-  cpuPerRequest(before: CpuPerRequest, requests: number): CpuPerRequest;
   close(): void;
 }
 
@@ -82,11 +81,6 @@ export async function openFace(lab: Lab, broker: Broker): Promise<Face> {
       return (number) => caller(number).call(bytes, 200);
     },
     cpu,
-    cpuPerRequest(before, requests) {
-      const now = cpu();
-      const each = (name: keyof CpuPerRequest): number => ((now[name] - before[name]) * 1e6) / Math.max(1, requests);
-      return { api: each('api'), worker: each('worker'), redis: each('redis') };
-    },
     close() {
       for (const each of callers) each?.close();
     },

@@ -13,15 +13,17 @@ import { openFace } from './face.ts';
 import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
 import { crowdClients, judgeCrowd, prepareJobCells } from './job-cells.ts';
-import { type Load, type Measurement, measure, middleOf } from './measure.ts';
+import { type Load, measure } from './measure.ts';
 import { judge, judgeFiles, performancePage, type Verdict } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
+import { type Cell, runInTurns } from './rounds.ts';
 
 const help = `Usage: npm run bench -- [options]
 
   --quick       shorter cells, one round, and docs/performance.md is left alone
   --no-submit   leave out job submission
+  --one         only what one client waits for a status and a submission; docs/performance.md is left alone
   --files       only the file operations; docs/performance.md is left alone
   --jobs        only the state of jobs; docs/performance.md is left alone
   --help        this text
@@ -30,21 +32,22 @@ const help = `Usage: npm run bench -- [options]
 const clientCounts = [1, 8, 64, 500] as const;
 
 interface Settings {
-  rounds: number;
+  /** Of each cell. Of one client's there are more, and shorter ones. */
+  rounds: (callers: number) => number;
   cell: (callers: number) => Load;
   submitCell: (callers: number) => Load;
   memoryRequests: number;
 }
 
 const full: Settings = {
-  rounds: 3,
-  cell: (callers) => ({ callers, countMax: callers === 1 ? 1_500 : 8_000, durationMsMax: 4_000 }),
-  submitCell: (callers) => ({ callers, countMax: callers === 1 ? 60 : Math.max(100, callers), durationMsMax: 15_000 }),
+  rounds: (callers) => (callers === 1 ? 9 : 3),
+  cell: (callers) => ({ callers, countMax: callers === 1 ? 500 : 8_000, durationMsMax: callers === 1 ? 1_500 : 4_000 }),
+  submitCell: (callers) => ({ callers, countMax: callers === 1 ? 30 : Math.max(100, callers), durationMsMax: 15_000 }),
   memoryRequests: 100_000,
 };
 const quick: Settings = {
-  rounds: 1,
-  cell: (callers) => ({ callers, countMax: callers === 1 ? 500 : 3_000, durationMsMax: 2_000 }),
+  rounds: (callers) => (callers === 1 ? 5 : 1),
+  cell: (callers) => ({ callers, countMax: callers === 1 ? 200 : 3_000, durationMsMax: 2_000 }),
   submitCell: (callers) => ({ callers, countMax: callers === 1 ? 20 : Math.max(40, callers), durationMsMax: 8_000 }),
   memoryRequests: 10_000,
 };
@@ -58,6 +61,7 @@ async function main(): Promise<void> {
     options: {
       quick: { type: 'boolean' },
       'no-submit': { type: 'boolean' },
+      one: { type: 'boolean' },
       files: { type: 'boolean' },
       jobs: { type: 'boolean' },
       help: { type: 'boolean' },
@@ -65,7 +69,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return print(help);
   const settings = values.quick ? quick : full;
-  const isPart = values.files === true || values.jobs === true;
+  const isPart = values.files === true || values.jobs === true || values.one === true;
   const isWithoutJobs = values['no-submit'] === true || values.files === true;
   const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
   const lab = await startLab({ parts: isWithoutJobs ? parts.slice(0, 3) : parts });
@@ -76,18 +80,19 @@ async function main(): Promise<void> {
     const face = await openFace(lab, broker);
     const rows: Row[] = [];
     print(terminalHead);
-    const run = async (what: string, load: Load, work: (caller: number) => Promise<void>): Promise<Row> => {
-      const rounds: Measurement[] = [];
-      const before = face.cpu();
-      for (let round = 0; round < settings.rounds; round += 1) rounds.push(await measure(load, work));
-      const requests = rounds.reduce((sum, { count, errors }) => sum + count + errors, 0);
-      const row: Row = { what, callers: load.callers, measurement: middleOf(rounds) };
-      if (what.startsWith('HTTP')) row.cpu = face.cpuPerRequest(before, requests);
-      rows.push(row);
-      print(terminalLine(row));
-      if (row.measurement.firstError) print(`    first error: ${row.measurement.firstError}`);
-      return row;
+    const runAll = async (cells: readonly Cell[]): Promise<void> => {
+      const added = await runInTurns(face, cells, settings.rounds(cells[0]?.load.callers ?? 1));
+      rows.push(...added);
+      for (const row of added) {
+        print(terminalLine(row));
+        if (row.measurement.firstError) print(`    first error: ${row.measurement.firstError}`);
+      }
     };
+    const run = (what: string, load: Load, work: Cell['work']): Promise<void> => runAll([{ what, load, work }]);
+    const together = (load: Load, cells: readonly (readonly [what: string, work: Cell['work']])[]): Promise<void> =>
+      runAll(cells.map(([what, work]) => ({ what, load, work })));
+
+    const cancelAll = () => lab.slurm.admin('scancel', ['--user', alice.username]);
 
     const measureJobs = async (): Promise<Verdict[]> => {
       const cells = await prepareJobCells(lab, face, floor, alice.home);
@@ -103,37 +108,51 @@ async function main(): Promise<void> {
 
     // Warm up: V8 compiles what runs often, and a service is measured as it runs for days, not in its first seconds.
     await measure({ callers: 8, countMax: 8_000, durationMsMax: 15_000 }, face.stat);
-    if (!isWithoutJobs) await measure({ callers: 4, countMax: 200, durationMsMax: 10_000 }, face.submit);
-    for (const callers of isPart ? [] : clientCounts) {
-      const load = settings.cell(callers);
-      if (callers <= 64) await run('floor: exec true', { ...load, countMax: Math.min(load.countMax, 600) }, floor.exec);
-      await run('floor: SFTP stat', load, floor.sftpStat);
-      await run('floor: lstat loop', load, floor.stat);
-      await run('floor: SFTP list of 100', load, floor.list);
-      await run('HTTP GET ops/stat', load, face.stat);
-      await run('HTTP GET ops/ls (100 entries)', load, face.list);
-      if (isWithoutJobs) continue;
-      const submitLoad = settings.submitCell(callers);
-      if (callers <= 8) await run('floor: sbatch', submitLoad, floor.submit);
-      await run('HTTP POST compute jobs', submitLoad, face.submit);
-      await lab.slurm.admin('scancel', ['--user', userNamed(lab.users, 'alice').username]);
+    if (!isWithoutJobs) {
+      await measure({ callers: 4, countMax: 1_000, durationMsMax: 10_000 }, face.submit);
+      await measure({ callers: 1, countMax: 50, durationMsMax: 2_000 }, floor.submit);
+      await cancelAll();
     }
-    const jobVerdicts = isWithoutJobs ? [] : await measureJobs();
-    const cells = values.jobs ? [] : await prepareFileCells(face, floor, alice);
+    const isOne = values.one === true;
+    for (const callers of isOne ? [1] : isPart ? [] : clientCounts) {
+      const load = settings.cell(callers);
+      const execLoad = { ...load, countMax: Math.min(load.countMax, callers === 1 ? 200 : 600) };
+      if (callers <= 64 && !isOne) await run('floor: exec true', execLoad, floor.exec);
+      if (!isOne) await run('floor: SFTP stat', load, floor.sftpStat);
+      await together(load, [
+        ['floor: lstat loop', floor.stat],
+        ['HTTP GET ops/stat', face.stat],
+      ]);
+      if (!isOne)
+        await together(load, [
+          ['floor: SFTP list of 100', floor.list],
+          ['HTTP GET ops/ls (100 entries)', face.list],
+        ]);
+      if (isWithoutJobs) continue;
+      await together(settings.submitCell(callers), [
+        ...(callers <= 8 ? [['floor: sbatch', floor.submit] as const] : []),
+        ['HTTP POST compute jobs', face.submit],
+      ]);
+      await cancelAll();
+    }
+    const jobVerdicts = isWithoutJobs || isOne ? [] : await measureJobs();
+    const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, alice);
     for (const cell of cells) {
       for (const callers of cell.clients) {
         // Twice, since the first to stream pays for the compiler.
         await measure({ ...settings.cell(callers), durationMsMax: 500 }, cell.byHttp);
-        if (callers === 1) await run(cell.floorWhat, settings.cell(1), cell.floor);
-        await run(cell.what, settings.cell(callers), cell.byHttp);
+        await together(settings.cell(callers), [
+          ...(callers === 1 ? [[cell.floorWhat, cell.floor] as const] : []),
+          [cell.what, cell.byHttp],
+        ]);
       }
     }
     const fileVerdicts = judgeFiles(rows, cells);
-    const memory = await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
-    print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
+    const memory = isOne ? null : await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
+    if (memory) print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
     const verdicts = [...judge(rows, memory), ...jobVerdicts, ...fileVerdicts];
     for (const verdict of verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
-    if (!values.quick && !isPart) {
+    if (!values.quick && !isPart && memory) {
       const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
       const page = fileURLToPath(new URL('../docs/performance.md', import.meta.url));
       writeFileSync(page, performancePage({ machine, rows, verdicts, memory }));

@@ -11,7 +11,9 @@ export interface CpuPerRequest {
 export interface Row {
   what: string;
   callers: number;
+  /** The middle one of its rounds. */
   measurement: Measurement;
+  rounds?: readonly Measurement[];
   cpu?: CpuPerRequest;
 }
 

@@ -50,6 +50,8 @@ export interface ConnectionPool {
    * (detail `sent`), SshCredentialsRefused, HostKeyMismatch, ShuttingDown, or the reason of `signal`.
    */
   open(username: string, purpose: ChannelPurpose, signal?: AbortSignal): Promise<LentChannel>;
+  /** Whether a user's channel would be opened at once, on a connection that is up, and leave enough for others. */
+  hasSpare(username: string): boolean;
   stats(): PoolStats;
   /** No new channels; waits up to `drainMs` for those in use, then closes every connection. Idempotent. */
   close(drainMs?: number): Promise<void>;
@@ -133,6 +135,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   return {
     open,
+    hasSpare: (username) => !closing.signal.aborted && users.get(username)?.hasSpare === true,
     stats: () => ({ ...counters, ...countNow(connections, users) }),
     async close(drainMs = 10_000) {
       if (closing.signal.aborted) return;

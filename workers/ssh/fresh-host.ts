@@ -52,6 +52,7 @@ export async function logInFresh(login: FreshLogin): Promise<FreshHost> {
       if (!('stream' in opened)) throw opened.error;
       return { ...opened, connection, park: () => undefined, release: () => undefined };
     },
+    hasSpare: () => false,
   };
   const warm = createWarmChannels(channels, username, {
     channelsMax: 1,

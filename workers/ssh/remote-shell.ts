@@ -6,6 +6,7 @@ import type { ConnectionPool } from './connection-pool.ts';
 import type { CommandEnd, ObservedCommand } from './observe-command.ts';
 import { connectionLost } from './open-channel.ts';
 import { type ChannelEnd, driveChannel } from './remote-command.ts';
+import { createWaitingShell } from './waiting-shell.ts';
 
 /** How one command runs. */
 export interface RunOptions {
@@ -28,6 +29,11 @@ export interface RunOptions {
   readonly unsetsLocale?: boolean;
   /** Working directory. */
   readonly cwd?: Word;
+  /**
+   * Whether it may take over a shell that was started ahead, and have one started for the next: for commands of which
+   * another one often follows, and whose client waits.
+   */
+  readonly usesWaitingShell?: boolean;
   /** On whose behalf it runs, for who observes commands. */
   readonly origin?: unknown;
 }
@@ -64,14 +70,18 @@ export interface ShellDefaults {
 
 /** From SIGTERM to SIGKILL, on the remote side. */
 const killAfterSeconds = 2;
+/** How long a shell waits for the next command. */
+const waitingShellKeepMs = 60_000;
 /** A clock may be a little off, and `timeout` starts a little later than we do. */
 const timeoutToleranceMs = 100;
 
 export function createRemoteShell(
-  pool: Pick<ConnectionPool, 'open'>,
+  pool: Pick<ConnectionPool, 'open' | 'hasSpare'>,
   username: string,
   defaults: ShellDefaults,
 ): RemoteShell {
+  const waitingShell = createWaitingShell(pool, username, { keepMs: waitingShellKeepMs });
+
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
     const ended = defaults.observe?.({ username, argv, origin: options.origin });
     try {
@@ -95,7 +105,9 @@ export function createRemoteShell(
       ...(cwd === undefined ? {} : { cwd }),
     });
     try {
-      const channel = await pool.open(username, { exec: line }, signal);
+      const ready = options.usesWaitingShell && !signal?.aborted ? waitingShell.take(line) : undefined;
+      const channel = ready ?? (await pool.open(username, { exec: line }, signal));
+      if (options.usesWaitingShell) waitingShell.prepare();
       const startedAt = performance.now();
       const end = await driveChannel(channel, {
         stdin: options.stdin ?? '',

@@ -24,10 +24,15 @@ export interface UserSlots {
   giveBack(slot: Slot): void;
   readonly connections: ReadonlySet<Connection>;
   readonly waiting: number;
+  /** Whether one more channel can be opened at once and nobody would miss it. */
+  readonly hasSpare: boolean;
   /** Nobody holds or waits for a slot, and no connection is up or coming. */
   readonly isUnused: boolean;
   close(): Promise<void>;
 }
+
+/** A user with fewer has none to spare: files, stats and commands need them. */
+const ampleSlots = 8;
 
 export function createUserSlots(bounds: UserSlotBounds, openConnection: () => Promise<Connection>): UserSlots {
   const factory = createSlotFactory(bounds.connectionsMax, openConnection);
@@ -41,6 +46,7 @@ export function createUserSlots(bounds: UserSlotBounds, openConnection: () => Pr
     },
     poolOptions(bounds),
   );
+  const slotsMax = bounds.channelsPerConnectionMax * bounds.connectionsMax;
   pool.on('factoryCreateError', () => undefined); // each waiter learns of it by its own deadline
 
   function settle(lendable: Lendable): Slot {
@@ -78,6 +84,10 @@ export function createUserSlots(bounds: UserSlotBounds, openConnection: () => Pr
     connections,
     get waiting() {
       return pool.pending;
+    },
+    get hasSpare() {
+      const isAmple = slotsMax >= ampleSlots && slotsMax - pool.borrowed > 2;
+      return isAmple && pool.pending === 0 && [...connections].some((connection) => connection.mayLend);
     },
     get isUnused() {
       return connections.size === 0 && !factory.isOpening && pool.borrowed === 0 && pool.pending === 0;

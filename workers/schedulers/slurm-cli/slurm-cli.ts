@@ -55,7 +55,10 @@ export function createSlurmCli({ timeoutMs }: { timeoutMs: number }): SchedulerA
       signal.throwIfAborted();
       const input = intended.then(() => stdin);
       input.catch(() => undefined); // where no command comes to wait for it
-      const options = { timeoutMs, signal, env, unsetsLocale: true, isAnswered: isSbatchAnswer, stdin: input };
+      const options = {
+        ...{ timeoutMs, signal, env, unsetsLocale: true, isAnswered: isSbatchAnswer, stdin: input },
+        usesWaitingShell: true,
+      };
       const result = await host.shell.run(argv, options).catch(async (error) => {
         await intended;
         return doubtUnlessUnsent(error);

@@ -1,0 +1,86 @@
+/**
+ * A shell of one user that was started ahead and waits for its one command. What sshd and the login shell take to come up,
+ * often more than the command itself, is over by then.
+ */
+import type { ConnectionPool, LentChannel } from './connection-pool.ts';
+
+/**
+ * Reads one line and becomes the command that it holds; ends with its input where none comes. `read` takes a byte at a time
+ * from what is no file, so all that follows the line is the command's own input. Any login shell reads it alike.
+ */
+const waitLine = `exec sh -c 'IFS= read -r GOLDCREST_LINE && eval "unset GOLDCREST_LINE; $GOLDCREST_LINE"'`;
+
+/** A byte at a time is a system call for each: longer lines go the usual way. */
+const lineCharsMax = 4_096;
+
+export interface WaitingShell {
+  /** The channel of the shell that waits, now that of the command in `line`, as `commandLine` makes it. Undefined where none waits. */
+  take(line: string): LentChannel | undefined;
+  /** Starts one where none waits or starts, and there is room to spare. Never throws; a failure is left to the next command. */
+  prepare(): void;
+}
+
+interface Waiting {
+  readonly channel: LentChannel;
+  /** Leaves it as it is, for who takes it over. */
+  readonly handOver: () => void;
+}
+
+/** `keepMs`: how long it waits. What a user changes in the start-up files of the shell is seen that much later. */
+export function createWaitingShell(
+  pool: Pick<ConnectionPool, 'open' | 'hasSpare'>,
+  username: string,
+  { keepMs }: { keepMs: number },
+): WaitingShell {
+  let waiting: Waiting | undefined;
+  let isStarting = false;
+
+  function keep(channel: LentChannel): void {
+    const { stream, connection } = channel;
+    const handOver = (): void => {
+      waiting = undefined;
+      clearTimeout(timer);
+      forget();
+      stream.removeListener('exit', giveUp);
+      channel.park(false);
+    };
+    const giveUp = (): void => {
+      handOver();
+      stream.close();
+      channel.release();
+    };
+    const timer = setTimeout(giveUp, keepMs).unref();
+    waiting = { channel, handOver };
+    channel.park(true);
+    stream.once('exit', giveUp); // a host may end a shell that does nothing
+    const forget = connection.whenRetired(giveUp);
+    if (channel.exit() !== undefined) giveUp();
+  }
+
+  async function start(): Promise<void> {
+    const channel = await pool.open(username, { exec: waitLine });
+    channel.stream.on('error', () => undefined); // its close follows
+    keep(channel);
+  }
+
+  function prepare(): void {
+    if (waiting !== undefined || isStarting || !pool.hasSpare(username)) return;
+    isStarting = true;
+    start()
+      .catch(() => undefined)
+      .finally(() => {
+        isStarting = false;
+      });
+  }
+
+  return {
+    prepare,
+    take(line) {
+      if (waiting === undefined || line.length > lineCharsMax) return undefined;
+      const { channel, handOver } = waiting;
+      handOver();
+      channel.stream.write(`${line}\n`);
+      return channel;
+    },
+  };
+}
