@@ -44,7 +44,10 @@ function sealerOf(...keys: Key[]): Sealer {
 async function run(words: string[], ...keys: Key[]) {
   const configFile = join(folder, 'site.yaml');
   const settings = `    url: ${url}\n    key_prefix: ${keyPrefix}\n  webhooks: {sealing_keys: ${JSON.stringify(keys)}}`;
-  writeFileSync(configFile, small.replace(/ {4}url: redis:.*/, settings));
+  writeFileSync(
+    configFile,
+    small.replace(/secret_file:[^"]*/, `secret_file:${configFile}`).replace(/ {4}url: redis:.*/, settings),
+  );
   const lines: string[] = [];
   const print = (line: string) => void lines.push(line);
   const status = await runSealing(words, { env: { GOLDCREST_CONFIG: configFile }, print, complain: print });

@@ -30,7 +30,7 @@ describe('a FirecREST v2 file', () => {
     expect(config.authentication.issuers[0]?.issuer).toBe('https://idp.example.org/realms/hpc');
   });
 
-  it('has its keys that FirecREST ignores reported with key and line, and nothing else', () => {
+  it('has its keys that FirecREST ignores reported with key and line, private keys that stand in it, and nothing else', () => {
     expect(load().warnings).toEqual([
       {
         key: 'clusters[0].probing.startup_grace_period',
@@ -42,6 +42,11 @@ describe('a FirecREST v2 file', () => {
         place: 'test/fixtures/config/firecrest-v2.yaml:70',
         message: 'is not used',
       },
+      ...['astroUser', 'probe'].map((user) => ({
+        key: `ssh_credentials.keys.${user}.private_key`,
+        place: expect.stringContaining('firecrest-v2.yaml:') as string,
+        message: expect.stringContaining('keep it in a file') as string,
+      })),
     ]);
   });
 

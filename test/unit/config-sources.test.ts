@@ -160,7 +160,7 @@ describe('a secret', () => {
   });
 
   it('from a file loses its last line break, and no more', () => {
-    const text = small.replace('key-text-of-alice', '"secret_file:/key"');
+    const text = small.replace('/run/keys/alice', '/key');
     const { config } = loadText(text, {}, { '/key': '-----BEGIN\nbody\n-----END\n' });
     expect(config.sshCredentials.type === 'static-keys' && config.sshCredentials.keys.alice?.privateKey.reveal()).toBe(
       '-----BEGIN\nbody\n-----END',

@@ -12,7 +12,7 @@ export function loadText(
 ): LoadedConfig {
   return loadConfig({
     env: { GOLDCREST_CONFIG: 'site.yaml', ...env },
-    files: inMemory({ 'site.yaml': text, ...files }),
+    files: inMemory({ 'site.yaml': text, '/run/keys/alice': 'key-text-of-alice', ...files }),
   });
 }
 
@@ -59,7 +59,7 @@ export function inMemory(texts: Record<string, string>): FileReader {
 export const small = `ssh_credentials:
   type: SSHStaticKeys
   keys:
-    alice: {private_key: key-text-of-alice}
+    alice: {private_key: "secret_file:/run/keys/alice"}
 clusters:
   - name: one
     ssh:

@@ -115,6 +115,8 @@ export function buildAuthorization(settings: FileSettings, questions: Questions)
 export function buildSshCredentials(settings: FileSettings, questions: Questions): SshCredentialsConfig {
   const given = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
   if (given !== undefined) {
+    const path = [...(settings.goldcrest.ssh_credentials ? ['goldcrest'] : []), 'ssh_credentials'];
+    for (const key of privateKeysOf(given)) questions.warnUnlessFile([...path, ...key]);
     if ('url' in given && given.url.startsWith('http:')) {
       questions.warn(
         ['ssh_credentials', 'url'],
@@ -128,6 +130,12 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
   };
   const message = 'is required: SSHService, SSHCA or SSHStaticKeys as in FirecREST, or UserCA';
   return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
+}
+
+/** Where private keys stand below `ssh_credentials`. */
+function privateKeysOf(given: CredentialSettings): string[][] {
+  if (given.type === 'SSHStaticKeys') return Object.keys(given.keys).map((user) => ['keys', user, 'private_key']);
+  return given.type === 'UserCA' && given.private_key !== undefined ? [['private_key']] : [];
 }
 
 function credentialsOf(given: CredentialSettings, questions: Questions): SshCredentialsConfig {

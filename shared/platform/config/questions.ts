@@ -3,8 +3,9 @@
  * YAML to paste.
  */
 import { stringify } from 'yaml';
+import { Secret } from '../secret.ts';
 import { ConfigError, type ConfigProblem, keyOf } from './config-error.ts';
-import { placeOf, type TreeNode } from './tree.ts';
+import { nodeAt, placeOf, type TreeNode } from './tree.ts';
 
 /** Gathers problems, warnings and missing settings while the configuration is built. */
 export interface Questions {
@@ -14,6 +15,8 @@ export interface Questions {
   refuse(path: readonly PropertyKey[], message: string): void;
   /** Notes something to log. */
   warn(path: readonly PropertyKey[], message: string): void;
+  /** Notes a key that stands in the configuration itself, where everybody who may read that has it. */
+  warnUnlessFile(path: readonly PropertyKey[]): void;
   warnings: ConfigProblem[];
   /** Throws ConfigError if anything is missing or wrong. */
   settle(): void;
@@ -42,6 +45,11 @@ export function createQuestions(root: TreeNode): Questions {
     },
     refuse: (path, message) => void problems.push(at(path, message)),
     warn: (path, message) => void warnings.push(at(path, message)),
+    warnUnlessFile(path) {
+      const node = nodeAt(root, path);
+      if (node?.kind !== 'leaf' || node.value instanceof Secret) return;
+      warnings.push(at(path, 'a private key stands in the configuration itself: keep it in a file (secret_file:/…)'));
+    },
     settle() {
       if (problems.length === 0) return;
       const snippet = examples.length === 0 ? null : stringify(examples.reduce(merge, {}), { lineWidth: 0 });
