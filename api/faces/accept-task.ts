@@ -1,7 +1,8 @@
 /** What both faces do with a request once its input is known: system, permission, validation, and the request to the gate. */
+import { targetOf } from '../../shared/audit/target.ts';
 import { BrokerError, type FieldProblem } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
-import { admitPaths, pathFieldsOf } from '../../shared/operations/paths.ts';
+import { admitPaths } from '../../shared/operations/paths.ts';
 import type { OperationName } from '../../shared/operations/registry.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import { traceparentIn } from '../../shared/tasks/trace-context.ts';
@@ -88,14 +89,6 @@ export async function narrowToVisible(
   const wished = (input[systemsField] as string | undefined)?.toLowerCase().split(',');
   const names = [...visible].filter((name) => wished === undefined || wished.includes(name));
   return { ...input, [systemsField]: names.join() };
-}
-
-/** What an operation's input is about: the paths in it, and the job. */
-export function targetOf(operation: Operation, input: Record<string, unknown>): Record<string, string> {
-  const fields = [...pathFieldsOf(operation).map(({ field }) => field), 'jobId', 'fileName'];
-  return Object.fromEntries(
-    fields.flatMap((field) => (typeof input[field] === 'string' ? [[field, input[field]]] : [])),
-  );
 }
 
 /** What an operation asks the caller to be allowed besides. Throws Forbidden, AuthorizationUnavailable. */

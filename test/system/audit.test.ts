@@ -127,7 +127,10 @@ describe('the registry', () => {
         continue;
       }
       await vi.waitFor(() => expect(ofRequest().some(({ kind }) => kind === 'task')).toBe(true), { timeout: 60_000 });
-      for (const { kind, decision, exitCode, why, as, argv } of ofRequest()) {
+      const [{ task, target, actor } = {}] = asked;
+      for (const { kind, decision, exitCode, why, as, argv, ...origin } of ofRequest()) {
+        // Whoever finds one of them knows who asked, from where and for what.
+        expect(origin).toMatchObject({ task, target, actor, action: name, address: '127.0.0.1' });
         if (kind === 'command')
           expect([as, argv?.length, exitCode ?? why ?? (decision === 'answered' || null)]).not.toContain(null);
       }

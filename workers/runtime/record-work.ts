@@ -1,6 +1,7 @@
 /** The worker's part of the audit trail: every command that runs on a cluster, every request to slurmrestd, and the end of each attempt that may change something. */
 import { auditedWords } from '../../shared/audit/command-words.ts';
 import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
+import { targetOf } from '../../shared/audit/target.ts';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { Task } from '../../shared/tasks/task.ts';
@@ -13,7 +14,7 @@ type Trail = Pick<AuditTrail, 'append' | 'requireWritable'>;
 
 /** The attempt that a command belongs to. */
 interface Origin {
-  task: Task;
+  facts: Partial<AuditFacts>;
   isMutation: boolean;
 }
 
@@ -23,13 +24,18 @@ export function onBehalfOf(shell: RemoteShell, origin: Origin): RemoteShell {
 }
 
 /** What a command, or a request to a scheduler, of the task is recorded with. */
-export function originOf(task: Task, { mutates }: Operation): Origin {
-  return { task, isMutation: mutates };
+export function originOf(task: Task, operation: Operation): Origin {
+  return { facts: factsOf(task, operation), isMutation: operation.mutates };
 }
 
-function factsOf(task: Task): Partial<AuditFacts> {
-  const { principal, system, id, requestId, traceparent } = task;
-  return { actor: actorOf(principal), system, task: id, request: requestId, trace: traceIdIn(traceparent) };
+/** Who asked, from where, for what, as the record of the request has it. */
+function factsOf(task: Task, operation: Operation | undefined): Partial<AuditFacts> & Pick<AuditFacts, 'action'> {
+  const { principal, address, system, id, requestId, traceparent } = task;
+  return {
+    ...{ action: task.operation, actor: actorOf(principal), address, system },
+    target: operation === undefined ? {} : targetOf(operation, task.input as Record<string, unknown>),
+    ...{ task: id, request: requestId, trace: traceIdIn(traceparent) },
+  };
 }
 
 interface Deed {
@@ -45,12 +51,10 @@ interface Deed {
 function recordDeed(trail: Trail, { system, username, argv, behind, isBegun }: Deed) {
   trail.requireWritable();
   const facts = {
-    ...(behind === undefined ? {} : factsOf(behind.task)),
+    action: 'broker',
+    ...behind?.facts,
     // A task may act on a second system.
-    system,
-    action: behind?.task.operation ?? 'broker',
-    as: username,
-    argv,
+    ...{ system, as: username, argv },
   };
   const start = isBegun ? trail.append({ ...facts, kind: 'command-start', decision: 'begun' }) : null;
   return (end: Pick<AuditFacts, 'decision'> & Partial<AuditFacts>): void => {
@@ -86,9 +90,9 @@ export function recordCalls(trail: Trail, system: string): ObserveCall {
 /** Records how an attempt ended, or that it was taken over from a worker that was lost. Reads are left out. */
 export function recordAttempt(
   trail: Trail,
-  { task, operation }: { task: Task; operation: Pick<Operation, 'mutates'> | undefined },
+  { task, operation }: { task: Task; operation: Operation | undefined },
   { decision, why = null }: { decision: string; why?: string | null },
 ): void {
   if (operation?.mutates === false) return;
-  trail.append({ kind: 'task', action: task.operation, decision, why, ...factsOf(task) });
+  trail.append({ kind: 'task', decision, why, ...factsOf(task, operation) });
 }

@@ -1,5 +1,6 @@
 /** A submission of the native face: any operation of the registry. Strict: a field that is not known is an error, not a surprise. */
 import { z } from 'zod';
+import { targetOf } from '../../../shared/audit/target.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { findOperation, operationNames } from '../../../shared/operations/registry.ts';
 import { consentKindOf, lifeInWords } from '../../../shared/tasks/consent.ts';
@@ -16,7 +17,6 @@ import {
   narrowToVisible,
   type SystemsByName,
   type TaskWish,
-  targetOf,
 } from '../accept-task.ts';
 import { namedWebhook, sealWebhook } from '../named-webhook.ts';
 import { admitSteps, type FoundStep, refuseTwins, stepSubmission, underInput } from './chain-submission.ts';
