@@ -1,0 +1,54 @@
+/** What the configuration says of logins reaches the SSH layer: whom to believe, and which certificates to make. */
+import { describe, expect, it } from 'vitest';
+import { newPrivateKeyText } from '../../shared/ssh/openssh-key.ts';
+import { createCredentials, sshSystemOptions } from '../../workers/runtime/ssh-settings.ts';
+import { createUserTokens } from '../../workers/ssh/credentials/user-tokens.ts';
+import { readCertificateText } from '../../workers/ssh/read-certificate.ts';
+import { loadText, small } from './config-support.ts';
+
+const authority = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqSx1Yb8C2mqHq9wGxW7RZb1T6mXbJ0N0A5Vt8Vn1cD';
+const behind = `
+  - name: two
+    ssh: {host: login.two.example.org, port: 22, proxy_host: jump.example.org, proxy_port: 2222}
+    scheduler: {type: slurm, version: "24.11.0"}
+    service_account: {client_id: probe, secret: secret-text-of-probe}
+    probing: {}
+goldcrest:
+  systems: {two: {source_address: 192.0.2.0/24, proxy_host_keys: {host_ca: "${authority}"}}}`;
+const withUserCa = small
+  .replace(
+    /ssh_credentials:[\s\S]*?clusters:/,
+    'ssh_credentials: {type: UserCA, private_key: "secret_file:/ca", source_address: 10.0.0.1, jump_source_address: 10.0.0.2}\nclusters:',
+  )
+  .replace('\ngoldcrest:', behind);
+const { config, warnings } = loadText(withUserCa, {}, { '/ca': newPrivateKeyText() });
+
+describe('the settings of a login', () => {
+  it('name the authorities of hosts, each for its own host', () => {
+    expect(warnings).toEqual([]);
+    const [one, two] = config.systems.map(sshSystemOptions);
+    const file = '/etc/goldcrest/known_hosts';
+    expect(one?.hostKeys).toMatchObject({ authorities: [], knownHostsFile: file });
+    expect(two?.hostKeys).toMatchObject({ authorities: [], knownHostsFile: file });
+    expect(two?.proxy?.hostKeys).toEqual({ mode: 'verify', pinnedKeys: [], authorities: [authority] });
+  });
+
+  it('make one certificate for a login, a second one for a jump host alone, each from where its host sees us', async () => {
+    const provider = createCredentials(
+      config,
+      createUserTokens(async () => null),
+    );
+    const addressIn = (text = '') =>
+      /\d+(\.\d+){3}(\/\d+)?/.exec(readCertificateText(text).signed.toString('latin1'))?.[0];
+    const direct = await provider.credentialFor('one', 'alice');
+    expect([addressIn(direct.certificate), direct.jumpCertificate]).toEqual(['10.0.0.1', undefined]);
+    const { certificate, jumpCertificate } = await provider.credentialFor('two', 'alice');
+    expect([addressIn(certificate), addressIn(jumpCertificate)]).toEqual(['192.0.2.0/24', '10.0.0.2']);
+    const permits = (text = '') => readCertificateText(text).signed.includes('permit-port-forwarding');
+    expect([direct.certificate, certificate, jumpCertificate].map(permits)).toEqual([false, false, true]);
+    expect(readCertificateText(certificate ?? '')).toMatchObject({
+      principals: ['alice'],
+      criticalOptions: ['source-address'],
+    });
+  });
+});
