@@ -15,6 +15,9 @@ export interface CephLayout {
   blockSizeBytes: number;
 }
 
+/** A key that objects can be encrypted with (`aws:kms`). */
+export const stagingKeyId = 'staging-key';
+
 /** ceph.conf. */
 export function cephConfText(layout: CephLayout): string {
   const sections: Record<string, Record<string, string | number | boolean>> = {
@@ -28,6 +31,10 @@ export function cephConfText(layout: CephLayout): string {
       'rgw frontends': `beast endpoint=127.0.0.1:${layout.gatewayPort}`,
       'rgw dns name': 'localhost',
       'rgw lifecycle work time': '00:00-23:59',
+      // Keys of the gateway's own stand-in for a key service; without TLS, as all here is on loopback.
+      'rgw crypt require ssl': false,
+      'rgw crypt s3 kms backend': 'testing',
+      'rgw crypt s3 kms encryption keys': `${stagingKeyId}=${Buffer.alloc(32, 7).toString('base64')}`,
       'rgw thread pool size': 64,
     },
   };

@@ -14,6 +14,8 @@ export interface S3Facts {
   region: string;
   accessKeyId: string;
   secretAccessKey: string;
+  /** Of its own tools, in `CEPH_CONF`. */
+  confPath: string;
 }
 
 /** The control is that of the gateway; the store behind it stays up. */
@@ -66,7 +68,7 @@ async function startCeph(labFolder: string, layout: CephLayout): Promise<S3Part>
       secretAccessKey: randomBytes(20).toString('hex'),
     };
     await makeUser(keys, env);
-    return { endpoint, region: 'us-east-1', ...keys, ...controlOf(gateway) };
+    return { endpoint, region: 'us-east-1', ...keys, confPath: conf, ...controlOf(gateway) };
   } catch (error) {
     await Promise.allSettled(started.map((each) => each.kill()));
     throw error;

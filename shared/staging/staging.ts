@@ -10,10 +10,12 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  GetBucketCorsCommand,
   GetBucketLifecycleConfigurationCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  PutBucketCorsCommand,
   PutBucketLifecycleConfigurationCommand,
   S3Client,
   UploadPartCommand,
@@ -68,16 +70,17 @@ export interface Staging {
 const requestTimeoutMs = 15_000;
 /** Addresses signed before others get their turn: a few milliseconds of work. */
 const signedPerTurn = 4;
+const corsRuleId = 'goldcrest-staging';
 /** Buckets that are known to be prepared; beyond it all are looked at once more. */
 const knownBucketsMax = 10_000;
 
-/** A client for one of the two endpoints. Path style: neither Ceph's gateway nor MinIO has a name for every bucket. */
+/** A client for one of the two endpoints. */
 function connect(config: S3Config, endpoint: string): S3Client {
   return new S3Client({
     endpoint,
     region: config.region,
     credentials: { accessKeyId: config.accessKeyId.reveal(), secretAccessKey: config.secretAccessKey.reveal() },
-    forcePathStyle: true,
+    forcePathStyle: config.addressStyle === 'path',
     // A checksum that is signed is one that whoever uses the address must send.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -93,6 +96,14 @@ export function createStaging(config: S3Config): Staging {
   const prepared = new Set<string>();
   const signerOf = (audience: Audience): S3Client => (audience === 'client' ? publicClient : client);
   const place = ({ bucket, key }: StagedObject) => ({ Bucket: qualifiedBucket(bucket, config.tenant), Key: key });
+  // Parts and the object are encrypted as the upload says, so that signed addresses need no header of it.
+  const encryption =
+    config.encryption === null
+      ? {}
+      : {
+          ServerSideEncryption: config.encryption.algorithm,
+          ...(config.encryption.keyId === null ? {} : { SSEKMSKeyId: config.encryption.keyId }),
+        };
   const expiry = { expiresIn: config.ttlSeconds };
 
   const createBucket = async (bucket: string): Promise<void> => {
@@ -104,7 +115,11 @@ export function createStaging(config: S3Config): Staging {
       if (hasName(error, 'BucketAlreadyOwnedByYou')) return;
       // Stores other than Amazon's have regions of their own making.
       if (!hasName(error, 'InvalidLocationConstraint')) throw error;
-      await client.send(new CreateBucketCommand({ Bucket: bucket }));
+      const bare = new CreateBucketCommand({ Bucket: bucket });
+      // The client would name the region as the constraint once more.
+      const options = { step: 'initialize', priority: 'low', name: 'noConstraint' } as const;
+      bare.middlewareStack.add((next) => (args) => next({ ...args, input: { Bucket: bucket } }), options);
+      await client.send(bare);
     }
   };
 
@@ -126,6 +141,25 @@ export function createStaging(config: S3Config): Staging {
     );
   };
 
+  /** Rules that somebody else set stay beside ours. */
+  const setOrigins = async (bucket: string): Promise<void> => {
+    if (config.corsOrigins.length === 0) return;
+    const known = await client
+      .send(new GetBucketCorsCommand({ Bucket: bucket }))
+      .catch(unless('NoSuchCORSConfiguration', null));
+    const rule = {
+      ID: corsRuleId,
+      AllowedOrigins: config.corsOrigins,
+      AllowedMethods: ['GET', 'HEAD', 'PUT', 'POST'],
+      AllowedHeaders: ['*'],
+      ExposeHeaders: ['ETag', 'Content-Length', 'Content-Range'],
+      MaxAgeSeconds: 3_600,
+    };
+    const others = (known?.CORSRules ?? []).filter(({ ID }) => ID !== corsRuleId);
+    const rules = { CORSRules: [...others, rule] };
+    await client.send(new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: rules }));
+  };
+
   return {
     prepareBucket: (bucket) =>
       withStaging(async () => {
@@ -135,12 +169,13 @@ export function createStaging(config: S3Config): Staging {
           .then(() => true, unless('NotFound', false));
         if (!isThere) await createBucket(bucket);
         await setExpiry(bucket);
+        await setOrigins(bucket);
         if (prepared.size >= knownBucketsMax) prepared.clear();
         prepared.add(bucket);
       }),
     beginUpload: (object) =>
       withStaging(async () => {
-        const { UploadId } = await client.send(new CreateMultipartUploadCommand(place(object)));
+        const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...place(object), ...encryption }));
         if (UploadId === undefined) throw new Error('the store named no upload');
         return UploadId;
       }),

@@ -16,6 +16,7 @@ import { createStaticKeys } from '../../workers/ssh/credentials/static-keys.ts';
 import { createSsh, type Ssh } from '../../workers/ssh/ssh.ts';
 import { loadText, small } from '../unit/config-support.ts';
 import { labUserCa, silent, systemOptions } from './ssh-fixture.ts';
+import { stagingConfig } from './staging-config.ts';
 
 const lab = inject('lab');
 const service = userNamed(lab.users, 'service');
@@ -196,19 +197,7 @@ describe('the name of the service account', () => {
 });
 
 describe('a staging store', () => {
-  const storage = {
-    type: 's3' as const,
-    name: 'staging',
-    privateUrl: new Secret(lab.s3?.endpoint ?? ''),
-    publicUrl: lab.s3?.endpoint ?? '',
-    accessKeyId: new Secret(lab.s3?.accessKeyId ?? ''),
-    secretAccessKey: new Secret(lab.s3?.secretAccessKey ?? ''),
-    region: lab.s3?.region ?? '',
-    ttlSeconds: 60,
-    tenant: null,
-    multipart: { partSizeBytesMax: 1, parallelRuns: 1, useSplit: false, tmpFolder: 'tmp' },
-    bucketLifecycleDays: 1,
-  };
+  const storage = stagingConfig(lab.s3);
 
   it('that answers to its keys is well', async () => {
     expect(await probeStorage(storage, 10_000)).toEqual({ outcome: 'up', message: null });

@@ -10,27 +10,13 @@ import type { S3Config } from '../../shared/platform/config/config.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { bucketName } from '../../shared/staging/bucket-name.ts';
 import { createStaging, type Staging } from '../../shared/staging/staging.ts';
+import { stagingConfig } from './staging-config.ts';
 
 const { s3 } = inject('lab');
 let staging: Staging;
 let client: S3Client;
 
-function configOf(over: Partial<S3Config> = {}): S3Config {
-  return {
-    type: 's3',
-    name: 'lab',
-    privateUrl: new Secret(s3.endpoint),
-    publicUrl: s3.endpoint.replace('127.0.0.1', 'localhost'),
-    accessKeyId: new Secret(s3.accessKeyId),
-    secretAccessKey: new Secret(s3.secretAccessKey),
-    region: s3.region,
-    ttlSeconds: 600,
-    tenant: null,
-    multipart: { partSizeBytesMax: 2 ** 30, parallelRuns: 8, useSplit: false, tmpFolder: 'tmp' },
-    bucketLifecycleDays: 3,
-    ...over,
-  };
-}
+const configOf = (over: Partial<S3Config> = {}) => stagingConfig(s3, over);
 
 beforeAll(() => {
   staging = createStaging(configOf());

@@ -8,7 +8,7 @@ export async function probeStorage(storage: S3Config, timeoutMs: number): Promis
   const client = new S3Client({
     endpoint: storage.privateUrl.reveal(),
     region: storage.region,
-    forcePathStyle: true,
+    forcePathStyle: storage.addressStyle === 'path',
     maxAttempts: 1,
     credentials: {
       accessKeyId: storage.accessKeyId.reveal(),

@@ -57,7 +57,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
     dataOperation: {
       maxOpsFileSizeBytes: cluster.data_operation.max_ops_file_size,
       jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
-      dataTransfer: buildTransfer(cluster),
+      dataTransfer: buildTransfer(parts, questions),
     },
     transfers: {
       mover: section.transfers.mover,
@@ -158,9 +158,14 @@ function buildProbing({ probing }: ClusterSettings): ProbingConfig {
   };
 }
 
-function buildTransfer(cluster: ClusterSettings): DataOperationConfig['dataTransfer'] {
+function buildTransfer(
+  { cluster, section: { transfers } }: SystemParts,
+  questions: Questions,
+): DataOperationConfig['dataTransfer'] {
   const transfer = cluster.data_operation.data_transfer;
   if (!transfer) return null;
+  const refuse = (key: string, message: string) =>
+    questions.refuse(['goldcrest', 'systems', cluster.name, 'transfers', key], message);
   if (transfer.service_type === 'wormhole') return { type: 'wormhole', pypiIndexUrl: transfer.pypi_index_url ?? null };
   if (transfer.service_type === 'streamer') {
     return {
@@ -172,6 +177,12 @@ function buildTransfer(cluster: ClusterSettings): DataOperationConfig['dataTrans
       waitTimeoutMs: transfer.wait_timeout * 1_000,
       inboundTransferBytesMax: transfer.inbound_transfer_limit,
     };
+  }
+  if (transfers.address_style === 'virtual-host' && transfer.tenant) {
+    refuse('address_style', 'must be path where the store has tenants: `tenant:bucket` is no host name');
+  }
+  if (transfers.encryption_key_id !== undefined && transfers.encryption !== 'aws:kms') {
+    refuse('encryption_key_id', 'is the key of aws:kms, which `encryption` does not say');
   }
   return {
     type: 's3',
@@ -190,5 +201,11 @@ function buildTransfer(cluster: ClusterSettings): DataOperationConfig['dataTrans
       tmpFolder: transfer.multipart.tmp_folder,
     },
     bucketLifecycleDays: transfer.bucket_lifecycle_configuration.days,
+    addressStyle: transfers.address_style,
+    encryption:
+      transfers.encryption === 'none'
+        ? null
+        : { algorithm: transfers.encryption, keyId: transfers.encryption_key_id ?? null },
+    corsOrigins: transfers.cors_origins,
   };
 }

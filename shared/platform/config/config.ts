@@ -372,6 +372,12 @@ export interface S3Config {
   multipart: { partSizeBytesMax: number; parallelRuns: number; useSplit: boolean; tmpFolder: string };
   /** Objects expire after so many days. */
   bucketLifecycleDays: number;
+  /** `path`: the bucket is the first part of the path; `virtual-host`: it stands before the host name. */
+  addressStyle: 'path' | 'virtual-host';
+  /** What the store encrypts objects with; null: as it does by itself. */
+  encryption: { algorithm: 'AES256' | 'aws:kms'; keyId: string | null } | null;
+  /** Origins of web pages that may use signed addresses; empty: the CORS rules of buckets are left alone. */
+  corsOrigins: string[];
 }
 
 export interface StreamerConfig {

@@ -319,6 +319,26 @@ export const systemSchema = section({
       .regex(/^[a-z0-9-]{0,20}$/, 'must be a-z, 0-9, hyphens; 20 at most')
       .default('')
       .describe('Begins the name of every staging bucket; the rest is the username where S3 allows it.'),
+    address_style: z
+      .enum(['path', 'virtual-host'])
+      .default('path')
+      .describe(
+        'Where a staging bucket stands in the addresses of the store: first in the path, or before the host name, for which the store needs a name for each bucket.',
+      ),
+    encryption: z
+      .enum(['none', 'AES256', 'aws:kms'])
+      .default('none')
+      .describe('What the store is told to encrypt staged objects with; its own default if `none`.'),
+    encryption_key_id: text().optional().describe('Key of `aws:kms`; the store’s default key if not given.'),
+    cors_origins: z
+      .array(
+        text().regex(/^(?:\*|https?:\/\/[^/\s*]+)$/, 'must be an origin, such as https://portal.example.org, or *'),
+      )
+      .max(100)
+      .default([])
+      .describe(
+        'Web pages of which origins may send and get parts by signed addresses: the CORS rules of each staging bucket. None are set if empty.',
+      ),
     direct_to: z
       .array(z.string().min(1))
       .max(100)
