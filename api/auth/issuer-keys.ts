@@ -8,6 +8,7 @@ import { createLocalJWKSet, type JWK } from 'jose';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { readBoundedText } from '../../shared/platform/bounded-text.ts';
 
 /** Time one fetch may take. */
 const fetchMs = 5_000;
@@ -50,17 +51,6 @@ export interface IssuerKeysOptions {
   now: () => number;
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > documentBytesMax) throw new Error(`larger than ${documentBytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
 async function readDocument(url: string): Promise<unknown> {
   if (url.startsWith('file:')) return JSON.parse(await readFile(fileURLToPath(url), 'utf8')) as unknown;
   const response = await fetch(url, { signal: AbortSignal.timeout(fetchMs), headers: { accept: 'application/json' } });
@@ -68,7 +58,7 @@ async function readDocument(url: string): Promise<unknown> {
     await response.body?.cancel();
     throw new Error(`HTTP status ${response.status} from ${url}`);
   }
-  return JSON.parse(await readBounded(response)) as unknown;
+  return JSON.parse(await readBoundedText(response, documentBytesMax)) as unknown;
 }
 
 /** OpenID Connect Discovery 1.0, section 4: the document must name the issuer it was asked of. */

@@ -1,29 +1,15 @@
 /** Reads who the caller is from verified claims. The username becomes an account on the clusters, so it is checked strictly. */
 import type { JWTPayload } from 'jose';
+import { clusterUsername, mapUsername, type UsernameRules } from '../../shared/auth/cluster-username.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { IssuerConfig } from '../../shared/platform/config/config.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 
-/** A POSIX-like user name of at most 32 characters; it never begins with a hyphen, so it is no option of a command. */
-const username = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
-
 /** Accounts nobody may act as, whatever a token says. */
 const deniedUsernames: readonly string[] = ['root'];
 
-/** Longest value of the claim that a pattern is tried on. */
-const claimCharsMax = 1_000;
-
-type NameRules = Pick<IssuerConfig, 'usernameClaim' | 'usernames' | 'usernamePattern'>;
+type NameRules = Pick<IssuerConfig, 'usernameClaim'> & UsernameRules;
 type ClaimRules = Pick<IssuerConfig, 'issuer' | 'requiredScopes'> & NameRules;
-
-/** The username that a claim stands for: by the table, else by the pattern, else itself. Undefined: it stands for none. */
-function mappedName(value: string, { usernames, usernamePattern }: NameRules): string | undefined {
-  if (Object.hasOwn(usernames, value)) return usernames[value];
-  if (usernamePattern !== null) {
-    return value.length > claimCharsMax ? undefined : new RegExp(`^(?:${usernamePattern})$`).exec(value)?.[1];
-  }
-  return Object.keys(usernames).length === 0 ? value : undefined;
-}
 
 function usernameOf(claims: JWTPayload, rules: NameRules): string {
   const claim = rules.usernameClaim;
@@ -31,14 +17,14 @@ function usernameOf(claims: JWTPayload, rules: NameRules): string {
   if (typeof sent !== 'string' || sent === '') {
     throw new BrokerError('UsernameClaimMissing', `The access token has no claim ${claim}, which must name the user.`);
   }
-  const value = mappedName(sent, rules);
+  const value = mapUsername(sent, rules);
   if (value === undefined) {
     throw new BrokerError(
       'UsernameClaimMissing',
       `The claim ${claim} of the access token names no user of the clusters.`,
     );
   }
-  if (!username.test(value)) {
+  if (!clusterUsername.test(value)) {
     throw new BrokerError('UsernameClaimMissing', `The claim ${claim} of the access token is not a valid user name.`);
   }
   if (deniedUsernames.includes(value)) {

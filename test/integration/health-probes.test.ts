@@ -167,10 +167,14 @@ describe('the name of the service account', () => {
     tokenUrl: lab.oidc?.tokenEndpoint ?? '',
     tokenEndpointAuthMethod: 'client_secret_basic' as const,
     usernameClaim: 'preferred_username',
+    usernames: {},
+    usernamePattern: null,
   };
 
   it('is that of its token, or the configured one without asking anybody', async () => {
     expect(await createFindUsername(account, issuer)()).toBe(service.username);
+    const mapped = { ...issuer, usernames: { [service.username]: 'probe1' } };
+    expect(await createFindUsername(account, mapped)()).toBe('probe1');
     expect(await createFindUsername({ ...account, username: 'probe' }, undefined)()).toBe('probe');
   });
 

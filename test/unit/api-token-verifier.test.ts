@@ -1,6 +1,7 @@
 /** Access tokens against real keys served over real HTTP: what is accepted, what is refused, rotation and outages. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
 import { pino } from 'pino';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -29,6 +30,8 @@ beforeAll(async () => {
 let server: Server;
 let published: JWK[];
 let status: number;
+/** Takes the place of every answer. */
+let bomb: Buffer | undefined;
 let fetches: number;
 let nowMs: number;
 let base: string;
@@ -40,6 +43,10 @@ beforeEach(async () => {
   nowMs = Date.parse('2026-01-01T00:00:00Z');
   server = createServer((request, response) => {
     fetches += 1;
+    if (bomb !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(bomb);
+      return;
+    }
     response.writeHead(status, { 'content-type': 'application/json' });
     const documents: Record<string, unknown> = {
       '/keys': { keys: published },
@@ -304,6 +311,15 @@ describe('rotation and outages', () => {
   it('one broken key set of two leaves the keys of the other', async () => {
     const verify = verifier({ jwksUrls: ['http://127.0.0.1:1/keys', `${base}/keys`] });
     expect((await verify(await sign())).username).toBe('alice');
+  });
+
+  it('a key set that unfolds to more than a key set is given up', async () => {
+    bomb = gzipSync(Buffer.alloc(32 * 1024 * 1024, 0x20));
+    expect(bomb.length).toBeLessThan(64 * 1024);
+    await expect(verifier()(await sign())).rejects.toMatchObject({ code: 'IssuerUnavailable' });
+    bomb = undefined;
+    nowMs += 1_500;
+    expect((await verifier()(await sign())).username).toBe('alice');
   });
 
   it('many requests with one new token cost one fetch', async () => {

@@ -1,12 +1,11 @@
 /** The access token of a service account, for services that give SSH credentials to a token only. */
 import { decodeJwt } from 'jose';
-import type { IssuerConfig, ServiceAccountConfig } from '../../shared/platform/config/config.ts';
-import { requestToken } from './service-account.ts';
+import { mapUsername } from '../../shared/auth/cluster-username.ts';
+import type { ServiceAccountConfig } from '../../shared/platform/config/config.ts';
+import { requestToken, type TokenIssuer } from './service-account.ts';
 
 /** The token where the account is that user, else null. Throws IssuerUnavailable, SshCredentialsRefused. */
 export type AccountTokenOf = (username: string) => Promise<string | null>;
-
-type TokenIssuer = Pick<IssuerConfig, 'tokenUrl' | 'tokenEndpointAuthMethod' | 'usernameClaim'>;
 
 /** A token is used again until so long before its end. */
 const renewBeforeMs = 30_000;
@@ -16,13 +15,14 @@ export function createAccountToken(
   { clientId, secret, username }: ServiceAccountConfig,
   issuer: TokenIssuer | undefined,
 ): AccountTokenOf {
-  let known: { token: string; subject: unknown; endsAt: number } | undefined;
+  let known: { token: string; subject: string | undefined; endsAt: number } | undefined;
   let running: Promise<void> | undefined;
 
-  const renew = async (url: string, id: string, secretText: string): Promise<void> => {
-    const token = await requestToken(issuer as TokenIssuer, url, id, secretText);
+  const renew = async (from: TokenIssuer, url: string, id: string, secretText: string): Promise<void> => {
+    const token = await requestToken(from, url, id, secretText);
     const claims = decodeJwt(token);
-    known = { token, subject: claims[issuer?.usernameClaim ?? ''], endsAt: (claims.exp ?? 0) * 1_000 };
+    const subject = mapUsername(claims[from.usernameClaim], from);
+    known = { token, subject, endsAt: (claims.exp ?? 0) * 1_000 };
   };
 
   return async (wanted) => {
@@ -30,7 +30,7 @@ export function createAccountToken(
     if (username !== null && username !== wanted) return null;
     if (known !== undefined && known.subject !== wanted) return null; // its name does not change
     if (known === undefined || known.endsAt - renewBeforeMs <= Date.now()) {
-      running ??= renew(issuer.tokenUrl, clientId, secret.reveal()).finally(() => {
+      running ??= renew(issuer, issuer.tokenUrl, clientId, secret.reveal()).finally(() => {
         running = undefined;
       });
       await running;

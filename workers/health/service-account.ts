@@ -3,7 +3,9 @@
  * gets (RFC 6749, section 4.4). The token is for its name only; it is not kept.
  */
 import { decodeJwt } from 'jose';
+import { clusterUsername, mapUsername, type UsernameRules } from '../../shared/auth/cluster-username.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { readBoundedText } from '../../shared/platform/bounded-text.ts';
 import type { IssuerConfig, ServiceAccountConfig } from '../../shared/platform/config/config.ts';
 
 /**
@@ -13,9 +15,10 @@ import type { IssuerConfig, ServiceAccountConfig } from '../../shared/platform/c
 export type FindUsername = () => Promise<string>;
 
 const requestMs = 5_000;
-const username = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
+/** Longest answer of a token endpoint. */
+const answerBytesMax = 256 * 1024;
 
-type TokenIssuer = Pick<IssuerConfig, 'tokenUrl' | 'tokenEndpointAuthMethod' | 'usernameClaim'>;
+export type TokenIssuer = Pick<IssuerConfig, 'tokenUrl' | 'tokenEndpointAuthMethod' | 'usernameClaim'> & UsernameRules;
 
 /** The issuer is asked once; from then on its absence changes nothing. Callers at the same time share one request. */
 export function createFindUsername(
@@ -40,8 +43,8 @@ async function nameOfToken(account: ServiceAccountConfig, issuer: TokenIssuer | 
     throw wrong('No token endpoint is configured for the service account, and no username.');
   }
   const token = await requestToken(issuer, issuer.tokenUrl, clientId, secret.reveal());
-  const name = claimOf(token, issuer.usernameClaim);
-  if (typeof name === 'string' && username.test(name)) return name;
+  const name = mapUsername(claimOf(token, issuer.usernameClaim), issuer);
+  if (name !== undefined && clusterUsername.test(name)) return name;
   throw wrong(`The token of the service account has no claim ${issuer.usernameClaim} with the name of a user.`);
 }
 
@@ -67,11 +70,15 @@ export async function requestToken(
   }).catch((cause: unknown) => {
     throw unavailable('The token issuer does not answer.', cause);
   });
-  const answer: unknown = await response.json().catch(() => null);
+  const answer = await readAnswer(response).catch(() => null);
   const token = (answer as { access_token?: unknown } | null)?.access_token;
   if (response.ok && typeof token === 'string') return token;
   const message = `The token issuer gave the service account no token (status ${response.status}).`;
   throw response.status >= 500 ? unavailable(message) : wrong(message);
+}
+
+async function readAnswer(response: Response): Promise<unknown> {
+  return JSON.parse(await readBoundedText(response, answerBytesMax));
 }
 
 /** Not verified: it came from the configured endpoint and says as whom to log in, which the login node decides on. */

@@ -1,13 +1,11 @@
 /** An entry of `goldcrest.issuers`: whose tokens are taken, and what they must be like. */
 import { z } from 'zod';
+import { clusterUsername } from '../../auth/cluster-username.ts';
 import { duration, flag, section, text, textList, webAddress } from './schema-fields.ts';
 import { signatureAlgorithms } from './schema-firecrest.ts';
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
-
-/** As `principalOfClaims` wants it; checked here so that a mistake is told at the start. */
-const clusterUsername = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/;
 
 function hasOneGroup(pattern: string): boolean {
   try {

@@ -3,6 +3,7 @@
  * policy takes up; a refusal and an answer that cannot be used are SshCredentialsRefused.
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { readBoundedText } from '../../../shared/platform/bounded-text.ts';
 
 /** The service, by the name that messages give it. */
 export interface CredentialService {
@@ -29,7 +30,7 @@ export async function askService(service: CredentialService, request: ServiceReq
     await response.body?.cancel().catch(() => undefined);
     throw refusal(service, response);
   }
-  return await readBounded(service, response);
+  return await readAnswer(service, response);
 }
 
 async function send({ name, timeoutMs }: CredentialService, request: ServiceRequest): Promise<Response> {
@@ -58,20 +59,13 @@ function refusal({ name }: CredentialService, response: Response): BrokerError {
   );
 }
 
-async function readBounded({ name }: CredentialService, response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
+async function readAnswer({ name }: CredentialService, response: Response): Promise<string> {
   try {
-    for await (const chunk of response.body ?? []) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > answerBytesMax) break;
-      chunks.push(chunk);
-    }
+    return await readBoundedText(response, answerBytesMax);
   } catch (cause) {
+    if (cause instanceof RangeError) throw unusable(`The ${name} answered with more than ${answerBytesMax} bytes.`);
     throw unavailable(`The ${name} broke off its answer.`, cause);
   }
-  if (sizeBytes > answerBytesMax) throw unusable(`The ${name} answered with more than ${answerBytesMax} bytes.`);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function unavailable(message: string, cause?: unknown, retryAfterSeconds?: number): BrokerError {
