@@ -4,8 +4,12 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { AppContext } from './app-env.ts';
 import { invalidField } from './invalid-request.ts';
 
-/** Time for a JSON body to arrive. */
+/** Time for a JSON body to arrive: so long in any case, more for each byte that has come, and no more than the last. */
+const graceMs = 15_000;
+const bytesPerMsMin = 16;
 const bodyMs = 120_000;
+/** Up to this size a body is taken as a whole. */
+const wholeBytesMax = 64 * 1024;
 /** Deepest nesting of objects and lists. */
 const depthMax = 32;
 const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
@@ -34,37 +38,55 @@ function checkType(c: AppContext, code: JsonBodyOptions['wrongTypeCode']): void 
   throw new BrokerError(code, 'The body must be sent with Content-Type: application/json.');
 }
 
+/** What has arrived of a body. */
+interface Progress {
+  sizeBytes: number;
+}
+
 /** Counts what arrives, so that a body without (or with a false) Content-Length is bounded too. */
-async function readStream(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
+async function readStream(
+  body: ReadableStream<Uint8Array> | null,
+  bytesMax: number,
+  progress: Progress,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
   if (body === null) return new Uint8Array();
   for await (const chunk of body) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > bytesMax) throw tooLarge(bytesMax);
+    progress.sizeBytes += chunk.byteLength;
+    if (progress.sizeBytes > bytesMax) throw tooLarge(bytesMax);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-async function readBytes(c: AppContext, bytesMax: number): Promise<Uint8Array> {
+async function readBytes(c: AppContext, bytesMax: number, progress: Progress): Promise<Uint8Array> {
   const declared = c.req.header('content-length');
   if (declared === undefined || c.req.header('transfer-encoding') !== undefined) {
-    return readStream(c.req.raw.body, bytesMax);
+    return readStream(c.req.raw.body, bytesMax, progress);
   }
   if (!(Number(declared) <= bytesMax)) throw tooLarge(bytesMax);
+  if (Number(declared) > wholeBytesMax) return readStream(c.req.raw.body, bytesMax, progress);
   const bytes = new Uint8Array(await c.req.raw.arrayBuffer());
   if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
   return bytes;
 }
 
-async function inTime<T>(reading: Promise<T>): Promise<T> {
+/** Gives up on a body that comes too slowly. */
+async function inTime<T>(read: (progress: Progress) => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  const progress: Progress = { sizeBytes: 0 };
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new BrokerError('RequestTimeout', 'The request did not arrive in time.')), bodyMs);
+    const look = (): void => {
+      const allowedMs = Math.min(bodyMs, graceMs + progress.sizeBytes / bytesPerMsMin);
+      const leftMs = allowedMs - (performance.now() - startedAt);
+      if (leftMs > 0) timer = setTimeout(look, Math.ceil(leftMs));
+      else reject(new BrokerError('RequestTimeout', 'The request did not arrive in time.'));
+    };
+    look();
   });
   try {
-    return await Promise.race([reading, late]);
+    return await Promise.race([read(progress), late]);
   } finally {
     clearTimeout(timer);
   }
@@ -95,7 +117,7 @@ function parseJson(bytes: Uint8Array): unknown {
 /** The JSON object of the body. Of a repeated key the last counts. Throws InvalidRequest, BodyTooLarge, UnsupportedMediaType. */
 export async function readJsonBody(c: AppContext, options: JsonBodyOptions): Promise<Record<string, unknown>> {
   checkType(c, options.wrongTypeCode);
-  const value = parseJson(await inTime(readBytes(c, options.bytesMax)));
+  const value = parseJson(await inTime((progress) => readBytes(c, options.bytesMax, progress)));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidField('body', '', 'must be a JSON object');
   }

@@ -11,6 +11,8 @@ import { problemType } from './problem.ts';
 /** Time for a request's headers to arrive, and for the whole request: that of a file over a slow line. JSON has less. */
 const headersMs = 15_000;
 const requestMs = 3_600_000;
+/** How often it is looked for requests that are too slow. */
+const slownessMs = 2_000;
 /** Longer than the idle time of common gateways (60 s), so that they close first and never meet a closed connection. */
 const keepAliveMs = 75_000;
 /** How often a draining server looks for connections that have become idle. */
@@ -115,6 +117,7 @@ export async function listen({ app, host, port, log }: ListenOptions): Promise<L
     maxHeaderSize: headerBytesMax,
     headersTimeout: headersMs,
     requestTimeout: requestMs,
+    connectionsCheckingInterval: slownessMs,
     keepAliveTimeout: keepAliveMs,
     noDelay: true,
   };

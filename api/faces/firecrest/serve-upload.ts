@@ -19,7 +19,7 @@ import type { FaceDeps } from './serve-operation.ts';
 /** Room for boundaries, headers and other fields beside the file. */
 const besideFileBytesMax = 1024 * 1024;
 /** Longest time without a byte from the client. */
-const idleMs = 30_000;
+const idleMs = 20_000;
 /** Time for a worker that broke an upload off to say why. */
 const endingMs = 3_000;
 const partName = 'file';
