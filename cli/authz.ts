@@ -34,6 +34,7 @@ const options = {
   'new-store': { type: 'string' },
   until: { type: 'string' },
   from: { type: 'string' },
+  path: { type: 'string' },
   subject: { type: 'string' },
   object: { type: 'string' },
 } as const;
@@ -180,7 +181,8 @@ async function runList(command: Command): Promise<number> {
 }
 
 async function runCheck(command: Command): Promise<number> {
-  const context = { current_time: new Date().toISOString(), source: command.values.from ?? '::' };
+  const { from = '::', path = '' } = command.values;
+  const context = { current_time: new Date().toISOString(), source: from, path: path.replace(/\/*$/, path && '/') };
   const { allowed } = await clientOf(command).check({ ...grantKeyOf(command.words), context });
   command.io.print(allowed === true ? 'allowed' : 'not allowed');
   return allowed === true ? exitStatus.done : exitStatus.denied;

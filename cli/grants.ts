@@ -1,10 +1,15 @@
 /** Grants as the operator writes them, checked before OpenFGA sees them: its own refusals name tuples, not arguments. */
+import { posix } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import {
   type Limits,
   limitsName,
   networksMax,
+  type PathLimits,
   type Preset,
+  pathLimitsMax,
+  pathLimitsName,
+  pathRelations,
   presets,
   systemRelations,
 } from '../shared/authorization/authorization-model.ts';
@@ -19,7 +24,7 @@ export interface GrantKey {
 }
 
 export interface Grant extends GrantKey {
-  condition?: { name: string; context: Limits };
+  condition?: { name: string; context: Limits | PathLimits };
 }
 
 const dayMs = 24 * 3_600_000;
@@ -30,6 +35,8 @@ const relationsOf: Readonly<Record<string, readonly string[]>> = {
   group: ['member'],
   project: ['member'],
   broker: ['administer'],
+  task: ['viewer'],
+  webhook: ['viewer'],
 };
 
 /** `type:name` of one of the types. Throws UsageError. */
@@ -68,16 +75,20 @@ export function grantKeyOf(words: readonly string[]): GrantKey {
 /** The grant with its limits, which a program's must have. Throws UsageError. */
 export function grantOf(
   words: readonly string[],
-  options: { until?: string | undefined; from?: string | undefined },
+  options: { until?: string | undefined; from?: string | undefined; path?: string | undefined },
   nowMs: number,
 ): Grant {
   const key = grantKeyOf(words);
   const untilMs = options.until === undefined ? null : timeOf(options.until, nowMs);
   const networks = options.from === undefined ? [] : networksOf(options.from);
   if (key.user.startsWith('service_client:')) requireLimits(key.relation, untilMs, networks, nowMs);
-  if (untilMs === null && networks.length === 0) return key;
-  if (!key.object.startsWith('system:')) throw new UsageError('--until and --from: only for grants on a system');
+  const prefixes = options.path === undefined ? [] : prefixesOf(options.path, key.relation, networks);
+  if (untilMs === null && networks.length === 0 && prefixes.length === 0) return key;
+  if (!key.object.startsWith('system:')) throw new UsageError('--until, --from, --path: only for grants on a system');
   const until = untilMs === null ? forEver : new Date(untilMs).toISOString();
+  if (prefixes.length > 0) {
+    return { ...key, condition: { name: pathLimitsName, context: { until, networks, path_prefixes: prefixes } } };
+  }
   return { ...key, condition: { name: limitsName, context: { until, networks } } };
 }
 
@@ -93,6 +104,22 @@ function networksOf(text: string): string[] {
   if (wrong !== undefined) throw new UsageError(`--from ${wrong}: write networks such as 10.0.0.0/8,2001:db8::/32`);
   if (networks.length > networksMax) throw new UsageError(`--from: ${networksMax} networks at most`);
   return networks;
+}
+
+/** Directories as OpenFGA is told them, with a slash at their ends. */
+function prefixesOf(text: string, relation: string, networks: readonly string[]): string[] {
+  if (!pathRelations.has(relation)) throw new UsageError(`--path: only with ${[...pathRelations].join(', ')}`);
+  const paths = text.split(',').map((path) => path.trim());
+  const isPlain = (path: string): boolean => posix.normalize(path) === path && /^\/[^/\0]/.test(path);
+  const wrong = paths.find((path) => !isPlain(path) || path.includes('\ufffd'));
+  if (wrong !== undefined) throw new UsageError(`--path ${wrong}: write absolute directories such as /scratch/climate`);
+  const prefixes = paths.map((path) => path.replace(/\/?$/, '/'));
+  const max = pathLimitsMax;
+  if (prefixes.length > max.paths || prefixes.join('').length > max.chars) {
+    throw new UsageError(`--path: ${max.paths} directories at most, of ${max.chars} characters together`);
+  }
+  if (networks.length > max.networks) throw new UsageError(`--from: ${max.networks} networks at most with --path`);
+  return prefixes;
 }
 
 function requireLimits(relation: string, untilMs: number | null, networks: readonly string[], nowMs: number): void {

@@ -1,5 +1,12 @@
 /** What the program says of itself. */
-import { networksMax, type Preset, presets, systemRelations } from '../shared/authorization/authorization-model.ts';
+import {
+  networksMax,
+  type Preset,
+  pathLimitsMax,
+  pathRelations,
+  presets,
+  systemRelations,
+} from '../shared/authorization/authorization-model.ts';
 
 export const programHelp = `Usage: goldcrest COMMAND …
 
@@ -52,19 +59,22 @@ export const authzHelp = `Usage: goldcrest authz COMMAND …
 
   model show                       print the authorization model as JSON
   model push [--new-store NAME]    write it to the store, or to a new one; prints the ids for the configuration
-  grant SUBJECT RELATION OBJECT    let SUBJECT; with --until and --from for a time and from some networks only
+  grant SUBJECT RELATION OBJECT    let SUBJECT; with --until, --from and --path for a time, from some networks and in
+                                   some directories only
   revoke SUBJECT RELATION OBJECT   take that back
   list [--subject S] [--object O]  what is granted
-  check SUBJECT RELATION OBJECT    whether it is allowed now; --from names the address that is asked about
+  check SUBJECT RELATION OBJECT    whether it is allowed now; --from and --path name what is asked about
 
 SUBJECT   user:NAME (on the clusters), service_client:ID (OAuth client of a program), group:NAME, project:NAME
-OBJECT    system:NAME, group:NAME, project:NAME, broker:goldcrest
+OBJECT    system:NAME, group:NAME, project:NAME, broker:goldcrest, task:ID, webhook:ID
 RELATION  on a system: ${systemRelations.join(', ')}
-          or a preset, see below; on a group or project: member; on the broker: administer
+          or a preset, see below; on a group or project: member; on the broker:
+          administer; on a task or webhook: viewer, for people who are to see it though it is another user's
 
 Options
   --until TIME       RFC 3339, e.g. 2026-12-31T00:00:00Z; a service client's grant must have one
   --from NETWORKS    CIDR, up to ${networksMax}, separated by commas
+  --path PATHS       directories, up to ${pathLimitsMax.paths}, separated by commas; with ${[...pathRelations].join(', ')}
   --url URL          OpenFGA; with it the configuration (GOLDCREST_CONFIG) is not read
   --store ID         its store
   --token-file FILE  file with the preshared key

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { authorizationModel } from '../shared/authorization/authorization-model.ts';
 import { configurationPage, configurationSchemaFile } from './generate-configuration.ts';
 import { errorsPage } from './generate-errors.ts';
 
@@ -18,6 +19,7 @@ export const generators: Generator[] = [
   { file: 'docs/configuration.md', generate: configurationPage },
   { file: 'docs/configuration.schema.json', generate: configurationSchemaFile },
   { file: 'docs/errors.md', generate: errorsPage },
+  { file: 'deploy/openfga/model.json', generate: () => `${JSON.stringify(authorizationModel, null, 2)}\n` },
 ];
 
 /** Paths of the pages under `root` that are missing or differ from what their generator gives. */

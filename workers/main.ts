@@ -98,6 +98,8 @@ const accounts = new Map(
 const watches = createWatchStore(redis, keyPrefix);
 const observeCalls = (system: string) => recordCalls(trail, system);
 const schedulers = new Map(served.map((system) => [system.name, createScheduler(system, observeCalls(system.name))]));
+const access = await createAccess(config.authorization);
+const checkConsent = createCheckConsent(access.checkAccess);
 const perform = createPerform({
   systems: config.systems,
   ssh,
@@ -106,13 +108,12 @@ const perform = createPerform({
   readHealth: () => readKnownHealth(health, config.systems),
   watchesOf: createJobWatches(watches, config.watches),
   logs: config.logs,
+  checkPaths: config.authorization.type === 'builtin' ? null : access.checkPaths,
   sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
   port,
   tell: (task, url) => store.announce(task, url),
   log,
 });
-const access = await createAccess(config.authorization);
-const checkConsent = createCheckConsent(access.checkAccess);
 const runner = createTaskRunner({
   store,
   queues,

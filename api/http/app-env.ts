@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
-import type { AccessChecker, SystemsFinder } from '../../shared/authorization/access-checker.ts';
+import type { AccessChecker, OthersChecker, SystemsFinder } from '../../shared/authorization/access-checker.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { AuditStore } from '../../shared/platform/audit-store.ts';
 import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
@@ -138,6 +138,7 @@ export interface AppDeps {
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
   findVisible: SystemsFinder;
+  mayOnOthers: OthersChecker;
   requireHealthy: RequireHealthy;
   health: HealthReader;
   /** Where the bytes are that do not pass through Redis. */

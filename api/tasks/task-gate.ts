@@ -102,6 +102,8 @@ export interface TaskGate {
   acceptTransfer(request: AcceptRequest, signal: AbortSignal): Promise<HeldTransfer>;
   /** TaskNotFound also for another owner's task; TaskExpired for one that was kept and is no more. */
   get(id: string, principal: Principal): Promise<Task>;
+  /** The task, whoever's it is; null: there is none. For who was found to be allowed to see it. */
+  find(id: string): Promise<Task | null>;
   /** The task when it has ended, or as it is after `waitMs`. */
   wait(id: string, principal: Principal, waitMs: number, signal: AbortSignal): Promise<Task>;
   /** Cancels a waiting task at once and asks the worker of an active one to stop; the answer shows which. */
@@ -354,6 +356,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     countOpen: (principal, queueNames) => store.countOpen(principalKey(principal), queueNames),
 
     get: owned,
+    find: async (id) => (taskId.test(id) ? store.read(id) : null),
 
     async wait(id, principal, waitMs, signal) {
       const { ended, abandon } = waiters.wait(id, waitMs);

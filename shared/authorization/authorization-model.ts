@@ -49,6 +49,18 @@ export const limitsName = 'limits';
 /** Networks of one grant: OpenFGA gives a condition a cost of 100 by its default, and refuses to answer beyond. */
 export const networksMax = 8;
 
+/** Name of the condition that also limits it to directories. */
+export const pathLimitsName = 'limits_in_paths';
+
+/** What can be granted for some directories only: nothing that lets a user's own program loose on the system. */
+export const pathRelations: ReadonlySet<string> = new Set([
+  ...['read_files', 'write_files', 'transfer'],
+  ...['preset_read', 'preset_transfer'],
+]);
+
+/** Bounds of a grant for directories, for the same cost: networks, directories, and their characters together. */
+export const pathLimitsMax = { networks: 4, paths: 4, chars: 240 } as const;
+
 /** The parameters of `limits` that stand in the grant; the request brings `current_time` and `source`. */
 export interface Limits {
   /** RFC 3339. */
@@ -57,17 +69,29 @@ export interface Limits {
   networks: readonly string[];
 }
 
-const limits: Condition = {
-  name: limitsName,
-  expression: 'current_time < until && (size(networks) == 0 || networks.exists(n, source.in_cidr(n)))',
-  parameters: {
-    current_time: { type_name: 'TYPE_NAME_TIMESTAMP' as TypeName },
-    until: { type_name: 'TYPE_NAME_TIMESTAMP' as TypeName },
-    source: { type_name: 'TYPE_NAME_IPADDRESS' as TypeName },
-    networks: {
-      type_name: 'TYPE_NAME_LIST' as TypeName,
-      generic_types: [{ type_name: 'TYPE_NAME_STRING' as TypeName }],
-    },
+/** Those of `limits_in_paths`; the request brings `path` besides. */
+export interface PathLimits extends Limits {
+  /** Absolute, each with a slash at its end. */
+  path_prefixes: readonly string[];
+}
+
+const named = (name: string) => ({ type_name: name as TypeName });
+const texts = { ...named('TYPE_NAME_LIST'), generic_types: [named('TYPE_NAME_STRING')] };
+const timeAndPlace = 'current_time < until && (size(networks) == 0 || networks.exists(n, source.in_cidr(n)))';
+const timeAndPlaceParameters = {
+  current_time: named('TYPE_NAME_TIMESTAMP'),
+  until: named('TYPE_NAME_TIMESTAMP'),
+  source: named('TYPE_NAME_IPADDRESS'),
+  networks: texts,
+};
+
+const conditions: Record<string, Condition> = {
+  [limitsName]: { name: limitsName, expression: timeAndPlace, parameters: timeAndPlaceParameters },
+  // Paths and prefixes end with a slash. An empty path asks whether there is any, `/` whether it is everywhere.
+  [pathLimitsName]: {
+    name: pathLimitsName,
+    expression: `${timeAndPlace} && (path == "" || path_prefixes.exists(p, path.startsWith(p)))`,
+    parameters: { ...timeAndPlaceParameters, path: named('TYPE_NAME_STRING'), path_prefixes: texts },
   },
 };
 
@@ -78,22 +102,33 @@ const people: readonly RelationReference[] = [
 ];
 
 /** People with or without limits. A program only with: none of its grants lasts for ever. */
-const holders: readonly RelationReference[] = [
-  ...people,
-  ...[...people, { type: 'service_client' }].map((holder) => ({ ...holder, condition: limitsName })),
-];
+function holdersOf(relation: string): RelationReference[] {
+  const limits = pathRelations.has(relation) ? [limitsName, pathLimitsName] : [limitsName];
+  const limited = limits.flatMap((condition) =>
+    [...people, { type: 'service_client' }].map((holder) => ({ ...holder, condition })),
+  );
+  return [...people, ...limited];
+}
 
 interface RelationRule {
   holders: readonly RelationReference[];
   /** Relations of the same type that bring this one along. */
   impliedBy: readonly string[];
+  /** Names of relations to an object whose administrators have this one. */
+  administeredBy?: readonly string[];
 }
 
 function typeOf(type: string, rules: Readonly<Record<string, RelationRule>>): TypeDefinition {
   const entries = Object.entries(rules);
-  const relations = entries.map(([name, { impliedBy }]) => {
-    const implied = impliedBy.map((relation) => ({ computedUserset: { relation } }));
-    return [name, implied.length === 0 ? { this: {} } : { union: { child: [{ this: {} }, ...implied] } }] as const;
+  const relations = entries.map(([name, { holders, impliedBy, administeredBy = [] }]) => {
+    const child = [
+      ...(holders.length === 0 ? [] : [{ this: {} }]),
+      ...impliedBy.map((relation) => ({ computedUserset: { relation } })),
+      ...administeredBy.map((tupleset) => ({
+        tupleToUserset: { tupleset: { relation: tupleset }, computedUserset: { relation: 'administer' } },
+      })),
+    ];
+    return [name, child.length === 1 && holders.length > 0 ? { this: {} } : { union: { child } }] as const;
   });
   const granted = entries.map(([name, rule]): [string, RelationMetadata] => [
     name,
@@ -115,8 +150,10 @@ function impliersOf(relation: Relation): string[] {
 }
 
 function systemRules(): Record<string, RelationRule> {
-  const ofPresets = Object.keys(presets).map((name) => [name, { holders, impliedBy: [] }] as const);
-  const ofRelations = systemRelations.map((name) => [name, { holders, impliedBy: impliersOf(name) }] as const);
+  const ofPresets = Object.keys(presets).map((name) => [name, { holders: holdersOf(name), impliedBy: [] }] as const);
+  const ofRelations = systemRelations.map(
+    (name) => [name, { holders: holdersOf(name), impliedBy: impliersOf(name) }] as const,
+  );
   return Object.fromEntries([...ofPresets, ...ofRelations]);
 }
 
@@ -132,6 +169,19 @@ export const authorizationModel: WriteAuthorizationModelRequest = {
     typeOf('project', membership),
     typeOf('system', systemRules()),
     typeOf('broker', { administer: { holders: people, impliedBy: [] } }),
+    typeOf('task', {
+      // Which system and service it is of stands in the request that asks, not in the store.
+      system: { holders: [{ type: 'system' }], impliedBy: [] },
+      broker: { holders: [{ type: 'broker' }], impliedBy: [] },
+      viewer: { holders: people, impliedBy: [] },
+      view: { holders: [], impliedBy: ['viewer'], administeredBy: ['system', 'broker'] },
+      cancel: { holders: [], impliedBy: [], administeredBy: ['system', 'broker'] },
+    }),
+    typeOf('webhook', {
+      broker: { holders: [{ type: 'broker' }], impliedBy: [] },
+      viewer: { holders: people, impliedBy: [] },
+      view: { holders: [], impliedBy: ['viewer'], administeredBy: ['broker'] },
+    }),
   ],
-  conditions: { [limitsName]: limits },
+  conditions,
 };

@@ -1,5 +1,5 @@
 /** The policy that the configuration names. */
-import type { AuthorizationConfig } from '../platform/config/config.ts';
+import type { AuthorizationConfig } from '../platform/config/authorization-config.ts';
 import { type Access, openAccess } from './access-checker.ts';
 
 /** Loads the OpenFGA client only where it is asked. Connects when first asked. */

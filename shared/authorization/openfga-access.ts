@@ -5,7 +5,9 @@
 import { BrokerError } from '../errors/broker-error.ts';
 import type { Relation } from '../operations/operation.ts';
 import type { Principal } from '../tasks/task.ts';
-import type { Access } from './access-checker.ts';
+import type { Access, OthersThing } from './access-checker.ts';
+import { pathRelations } from './authorization-model.ts';
+import { type CheckQuestion, createBatchedChecks } from './batched-checks.ts';
 import { createDecisions } from './decisions.ts';
 import { createOpenFgaClient, describeFailure, type OpenFgaSettings } from './openfga-client.ts';
 
@@ -58,7 +60,7 @@ export function createOpenFgaAccess(options: OpenFgaAccessOptions): Access {
     now,
   });
 
-  const contextOf = (source: string) => ({ current_time: new Date(now()).toISOString(), source });
+  const checks = createBatchedChecks(client);
 
   const ask = async <T>(request: Promise<T>): Promise<T> => {
     try {
@@ -70,13 +72,14 @@ export function createOpenFgaAccess(options: OpenFgaAccessOptions): Access {
     }
   };
 
-  const check = async (user: string, relation: Relation, object: string, source: string): Promise<boolean> => {
-    const { allowed } = await ask(client.check({ user, relation, object, context: contextOf(source) }));
-    return allowed === true;
-  };
+  /** `path`: the whole system with `/`, any part of it with nothing. */
+  const contextOf = (source: string, path: string) => ({ current_time: new Date(now()).toISOString(), source, path });
+
+  const check = (question: Omit<CheckQuestion, 'context'>, source: string, path = ''): Promise<boolean> =>
+    ask(checks({ ...question, context: contextOf(source, path) }));
 
   const listVisible = async (user: string, source: string): Promise<ReadonlySet<string>> => {
-    const request = { user, relation: 'view_status', type: 'system', context: contextOf(source) };
+    const request = { user, relation: 'view_status', type: 'system', context: contextOf(source, '') };
     const { objects } = await ask(client.listObjects(request));
     return new Set(objects.map((object) => object.slice('system:'.length)));
   };
@@ -88,16 +91,43 @@ export function createOpenFgaAccess(options: OpenFgaAccessOptions): Access {
       const user = subjectOf(principal);
       const object = system === null ? brokerObject : `system:${system}`;
       const key = `${user} ${relation} ${object} ${address}`;
-      if (await permissions.decide(key, () => check(user, relation, object, address))) return;
+      if (await permissions.decide(key, () => check({ user, relation, object }, address))) return;
       throw new BrokerError('Forbidden', `You may not ${deeds[relation]} ${system ?? 'this service'}.`, {
         detail: { user, relation, object, address },
+      });
+    },
+    async checkPaths(principal, relation, system, paths, address = unknownAddress) {
+      if (!pathRelations.has(relation)) return;
+      const question = { user: subjectOf(principal), relation, object: `system:${system}` };
+      const key = `${question.user} ${relation} ${question.object} ${address} /`;
+      if (await permissions.decide(key, () => check(question, address, '/'))) return;
+      const answers = await Promise.all(paths.map((path) => check(question, address, path.replace(/\/*$/, '/'))));
+      if (paths.length > 0 && answers.every(Boolean)) return;
+      // Not where it is: the place is what a link leads to.
+      throw new BrokerError('Forbidden', `You may ${deeds[relation]} ${system} in some directories only.`, {
+        detail: { ...question, address, paths },
       });
     },
     findVisible(principal, address = unknownAddress) {
       const user = subjectOf(principal);
       return visible.decide(`${user} ${address}`, () => listVisible(user, address));
     },
+    mayOnOthers(principal, relation, thing, address = unknownAddress) {
+      const user = subjectOf(principal);
+      const object = `${thing.type}:${thing.id}`;
+      // Not by key alone: who asks for what is not there has the same question asked as who asks for what is.
+      return permissions.decide(`${user} ${relation} ${object} ${thing.system} ${address}`, () =>
+        check({ user, relation, object, contextualTuples: { tuple_keys: placesOf(thing, object) } }, address),
+      );
+    },
   };
+}
+
+/** What a thing belongs to, told along with the question: the store of OpenFGA knows no tasks. */
+function placesOf({ type, system }: OthersThing, object: string) {
+  const broker = { user: brokerObject, relation: 'broker', object };
+  if (type === 'webhook' || system == null) return [broker];
+  return [broker, { user: `system:${system}`, relation: 'system', object }];
 }
 
 /** The client's own bound is for each try; this one is for all. */

@@ -29,6 +29,8 @@ export type AttemptOutcome = { state: 'delivered' | 'failed' } | { state: 'pendi
 export interface WebhookStore {
   list(owner: string): Promise<{ endpoint: Endpoint; state: EndpointState }[]>;
   find(owner: string, id: string): Promise<{ endpoint: Endpoint; state: EndpointState } | null>;
+  /** Whose endpoint that is, or was; null: nobody's. */
+  ownerOf(id: string): Promise<string | null>;
   /** False where the owner has as many as may be. */
   add(owner: string, endpoint: Endpoint, countMax: number): Promise<boolean>;
   replace(owner: string, endpoint: Endpoint): Promise<void>;
@@ -168,6 +170,7 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
   const outbox = outboxKey(keyPrefix);
   const stateKey = (id: string): string => `${keyPrefix}:hookstate:${id}`;
   const listKey = (endpoint: string): string => `${keyPrefix}:deliveries:${endpoint}`;
+  const ownersKey = `${keyPrefix}:hook-owners`;
   const deliveryKey = (id: string): string => `${keyPrefix}:delivery:${id}`;
   const withState = async (text: string) => {
     const endpoint = storedEndpoint.parse(JSON.parse(text));
@@ -182,10 +185,13 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
         const text = await redis.hget(endpointsKey(keyPrefix, owner), id);
         return text === null ? null : withState(text);
       }),
+    ownerOf: (id) => withStore(() => redis.hget(ownersKey, id)),
     add: (owner, endpoint, countMax) =>
       withStore(async () => {
         const key = endpointsKey(keyPrefix, owner);
-        return (await scripted.gcHookAdd(key, endpoint.id, JSON.stringify(endpoint), countMax)) === 1;
+        const isAdded = (await scripted.gcHookAdd(key, endpoint.id, JSON.stringify(endpoint), countMax)) === 1;
+        if (isAdded) await redis.hset(ownersKey, endpoint.id, owner);
+        return isAdded;
       }),
     replace: (owner, endpoint) =>
       withStore(async () => {
@@ -197,6 +203,7 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
         await redis
           .multi()
           .hdel(endpointsKey(keyPrefix, owner), id)
+          .hdel(ownersKey, id)
           .del(stateKey(id), listKey(id), ...ids.map(deliveryKey))
           .exec();
       }),

@@ -92,6 +92,20 @@ describe('the store', () => {
     expect((await authz('check', ...submit, '--from', '192.0.2.1')).status).toBe(1);
   });
 
+  it('keeps a program to directories, and lets people see the task of another user', async () => {
+    const grant = ['service_client:mover', 'preset_transfer', 'system:daint'];
+    const limits = ['--until', inAWeek, '--path', '/scratch/a, /store/b'];
+    expect(await authz('grant', ...grant, ...limits)).toMatchObject({ status: 0, err: '' });
+    expect((await authz('list', '--subject', 'service_client:mover')).out).toContain('["/scratch/a/","/store/b/"]');
+    const write = ['service_client:mover', 'write_files', 'system:daint'];
+    const statuses = ['/scratch/a/x', '/scratch/a', '/scratch/ab', '/'].map(
+      async (path) => (await authz('check', ...write, '--path', path)).status,
+    );
+    expect(await Promise.all(statuses)).toEqual([0, 0, 1, 1]);
+    expect((await authz('check', ...write)).status).toBe(0);
+    expect(await authz('grant', 'group:support', 'viewer', 'task:0190')).toMatchObject({ status: 0, err: '' });
+  });
+
   it('takes a newer model too', async () => {
     expect(await authz('model', 'push')).toMatchObject({ status: 0, out: expect.stringContaining(at.at(-1) ?? '') });
   });
@@ -107,6 +121,10 @@ describe('what is written wrong', () => {
     [['grant', 'user:alice', 'submit', 'system:daint', '--until', '2020-01-01T00:00:00Z'], /--until .*: write a time/],
     [['grant', 'user:alice', 'submit', 'system:daint', '--from', '10.0.0.0'], /--from 10\.0\.0\.0: write networks/],
     [['grant', 'user:alice', 'member', 'group:g', '--until', inAWeek], /only for grants on a system/],
+    [['grant', 'user:alice', 'submit', 'system:daint', '--path', '/a'], /--path: only with read_files/],
+    [['grant', 'user:alice', 'read_files', 'system:daint', '--path', 'a'], /--path a: write absolute directories/],
+    [['grant', 'user:alice', 'read_files', 'system:daint', '--path', '/a/../b'], /write absolute directories/],
+    [['grant', 'user:alice', 'read_files', 'system:daint', '--path', `/${'a'.repeat(240)}`], /240 characters together/],
     [['grant', 'service_client:x', 'preset_read', 'system:daint'], /--until is required .* 365 days/],
     [['grant', 'service_client:x', 'submit', 'system:daint', '--until', inAWeek], /--from is required/],
     [['grant', 'service_client:x', 'administer', 'system:d', '--until', '2999-01-01T00:00:00Z'], /30 days at most/],

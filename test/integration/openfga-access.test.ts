@@ -2,11 +2,17 @@
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { createLabFolder, reapLab } from '../../lab/lab-folder.ts';
 import { startOpenFga } from '../../lab/parts/openfga.ts';
-import { networksMax, presets, systemRelations } from '../../shared/authorization/authorization-model.ts';
+import {
+  networksMax,
+  pathLimitsMax,
+  presets,
+  systemRelations,
+} from '../../shared/authorization/authorization-model.ts';
 import { createOpenFgaAccess } from '../../shared/authorization/openfga-access.ts';
 import type { Relation } from '../../shared/operations/operation.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
+import { startCountingRelay } from './counting-relay.ts';
 import { createStore, type OpenFgaStore, openFgaSettings } from './openfga-fixture.ts';
 
 const lab = inject('lab');
@@ -127,6 +133,108 @@ describe('limits of a grant', () => {
   });
 });
 
+describe('a grant for directories', () => {
+  const codesOf = async (name: string, system: string, paths: readonly (readonly string[])[]) => {
+    const { checkPaths } = accessOf();
+    return Promise.all(paths.map((some) => codeOf(checkPaths(user(name), 'read_files', system, some, '198.51.100.1'))));
+  };
+
+  it('reaches what lies in one of them, all of what is asked for, and nothing that has no path', async () => {
+    const [name, system] = [fresh('u'), fresh('s')];
+    const path_prefixes = ['/scratch/a/', '/store/b c/'];
+    await store.grant(`user:${name}`, 'preset_transfer', `system:${system}`, { path_prefixes });
+    const inside = [['/scratch/a'], ['/scratch/a/x/y'], ['/store/b c/é', '/scratch/a/']];
+    expect(await codesOf(name, system, inside)).toEqual(inside.map(() => 'allowed'));
+    const outside = [['/scratch/ab'], ['/scratch'], ['/'], ['/scratch/a/x', '/store/b'], ['scratch/a'], [''], []];
+    expect(await codesOf(name, system, outside)).toEqual(outside.map(() => 'Forbidden'));
+    expect(await relationsOf(user(name), system)).toEqual(['view_status', 'read_files', 'write_files', 'transfer']);
+  });
+
+  it('holds its other limits too, and another grant for the whole system is what it says', async () => {
+    const [name, system, near] = [fresh('u'), fresh('s'), ['198.51.100.0/24']];
+    await store.grant(`user:${name}`, 'read_files', `system:${system}`, { path_prefixes: ['/a/'], networks: near });
+    expect(await codesOf(name, system, [['/a/x'], ['/b']])).toEqual(['allowed', 'Forbidden']);
+    expect(await codeOf(accessOf().checkPaths(user(name), 'read_files', system, ['/a/x'], '203.0.113.1'))).toBe(
+      'Forbidden',
+    );
+    await store.grant(`user:${name}`, 'preset_full', `system:${system}`);
+    expect(await codesOf(name, system, [['/b'], []])).toEqual(['allowed', 'allowed']);
+  });
+
+  it('of the greatest size that the program takes is still answered', async () => {
+    const [name, system] = [fresh('u'), fresh('s')];
+    const { networks: nets, paths, chars } = pathLimitsMax;
+    const networks = [...Array.from({ length: nets - 1 }, (_, at) => `2001:db8:${at}::/48`), '198.51.100.0/24'];
+    const path_prefixes = Array.from({ length: paths }, (_, at) => `/${at}`.padEnd(chars / paths - 1, 'x').concat('/'));
+    await store.grant(`user:${name}`, 'read_files', `system:${system}`, { networks, path_prefixes });
+    const last = `${path_prefixes.at(-1)}${'y'.repeat(3_500)}`;
+    expect(await codesOf(name, system, [[last], ['/elsewhere']])).toEqual(['allowed', 'Forbidden']);
+  });
+
+  it('cannot be given for what would let a program loose on the system', async () => {
+    for (const relation of ['submit', 'cancel', 'administer', 'preset_submit', 'preset_full']) {
+      const grant = store.grant(`user:${fresh('u')}`, relation, 'system:s', { path_prefixes: ['/a/'] });
+      await expect(grant, relation).rejects.toThrow();
+    }
+  });
+});
+
+describe('what is somebody else’s', () => {
+  it('is seen by its viewers and by who administers its system or the broker; canceled by these alone', async () => {
+    const [viewer, ofSystem, ofBroker, nobody] = [fresh('u'), fresh('u'), fresh('u'), fresh('u')];
+    const [system, group, id] = [fresh('s'), fresh('g'), fresh('t')];
+    await store.grant(`user:${viewer}`, 'member', `group:${group}`);
+    await store.grant(`group:${group}#member`, 'viewer', `task:${id}`);
+    await store.grant(`user:${ofSystem}`, 'administer', `system:${system}`, {});
+    await store.grant(`user:${ofBroker}`, 'administer', 'broker:goldcrest');
+    const { mayOnOthers } = accessOf();
+    const on = async (relation: 'view' | 'cancel', place: string | null) =>
+      Promise.all(
+        [viewer, ofSystem, ofBroker, nobody].map((name) =>
+          mayOnOthers(user(name), relation, { type: 'task', id, system: place }, '192.0.2.1'),
+        ),
+      );
+    expect(await on('view', system)).toEqual([true, true, true, false]);
+    expect(await on('cancel', system)).toEqual([false, true, true, false]);
+    expect(await on('view', fresh('s'))).toEqual([true, false, true, false]);
+    expect(await on('cancel', null)).toEqual([false, false, true, false]);
+    await store.grant(`user:${viewer}`, 'viewer', 'webhook:wh_1');
+    const hooks = [viewer, ofSystem, ofBroker].map((name) =>
+      mayOnOthers(user(name), 'view', { type: 'webhook', id: 'wh_1' }),
+    );
+    expect(await Promise.all(hooks)).toEqual([true, false, true]);
+  });
+});
+
+describe('several questions at once', () => {
+  it('travel in one request, each with its own answer, and the same one once', async () => {
+    const relay = await startCountingRelay(lab.openfga.apiUrl);
+    try {
+      const [name, system] = [fresh('u'), fresh('s')];
+      await store.grant(`user:${name}`, 'preset_submit', `system:${system}`);
+      const { checkAccess, checkPaths } = createOpenFgaAccess({
+        ...openFgaSettings(lab.openfga),
+        ...{ url: relay.url, storeId: store.storeId, cacheMs: 0 },
+      });
+      const asked = [...systemRelations, ...systemRelations].map((relation) =>
+        codeOf(checkAccess(user(name), relation, system)),
+      );
+      const may: readonly string[] = ['view_status', ...presets.preset_submit.relations];
+      const expected = systemRelations.map((relation) => (may.includes(relation) ? 'allowed' : 'Forbidden'));
+      expect(await Promise.all(asked)).toEqual([...expected, ...expected]);
+      expect(relay.counts).toEqual({ 'batch-check': 1 });
+      const many = Array.from({ length: 120 }, (_, at) => codeOf(checkAccess(user(name), 'submit', `${system}-${at}`)));
+      expect(new Set(await Promise.all(many))).toEqual(new Set(['Forbidden']));
+      expect(relay.counts).toEqual({ 'batch-check': 4 });
+      expect(await codeOf(checkAccess(user(name), 'submit', system))).toBe('allowed');
+      expect(await codeOf(checkPaths(user(name), 'submit', system, []))).toBe('allowed');
+      expect(relay.counts).toEqual({ 'batch-check': 4, check: 1 });
+    } finally {
+      await relay.close();
+    }
+  });
+});
+
 describe('the broker itself', () => {
   it('is administered by whom it was granted to, and else open for what is one’s own', async () => {
     const name = fresh('u');
@@ -179,7 +287,10 @@ describe('without an answer', () => {
         expect(await ask({ ...change, timeoutMs: 10_000 })).toBe('AuthorizationUnavailable');
       server.pause();
       const access = createOpenFgaAccess(settings);
-      expect(await codeOf(access.checkAccess(user('u'), 'submit', 's'))).toBe('AuthorizationUnavailable');
+      // A process that is told to stop may answer once more.
+      await expect
+        .poll(() => codeOf(access.checkAccess(user('u'), 'submit', 's')), { timeout: 10_000 })
+        .toBe('AuthorizationUnavailable');
       expect(await codeOf(access.findVisible(user('u')))).toBe('AuthorizationUnavailable');
       server.resume();
       await expect

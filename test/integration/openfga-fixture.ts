@@ -1,7 +1,13 @@
 /** A store of its own on the lab's OpenFGA, with the model in it; grants are written by tuples. */
 import type { OpenFgaClient, TupleKey } from '@openfga/sdk';
 import type { OpenFgaFacts } from '../../lab/parts/openfga.ts';
-import { authorizationModel, type Limits, limitsName } from '../../shared/authorization/authorization-model.ts';
+import {
+  authorizationModel,
+  type Limits,
+  limitsName,
+  type PathLimits,
+  pathLimitsName,
+} from '../../shared/authorization/authorization-model.ts';
 import { createOpenFgaClient } from '../../shared/authorization/openfga-client.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 
@@ -9,7 +15,7 @@ export interface OpenFgaStore {
   client: OpenFgaClient;
   storeId: string;
   modelId: string;
-  grant(user: string, relation: string, object: string, limits?: Partial<Limits>): Promise<void>;
+  grant(user: string, relation: string, object: string, limits?: Partial<PathLimits>): Promise<void>;
   revoke(user: string, relation: string, object: string): Promise<void>;
 }
 
@@ -29,9 +35,10 @@ export async function createStore(facts: OpenFgaFacts): Promise<OpenFgaStore> {
     storeId,
     modelId,
     async grant(user, relation, object, limits) {
-      const context = { until: farAway, networks: [], ...limits };
+      const context: Limits = { until: farAway, networks: [], ...limits };
       const tuple: TupleKey = { user, relation, object };
-      if (limits !== undefined) tuple.condition = { name: limitsName, context };
+      const name = limits?.path_prefixes === undefined ? limitsName : pathLimitsName;
+      if (limits !== undefined) tuple.condition = { name, context };
       await client.write({ writes: [tuple] });
     },
     async revoke(user, relation, object) {

@@ -5,8 +5,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
 import { createStore, type OpenFgaStore } from '../integration/openfga-fixture.ts';
@@ -22,12 +20,12 @@ import {
   taskEnd,
 } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { createPersonIssuer, type PersonIssuer } from './person-issuer.ts';
 
 const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
 /** The lab's tokens are those of programs. */
 const subject = 'service_client:alice';
-const shortLived = 'https://short-lived.test';
 const hourMs = 3_600_000;
 const takenBack = /^The permission was taken back, or has ended, since this was asked for\. You may not /;
 
@@ -35,25 +33,17 @@ let store: OpenFgaStore;
 let broker: Broker;
 let client: Client;
 let own: OwnDirectory;
-let sign: (lifeSeconds: number) => Promise<string>;
+let people: PersonIssuer;
 
 beforeAll(async () => {
-  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
-  const jwksFile = join(lab.folder, 'short-lived.jwks.json');
-  writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'RS256' }] }));
-  sign = (lifeSeconds) =>
-    new SignJWT({ iss: shortLived, aud: 'here', sub: 'person', preferred_username: alice.username })
-      .setProtectedHeader({ alg: 'RS256', kid: 'k' })
-      .setExpirationTime(Math.floor(Date.now() / 1_000) + lifeSeconds)
-      .sign(privateKey);
+  people = await createPersonIssuer(lab.folder, 'short-lived');
   store = await createStore(lab.openfga);
-  const ownIssuer = { issuer: shortLived, audiences: ['here'], jwks_urls: [pathToFileURL(jwksFile).href] };
   broker = await startBroker(lab, {
     s3: lab.s3,
     goldcrest: {
       issuers: [
         { issuer: lab.oidc.issuer, audiences: [lab.oidc.audience], jwks_urls: [lab.oidc.jwksUri] },
-        { ...ownIssuer, minimum_life: '0s', clock_skew: '0s' },
+        people.settings,
       ],
       authorization: {
         ...{ url: lab.openfga.apiUrl, store_id: store.storeId, model_id: store.modelId },
@@ -131,7 +121,7 @@ describe('the consent of a task', () => {
 
 it('work begins after its token has run out', async () => {
   await store.grant(`user:${alice.username}`, 'write_files', 'system:lab');
-  const token = await sign(3);
+  const token = await people.sign(alice.username, 3);
   const person = createClient(broker.url, token);
   const notBefore = new Date(Date.now() + 4_500).toISOString();
   const wish = { operation: 'filesystem.mkdir', system: 'lab', input: { path: at('later') }, notBefore };
@@ -139,7 +129,7 @@ it('work begins after its token has run out', async () => {
   expect(accepted.status, accepted.text).toBe(202);
   await vi.waitFor(() => expect(existsSync(at('later'))).toBe(true), { timeout: 20_000 });
   expect((await person.get(`/tasks/${accepted.body.id}`)).status).toBe(401);
-  const again = createClient(broker.url, await sign(60));
+  const again = createClient(broker.url, await people.sign(alice.username, 60));
   expect((await taskEnd(again, `/tasks/${accepted.body.id}`)).state).toBe('completed');
 });
 

@@ -106,8 +106,12 @@ describe('a grant', () => {
     await statusIs(403, 1_000);
     await store.grant(asAlice, 'preset_read', 'system:other', { networks: ['127.0.0.0/8'] });
     await statusIs(200, 20_000);
+    // Asked in the last moment before: nothing could be remembered for longer.
+    expect((await client.get(path)).status).toBe(200);
     await store.revoke(asAlice, 'preset_read', 'system:other');
-    await statusIs(403, 20_000);
+    const revokedAt = Date.now();
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(revokedAt + cacheMs), { timeout: 10_000, interval: 20 });
+    expect((await client.get(path)).status).toBe(403);
   });
 
   it('for other networks does not count, whatever X-Forwarded-For says', async () => {
@@ -119,6 +123,24 @@ describe('a grant', () => {
 });
 
 describe('while OpenFGA', () => {
+  it('does not answer, work in the background is not begun, and goes on when it does', async () => {
+    const notBefore = new Date(Date.now() + 3_000).toISOString();
+    const wish = { ...taskOf('filesystem.stat', { path: alice.home }, 'lab'), notBefore };
+    const accepted = await client.post('/tasks', wish);
+    expect(accepted.status, accepted.text).toBe(202);
+    const logOfWorker = broker.workers[0]?.logFile ?? '';
+    server.pause();
+    try {
+      const isAsked = () =>
+        expect(readFileSync(logOfWorker, 'utf8')).toContain('cannot be found out whether the task may still run');
+      await vi.waitFor(isAsked, { timeout: 30_000, interval: 100 });
+      expect((await client.get(`/tasks/${accepted.body.id}`)).body).toMatchObject({ state: 'pending', error: null });
+    } finally {
+      server.resume();
+    }
+    expect((await taskEnd(client, `/tasks/${accepted.body.id}`)).state).toBe('completed');
+  });
+
   it('does not answer, nobody is let in, and all is well when it does again', async () => {
     server.pause();
     try {

@@ -63,6 +63,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
   const gate: TaskGate = {
     accept,
     get,
+    find: async (id) => tasks.get(id) ?? null,
     beginBatch: async (_principal, key, fingerprint) => {
       const known = batches.get(key) ?? fingerprint;
       batches.set(key, known);

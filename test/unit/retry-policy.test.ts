@@ -19,6 +19,7 @@ describe('the retry policy', () => {
       'WorkerLost',
       'StoreUnavailable',
       'StagingUnavailable',
+      'AuthorizationUnavailable',
     ]);
   });
 

@@ -28,10 +28,13 @@ export interface GateDependencies {
   realRoots: RealRoots;
   files: Pick<RemoteFiles, 'realpath' | 'lstat' | 'readlink'>;
   stats: Pick<RemoteStats, 'realpath'>;
+  /** Whether the user's grant reaches these places. Forbidden, AuthorizationUnavailable. */
+  checkReach?: (locations: readonly string[]) => Promise<void>;
 }
 
 /** For one system as one user. Cheap to make, per attempt. */
-export function createPathGate({ systemName, roots, realRoots, files, stats }: GateDependencies): PathGate {
+export function createPathGate(deps: GateDependencies): PathGate {
+  const { systemName, roots, realRoots, files, stats, checkReach } = deps;
   const isOpen = roots.includes('/');
   /** Where the paths of the input lie that name a link itself, by their text: what was admitted is what is acted on. */
   const kept = new Map<RemotePath, Promise<Buffer>>();
@@ -64,7 +67,7 @@ export function createPathGate({ systemName, roots, realRoots, files, stats }: G
 
   return {
     async admit({ paths, admission }, input, signal) {
-      if (isOpen) return;
+      if (isOpen && checkReach === undefined) return;
       const fields = input as Readonly<Record<string, unknown>>;
       const checks = pathFieldsOf({ paths }).map(async ({ field, isLinkUnless }) => {
         const path = fields[field];
@@ -73,9 +76,13 @@ export function createPathGate({ systemName, roots, realRoots, files, stats }: G
         const locating = locate(path, admission, { keepsLink, signal });
         if (keepsLink) kept.set(path, locating);
         const location = await locating;
-        if (!(await isInside(path, location, signal))) throw pathNotAllowed(path, systemName, 'a symbolic link');
+        if (!isOpen && !(await isInside(path, location, signal))) {
+          throw pathNotAllowed(path, systemName, 'a symbolic link');
+        }
+        return location.toString();
       });
-      await Promise.all(checks);
+      const locations = await Promise.all(checks);
+      await checkReach?.(locations.filter((location) => location !== undefined));
     },
     contains: async (path, signal) => isOpen || isInside(path, await realLocation(files, path, { signal }), signal),
     async rootWithin(path, signal) {

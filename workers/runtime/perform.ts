@@ -1,6 +1,7 @@
 /** Builds the context of one attempt and runs the handler: which system, as whom, with which scheduler. */
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
+import type { PathChecker } from '../../shared/authorization/access-checker.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths } from '../../shared/operations/paths.ts';
@@ -45,6 +46,8 @@ export interface PerformDependencies {
   tell: TaskStore['announce'];
   /** Store per system name, for systems that have one. */
   stagings: ReadonlyMap<string, Staging>;
+  /** Whether a grant for some directories reaches what is asked for; null: there are none such. */
+  checkPaths: PathChecker | null;
   log: Logger;
 }
 
@@ -70,7 +73,7 @@ export function createPerform(deps: PerformDependencies) {
     return value;
   };
 
-  const sideOf = (name: string, operation: Operation, { task }: Attempt): SystemSide => {
+  const sideOf = (name: string, operation: Operation, { task, input }: Attempt): SystemSide => {
     const system = systems.get(name);
     const scheduler = deps.schedulers.get(name);
     if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
@@ -81,7 +84,14 @@ export function createPerform(deps: PerformDependencies) {
     const stats = deps.ssh.stats(name, username);
     const roots = system.fileSystems.map(({ path }) => path);
     const realRoots = realRootsOf(`${name} ${username}`, files);
-    const pathGate = createPathGate({ systemName: name, roots, realRoots, files, stats });
+    const { principal, address } = task;
+    const also = operation.alsoRelation?.(input as never) ?? null;
+    const checkReach = async (locations: readonly string[]): Promise<void> => {
+      await deps.checkPaths?.(principal, operation.relation, name, locations, address ?? undefined);
+      if (also !== null) await deps.checkPaths?.(principal, also, name, [], address ?? undefined);
+    };
+    const reach = deps.checkPaths === null ? {} : { checkReach };
+    const pathGate = createPathGate({ systemName: name, roots, realRoots, files, stats, ...reach });
     const host = { username, shell, files, origin };
     return { system, username, shell, files, pathGate, scheduler, host, staging: deps.stagings.get(name) ?? null };
   };
@@ -163,12 +173,12 @@ async function runAdmitted(
   handler: AnyHandler<OperationContext>,
 ): Promise<unknown> {
   const { paths, admission = 'before' } = operation;
-  // What goes on with what an earlier look began was admitted then.
-  const isAdmitted = paths.length === 0 || context.journal.entry !== null;
+  // What goes on with what an earlier look began was admitted then. Without a path the grant must be for all of the system.
+  const isAdmitted = context.journal.entry !== null;
   const admit = async (): Promise<void> => {
     if (!isAdmitted) await context.pathGate.admit(operation, input, context.signal);
   };
-  if (isAdmitted || admission === 'before') {
+  if (isAdmitted || paths.length === 0 || admission === 'before') {
     await Promise.all([claimed, admit()]);
     return handler(input, context);
   }

@@ -11,6 +11,8 @@ const transient: ReadonlySet<ErrorCode> = new Set([
   'SchedulerFailed',
   'StoreUnavailable',
   'StagingUnavailable',
+  // Asked before anything is done.
+  'AuthorizationUnavailable',
 ]);
 
 const firstDelayMs = 250;

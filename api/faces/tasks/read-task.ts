@@ -1,11 +1,12 @@
 /** GET and DELETE /tasks/{id}, and its result: the task as it stands, cheap to poll (ETag) or held until it ends (`Prefer: wait=N`). */
 import { BrokerError, fromStoredError } from '../../../shared/errors/broker-error.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
-import type { Task } from '../../../shared/tasks/task.ts';
+import type { Principal, Task } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { preferenceApplied, readPreferences } from '../../http/prefer.ts';
 import { acceptedResponse, pollAfterSeconds, viewTaskAs } from '../task-accepted.ts';
+import { actOnTask, type OthersDeps } from './others-task.ts';
 
 /** Weak: it changes with everything a poller looks for, not with every byte. */
 function etagOf(task: Task): string {
@@ -29,19 +30,24 @@ export function readTaskId(c: AppContext): string {
 }
 
 /** The task, waited for where `Prefer: wait=N` asks for it. */
-async function readOrWait(c: AppContext, gate: AppDeps['gate'], id: string, waitSeconds: number | null): Promise<Task> {
-  const principal = c.get('principal');
+async function readOrWait(
+  c: AppContext,
+  gate: AppDeps['gate'],
+  { id, owner }: { id: string; owner: Principal },
+  waitSeconds: number | null,
+): Promise<Task> {
   return waitSeconds !== null && waitSeconds > 0
-    ? await gate.wait(id, principal, waitSeconds * 1000, c.req.raw.signal)
-    : await gate.get(id, principal);
+    ? await gate.wait(id, owner, waitSeconds * 1000, c.req.raw.signal)
+    : await gate.get(id, owner);
 }
 
-export function getTask(gate: AppDeps['gate']): (c: AppContext) => Promise<Response> {
+export function getTask(deps: OthersDeps): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const id = readTaskId(c);
     const preferences = readPreferences(c.req.header('prefer'));
     const { waitSeconds } = preferences;
-    const task = await readOrWait(c, gate, id, waitSeconds);
+    const read = (owner: Principal): Promise<Task> => readOrWait(c, deps.gate, { id, owner }, waitSeconds);
+    const task = await actOnTask(c, deps, { id, relation: 'view' }, read);
     const etag = etagOf(task);
     const headers: Record<string, string> = {
       etag,
@@ -63,7 +69,7 @@ export function getResult(gate: AppDeps['gate']): (c: AppContext) => Promise<Res
   return async (c) => {
     const id = readTaskId(c);
     const { waitSeconds } = readPreferences(c.req.header('prefer'));
-    const task = await readOrWait(c, gate, id, waitSeconds);
+    const task = await readOrWait(c, gate, { id, owner: c.get('principal') }, waitSeconds);
     if (!isTerminal(task.state)) {
       throw new BrokerError('TaskConflict', `The task has no result yet: it is ${task.state}.`, {
         retryAfterSeconds: pollAfterSeconds,
@@ -76,13 +82,16 @@ export function getResult(gate: AppDeps['gate']): (c: AppContext) => Promise<Res
 }
 
 /** 200 when the task has ended (now or before), 202 while the worker is being stopped; `Prefer: wait=N` awaits its end. */
-export function cancelTask(deps: Pick<AppDeps, 'config' | 'gate'>): (c: AppContext) => Promise<Response> {
+export function cancelTask(deps: OthersDeps & Pick<AppDeps, 'config'>): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const id = readTaskId(c);
     const preferences = readPreferences(c.req.header('prefer'));
     const { waitSeconds } = preferences;
-    const asked = await deps.gate.cancel(id, c.get('principal'));
-    const task = isTerminal(asked.state) ? asked : await readOrWait(c, deps.gate, id, waitSeconds ?? 0);
+    const cancel = async (owner: Principal): Promise<Task> => {
+      const asked = await deps.gate.cancel(id, owner);
+      return isTerminal(asked.state) ? asked : await readOrWait(c, deps.gate, { id, owner }, waitSeconds ?? 0);
+    };
+    const task = await actOnTask(c, deps, { id, relation: 'cancel' }, cancel);
     const applied = { ...preferences, isAsync: false };
     if (!isTerminal(task.state)) return acceptedResponse(c, deps.config, task, applied);
     return jsonResponse(c, 200, viewTaskAs(task, preferences.return), {

@@ -7,7 +7,7 @@ import { viewDelivery } from '../../../shared/webhooks/delivery.ts';
 import type { WebhookMessage } from '../../../shared/webhooks/message.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { findEndpoint, ownerOf, sealerOf } from './endpoints.ts';
+import { findEndpoint, findSeenEndpoint, ownerOf, sealerOf } from './endpoints.ts';
 import { readBody } from './read-body.ts';
 
 type Handle = (c: AppContext) => Promise<Response>;
@@ -20,10 +20,10 @@ export const redeliveryWish = z.object({
 });
 
 /** Newest first. */
-export function listDeliveries({ webhooks }: Deps): Handle {
+export function listDeliveries(deps: Deps & Pick<AppDeps, 'mayOnOthers'>): Handle {
   return async (c) => {
-    const { endpoint } = await findEndpoint(c, webhooks);
-    const deliveries = await webhooks.store.deliveries(endpoint.id);
+    const { endpoint } = await findSeenEndpoint(c, deps);
+    const deliveries = await deps.webhooks.store.deliveries(endpoint.id);
     return jsonResponse(c, 200, { deliveries: deliveries.map(viewDelivery) });
   };
 }

@@ -1,7 +1,8 @@
 /** Who may come in and how the worker logs in: issuers, authorization and SSH credentials from the parsed file. */
 
+import type { AuthorizationConfig } from './authorization-config.ts';
 import { checkSealingKeys } from './check-sealing-keys.ts';
-import type { AuthorizationConfig, IssuerConfig, SshCredentialsConfig, TokensConfig } from './config.ts';
+import type { IssuerConfig, SshCredentialsConfig, TokensConfig } from './config.ts';
 import type { Example, Questions } from './questions.ts';
 import type { CredentialSettings, FileSettings } from './schema-file.ts';
 import { signatureAlgorithms, tokenLifeSeconds } from './schema-firecrest.ts';

@@ -10,6 +10,7 @@ import type { ConsentLives } from '../../tasks/consent.ts';
 import type { SealingKey } from '../../webhooks/sealing.ts';
 import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { Secret } from '../secret.ts';
+import type { AuthorizationConfig } from './authorization-config.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
@@ -197,22 +198,6 @@ export interface IssuerConfig {
   /** Scopes and their descriptions, for the OpenAPI document only. */
   scopes: Record<string, string>;
 }
-
-/** `builtin`: a valid token may use every system as itself. */
-export type AuthorizationConfig =
-  | { type: 'builtin' }
-  | {
-      type: 'openfga';
-      url: string;
-      storeId: string;
-      /** null: the newest model of the store. */
-      modelId: string | null;
-      apiToken: Secret | null;
-      timeoutMs: number;
-      connectionsMax: number;
-      /** How long a permission is remembered. */
-      cacheMs: number;
-    };
 
 /** How the worker logs in as the user. */
 export type SshCredentialsConfig =
