@@ -63,9 +63,12 @@ const entryOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true }
 
 const viaLetters = { promotion: '.p', sweep: '.s', stop: '.h', park: '.w', cancel: '.c' } as const;
 
-/** Name of the entry that begins with a ticket. BullMQ drops an entry whose name it knows already. */
-export function entryName({ id, fence, via }: TaskTicket): string {
-  return `${id}.${fence}${via === undefined ? '' : viaLetters[via]}`;
+/**
+ * Name of the entry that begins with a ticket. BullMQ drops an entry whose name it knows already, also while it is active:
+ * the next look at a parked task is added while the entry of this one, whose claim raised the fence, is still open.
+ */
+export function entryName({ id, fence, via, isTakeOver }: TaskTicket): string {
+  return `${id}.${fence}${via === undefined ? '' : viaLetters[via]}${isTakeOver ? 't' : ''}`;
 }
 
 /** An entry being filled. */

@@ -20,7 +20,8 @@ export async function parkTask(
   }
   const { task } = claim;
   const { waitMs, ...options } = parked.options;
-  const delayMs = signal.aborted ? 0 : waitMs;
+  // The queue takes whole milliseconds; with a fraction, an entry comes seconds late.
+  const delayMs = signal.aborted ? 0 : Math.round(waitMs);
   const result = await deps.store.park(task.id, task.fence, { ...options, notBeforeAt: Date.now() + delayMs });
   if (result.outcome !== 'parked') {
     log.warn({ outcome: result.outcome }, 'the task had moved on');
