@@ -11,6 +11,7 @@ import { jsonResponse } from '../../http/json-response.ts';
 import { linkTo } from '../../http/links.ts';
 import { readQuery } from '../../http/query.ts';
 import { readTaskId } from '../tasks/read-task.ts';
+import { tellProgress } from './tell-progress.ts';
 
 type StreamDeps = Pick<AppDeps, 'config' | 'gate' | 'log' | 'notices'>;
 
@@ -70,6 +71,7 @@ export function streamTaskEvents(deps: StreamDeps): (c: AppContext) => Promise<R
       // The end of a task that ended long ago may be kept no more.
       ...(isOver ? { onReplayed: stream.end } : {}),
     });
+    tellProgress(deps, stream, task);
     return answer(c, stream);
   };
 }
