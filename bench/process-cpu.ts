@@ -1,5 +1,5 @@
 /** Processor time and memory of running processes, from /proc (proc(5)). */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Linux counts processor time in ticks of 10 ms on every architecture that Node runs on. */
 const ticksPerSecond = 100;
@@ -17,4 +17,18 @@ export function cpuSeconds(pids: readonly number[]): number {
 export function residentMebibytes(pid: number): number {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kibibytes ?? Number.NaN) / 1_024;
+}
+
+/** The most that it ever was, MiB. */
+export function peakMebibytes(pid: number): number {
+  const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kibibytes ?? Number.NaN) / 1_024;
+}
+
+/** As `cpuSeconds`, to the nanosecond (sched-stats.rst); threads that have ended are not in it. */
+export function preciseCpuSeconds(pids: readonly number[]): number {
+  const threads = pids.flatMap((pid) =>
+    readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}/schedstat`),
+  );
+  return threads.reduce((sum, file) => sum + Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e9, 0);
 }

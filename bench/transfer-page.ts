@@ -1,0 +1,95 @@
+/** What the bench of transfers found, judged, as a table and as docs/performance-transfers.md. */
+import type { Verdict } from './page.ts';
+import type { TransferRow } from './transfer-cells.ts';
+
+const gibi = 2 ** 30;
+
+function fixed(value: number | undefined, digits: number): string {
+  return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
+}
+
+function cells(row: TransferRow): string[] {
+  const { cell, what, sizeBytes, seconds, cpuSeconds, inPlaceSeconds, noticedSeconds, workerMebibytes } = row;
+  return [
+    ...[cell, what, fixed(sizeBytes / 2 ** 20, 0), fixed(seconds, 2), fixed(sizeBytes / 1e6 / seconds, 0)],
+    fixed(cpuSeconds === undefined ? undefined : (cpuSeconds * gibi) / sizeBytes, 3),
+    ...[fixed(inPlaceSeconds, 2), fixed(noticedSeconds, 2), fixed(workerMebibytes, 0)],
+  ];
+}
+
+const head = ['mover', 'what', 'MiB', 'seconds', 'MB/s', 'broker CPU-s/GiB', 'in place s', 'noticed s', 'worker MiB'];
+
+/** One line for the terminal. */
+export function transferLine(row: TransferRow): string {
+  return cells(row)
+    .map((text, at) => (at < 2 ? text.padEnd(16) : text.padStart(10)))
+    .join('');
+}
+
+/** Ratios within the run; a figure that was not measured is not judged. */
+export function judgeTransfers(rows: readonly TransferRow[]): Verdict[] {
+  const of = (cell: string, what: string) => rows.find((row) => row.cell === cell && row.what === what);
+  const verdicts: Verdict[] = [];
+  const share = (cell: string, what: string, base: string, least: number, said: string): void => {
+    const [row, plain] = [of(cell, what), of(cell, base)];
+    if (!row || !plain) return;
+    const ratio = plain.seconds / row.seconds;
+    verdicts.push({
+      text: `${cell}, ${what}: ${ratio.toFixed(2)} × ${said} (at least ${least})`,
+      isMet: ratio >= least,
+    });
+  };
+  share('command', 'upload', 'plain curl', 0.9, 'the rate of plain curl of as much from the same store');
+  share('capped', 'upload', 'one connection', 7, 'the rate of one connection of 20 MB/s, with 8 parts at once');
+  share('capped', 'download', 'one connection', 7, 'the rate of one connection of 20 MB/s, with 8 parts at once');
+  share('stream', 'download', 'raw ssh2, out', 0.55, 'the rate of a raw ssh2 stream out of the cluster');
+  share('stream', 'upload', 'raw ssh2, in', 0.55, 'the rate of a raw ssh2 stream into the cluster');
+  for (const row of rows) {
+    if (row.cpuSeconds === undefined || row.cell === 'stream') continue;
+    const each = (row.cpuSeconds * gibi) / row.sizeBytes;
+    const text = `${row.cell}, ${row.what}: ${each.toFixed(3)} s of the broker's processor time a GiB (at most 0.02)`;
+    verdicts.push({ text, isMet: each <= 0.02 });
+  }
+  const memory = of('stream', 'upload')?.workerMebibytes;
+  if (memory !== undefined) {
+    verdicts.push({
+      text: `stream: the worker had at most ${memory.toFixed(0)} MiB (at most 150)`,
+      isMet: memory <= 150,
+    });
+  }
+  const up = of('command', 'upload');
+  if (up?.inPlaceSeconds !== undefined && up.noticedSeconds !== undefined) {
+    const extra = up.inPlaceSeconds - up.seconds;
+    verdicts.push({
+      text: `command: in place ${up.inPlaceSeconds.toFixed(2)} s after the client's completion, ${extra.toFixed(2)} s more than moving took (at most 3)`,
+      isMet: extra <= 3,
+    });
+    verdicts.push({
+      text: `command: the task ended ${up.noticedSeconds.toFixed(2)} s after the file was in place (at most 2)`,
+      isMet: up.noticedSeconds <= 2,
+    });
+  }
+  return verdicts;
+}
+
+/** The whole page. */
+export function transferPage({ machine, rows }: { machine: string; rows: readonly TransferRow[] }): string {
+  const lines = [head, head.map((_, at) => (at < 2 ? '---' : '--:')), ...rows.map(cells)];
+  return `# Performance of transfers
+
+Written by \`npm run bench:transfer\`; do not edit. One run on one machine: ${machine}. Client, API, worker, Redis, sshd and
+the S3 store (one radosgw over one OSD) share it, so compare figures within the page. Files on the cluster lie in memory.
+
+Seconds are those that the mover took on the cluster, its checks included, or the plain tool; the middle one of three rounds,
+which take turns. The broker's processor time is that of API and worker from the client's completion of an upload, or its wish
+for a download, to the end of the task, for one waiting client.
+
+${lines.map((line) => `| ${line.join(' | ')} |`).join('\n')}
+
+## Targets
+
+${judgeTransfers(rows)
+  .map(({ text, isMet }) => `- ${isMet ? 'met' : '**not met**'}: ${text}`)
+  .join('\n')}
+`;
+}
