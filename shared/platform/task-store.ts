@@ -4,7 +4,7 @@
  */
 import type { NewChain } from '../tasks/chain.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { parseTask, type Task } from '../tasks/task.ts';
+import { type Progress, parseTask, type Task } from '../tasks/task.ts';
 import { type AcceptingRedis, acceptTask } from './accept-task.ts';
 import { type BatchKeys, createBatchKeys } from './batch-keys.ts';
 import { peekScript } from './peek-scripts.ts';
@@ -135,8 +135,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
    * added with the delay; null: the end of another task of its owner will add it.
    */
   park(id: string, fence: number, options: ParkOptions): Promise<Parking>;
-  /** Writes what the next attempt must find. False: another claim came after. */
-  writeJournal(id: string, fence: number, entry: Record<string, unknown>): Promise<boolean>;
+  /** Writes what the next attempt must find, and how far the task is. False: another claim came after. */
+  writeJournal(id: string, fence: number, entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
   announce(task: Pick<Task, 'id' | 'replyTo'>, url: string): Promise<number>;
   /** Notes the wish to cancel and tells the workers. */
@@ -258,8 +258,9 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       return settlement(await move(id, { to: 'pending', fence, fields }));
     },
     park: (id, fence, options) => withStore(() => parkTask(scripted, settings, { id, fence, ...options })),
-    async writeJournal(id, fence, entry) {
-      const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry)] });
+    async writeJournal(id, fence, entry, progress) {
+      const told = progress === undefined ? [] : ['progress', JSON.stringify(progress)];
+      const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry), ...told] });
       return outcome === 'ok';
     },
     announce: ({ id, replyTo }, url) =>

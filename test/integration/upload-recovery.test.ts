@@ -32,7 +32,7 @@ afterAll(async () => {
 function again(journaled: Record<string, unknown> | null, over: { isCancelRequested?: boolean } = {}) {
   const nobodyComes = async () => expect.unreachable('a recovery asks for no bytes');
   const exchange: ByteExchange = { announce: () => {}, send: nobodyComes, refuse: nobodyComes, receive: nobodyComes };
-  const journal = { entry: journaled, write: nobodyComes };
+  const journal = { entry: journaled, write: nobodyComes, writeMoving: nobodyComes };
   const context = { ...host.context({ attempt: 2, id: 't', ...over }), exchange, journal };
   return handleUpload({ path: folder, fileName: 'target' }, context);
 }

@@ -4,6 +4,7 @@ import type { SystemHealth } from '../../shared/health/system-health.ts';
 import type { SystemConfig } from '../../shared/platform/config/config.ts';
 import type { LogsConfig } from '../../shared/platform/config/job-notices.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
+import type { Progress } from '../../shared/tasks/task.ts';
 import type { FoundJobs } from '../job-lookups/lookup-scope.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import type { RemoteFiles } from '../ssh/remote-files.ts';
@@ -20,6 +21,8 @@ export interface Journal {
   readonly entry: Record<string, unknown> | null;
   /** Replaces the entry. Throws WorkerLost when another worker has taken the task over. */
   write(entry: Record<string, unknown>): Promise<void>;
+  /** The same, with how far the work is. An attempt whose work goes on has its time limit from here anew. */
+  writeMoving(entry: Record<string, unknown>, progress: Progress): Promise<void>;
 }
 
 /** What every handler is given. */

@@ -10,7 +10,7 @@ import type { Attempt } from './task-runner.ts';
 const cancelMsMax = 60_000;
 /** Nothing is begun that a later attempt would have to find. */
 const claimed = Promise.resolve();
-const noJournal = { entry: null, write: async (): Promise<void> => {} };
+const noJournal = { entry: null, write: async (): Promise<void> => {}, writeMoving: async (): Promise<void> => {} };
 
 type Perform = (operation: Operation, attempt: Attempt) => Promise<unknown>;
 

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+import type { Progress } from '../../shared/tasks/task.ts';
 
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
@@ -13,7 +14,7 @@ export interface Grip {
   /** As `claim`; throws WorkerLost where another claim came first. */
   hold(): Promise<void>;
   /** Writes the journal, claiming the task with it where that was not done before. False: another claim came first. */
-  journal(entry: Record<string, unknown>): Promise<boolean>;
+  journal(entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Ends the task, claiming it with the end where that was not done before. */
   settle(end: TaskEnd): Promise<Settlement>;
 }
@@ -34,10 +35,10 @@ export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string
       const { outcome } = await claim();
       if (outcome !== 'claimed') throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
     },
-    async journal(entry) {
+    async journal(entry, progress) {
       if (claiming === undefined) return (await claim(entry)).outcome === 'claimed';
       const claimed = await claiming;
-      return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry);
+      return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry, progress);
     },
     async settle(end) {
       if (claiming === undefined) return store.claimAndSettle(ticket, by, end);

@@ -14,7 +14,7 @@ import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
 import type { Peeked } from '../../shared/platform/task-answers.ts';
 import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 import type { TaskState } from '../../shared/tasks/states.ts';
-import type { Task } from '../../shared/tasks/task.ts';
+import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import { cancelOpenJobs } from './cancel-jobs.ts';
@@ -180,17 +180,23 @@ async function attempt(
   log: Logger,
   refusal?: BrokerError,
 ): Promise<void> {
-  const timer = setTimeout(
-    () => controller.abort(timeoutReason(task, operation)),
-    Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
-  );
+  const limit = (): NodeJS.Timeout =>
+    setTimeout(
+      () => controller.abort(timeoutReason(task, operation)),
+      Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
+    );
+  let timer = limit();
+  const prolong = (): void => {
+    clearTimeout(timer);
+    timer = limit();
+  };
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   // The paths of a mutation are looked at while it is claimed; its handler begins when it is.
   const isClaimedFirst = beginsWithClaim(operation);
   let outcome: TaskEnd | BrokerError | Parked;
   try {
     const input = parseStored(operation, task);
-    const journal = createJournal(grip, task);
+    const journal = createJournal(grip, task, prolong);
     const claimed = isClaimedFirst ? grip.hold() : Promise.resolve();
     claimed.catch(() => undefined); // told to whoever waits for it
     const raw = await settledSoonAfterAbort(
@@ -280,11 +286,17 @@ function whatFailed(thrown: unknown, operation: Operation, task: Task, signal: A
   return new BrokerError('SubmissionInDoubt', cause.message, { cause, retryAfterSeconds: 5 });
 }
 
-function createJournal(grip: Grip, task: Task): Journal {
+function createJournal(grip: Grip, task: Task, prolong: () => void): Journal {
+  const write = async (entry: Record<string, unknown>, progress?: Progress): Promise<void> => {
+    const isOurs = await grip.journal(entry, progress);
+    if (!isOurs) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+  };
   return {
     entry: task.journal,
-    async write(entry) {
-      if (!(await grip.journal(entry))) throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');
+    write: (entry) => write(entry),
+    async writeMoving(entry, progress) {
+      prolong();
+      await write(entry, progress);
     },
   };
 }

@@ -1,11 +1,14 @@
 /** Follows one command on an open exec channel to its end, and ends it early when it must: abort, deadline, output. */
+import type { ClientChannel } from 'ssh2';
 import { signalChannel } from './channel-signal.ts';
 import type { LentChannel } from './connection-pool.ts';
 
 /** The bounds of one command. */
 export interface DriveOptions {
-  /** A promise that rejects ends the command, which then has read nothing. */
-  readonly stdin: string | Buffer | Promise<string | Buffer>;
+  /** A promise that rejects ends the command, which then has read nothing. What breaks a stream ends it as well. */
+  readonly stdin: string | Buffer | Promise<string | Buffer> | AsyncIterable<Buffer>;
+  /** Takes the output as it comes, of which none is kept then; what it returns is waited for, and where it rejects the command is ended. */
+  readonly onOutput?: (chunk: Buffer) => undefined | Promise<void>;
   /** Whether the output so far is all that is wanted. */
   readonly isAnswered?: (stdout: Buffer) => boolean;
   readonly outputBytesMax: number;
@@ -38,6 +41,8 @@ export interface ChannelEnd {
 const lastWaitMs = 1_000;
 /** A process that ended but left its output open to others is not waited for longer than this after its last byte. */
 const lingerMs = 2_000;
+/** Who takes the output as it comes may be slow about it. */
+const takerLingerMs = 60_000;
 
 /**
  * Resolves when the channel is closed or given up, and has then given back its slot; where the output is enough, earlier:
@@ -98,11 +103,13 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
       else if (!stopped) chunks.push(chunk);
     };
 
-    stream.on('data', collect(output.stdout));
+    const fail = (reason: unknown) => stop({ why: 'input', reason });
+    if (options.onOutput) handOut(stream, options.onOutput, () => linger?.refresh(), fail);
+    else stream.on('data', collect(output.stdout));
     if (options.isAnswered) stream.on('data', answerEarly);
     stream.stderr.on('data', collect(output.stderr));
     const waitForRest = () => {
-      linger = after(lingerMs, giveUp);
+      linger = after(options.onOutput ? takerLingerMs : lingerMs, giveUp);
     };
     if (channel.exit()) waitForRest();
     else stream.once('exit', waitForRest);
@@ -111,11 +118,50 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
     options.signal?.addEventListener('abort', abort, { once: true });
     after(options.deadlineMs, () => stop({ why: 'deadline' }));
     if (options.stdin instanceof Promise) {
-      options.stdin.then(
-        (input) => stream.end(input),
-        (reason: unknown) => stop({ why: 'input', reason }),
-      );
-    } else stream.end(options.stdin);
+      options.stdin.then((input) => stream.end(input), fail);
+    } else if (typeof options.stdin === 'string' || Buffer.isBuffer(options.stdin)) stream.end(options.stdin);
+    else pump(options.stdin, stream).catch(fail);
     if (options.signal?.aborted) abort();
+  });
+}
+
+/** One chunk at a time, while the server may send no more than the channel's window ahead. */
+function handOut(
+  stream: ClientChannel,
+  take: (chunk: Buffer) => undefined | Promise<void>,
+  onTaken: () => void,
+  fail: (reason: unknown) => void,
+): void {
+  stream.on('data', (chunk: Buffer) => {
+    onTaken();
+    const taking = take(chunk);
+    if (!taking) return;
+    stream.pause();
+    taking.then(() => {
+      onTaken();
+      stream.resume();
+    }, fail);
+  });
+}
+
+/** Writes no further ahead than the channel takes; ends early where the command does. */
+async function pump(source: AsyncIterable<Buffer>, stream: ClientChannel): Promise<void> {
+  for await (const chunk of source) {
+    if (!stream.writable) return;
+    if (!stream.write(chunk)) await roomIn(stream);
+  }
+  stream.end();
+}
+
+/** Resolves when there is room again, or none will ever be. */
+function roomIn(stream: ClientChannel): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
   });
 }

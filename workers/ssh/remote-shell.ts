@@ -12,9 +12,15 @@ import { createWaitingShell } from './waiting-shell.ts';
 export interface RunOptions {
   /**
    * Written to the command's standard input, which is then closed; none means an empty input. With a promise the command
-   * starts at once and waits for it; where it rejects, the command is ended and `run` rejects with that reason.
+   * starts at once and waits for it; where it rejects, the command is ended and `run` rejects with that reason. A stream
+   * is read no faster than the command reads; what breaks it ends the command in the same way.
    */
-  readonly stdin?: string | Buffer | Promise<string | Buffer>;
+  readonly stdin?: string | Buffer | Promise<string | Buffer> | AsyncIterable<Buffer>;
+  /**
+   * Takes the standard output as it comes; `run` then resolves with none. While what it returns is waited for, the command
+   * is held back; where that rejects, the command is ended and `run` rejects with that reason.
+   */
+  readonly onOutput?: (chunk: Buffer) => undefined | Promise<void>;
   /** Whether the output so far is all that is wanted: `run` then resolves without an exit code, and the command goes on to its end. */
   readonly isAnswered?: (stdout: Buffer) => boolean;
   /** Default: the system's commandTimeoutMs. Enforced on the remote side by `timeout -k`, and here a little later. */
@@ -96,7 +102,7 @@ export function createRemoteShell(
 
   async function runUnobserved(argv: readonly Word[], options: RunOptions): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
-    const { env, cwd, signal, unsetsLocale, isAnswered } = options;
+    const { env, cwd, signal, unsetsLocale, isAnswered, onOutput } = options;
     const line = commandLine(argv, {
       timeoutSeconds: timeoutMs / 1000,
       killAfterSeconds,
@@ -116,6 +122,7 @@ export function createRemoteShell(
         killAfterMs: killAfterSeconds * 1000 + 500,
         ...(signal ? { signal } : {}),
         ...(isAnswered ? { isAnswered } : {}),
+        ...(onOutput ? { onOutput } : {}),
       });
       if (!end.isGone && !end.isEarly)
         defaults.log.warn({ username, argv0: String(argv[0]) }, 'no word that the remote process ended');

@@ -8,6 +8,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { type JobDescription, jobDescription } from '../../shared/operations/compute/job.ts';
 import { jobKey } from '../schedulers/job-key.ts';
 import {
+  glanceAtWork,
   lookAtWork,
   noteJob,
   type RemoteWork,
@@ -37,7 +38,8 @@ export function batchPlace(context: PlaceContext, account: string | null): WorkP
       if (jobId !== null) await noteJob(context, name, jobId);
       return { ...report, phase: 'queued', jobId };
     },
-    look: async () => settle(await lookAtWork(context, name), context),
+    look: async (seen) =>
+      (await glanceAtWork(context.files, name, seen)) ?? settle(await lookAtWork(context, name), context),
     async stop() {
       const report = await stopWork(context, name);
       if (report.phase === 'ended' || report.phase === 'absent') return report;

@@ -30,15 +30,17 @@ export interface CarriedWork {
   lookMsMax?: number;
 }
 
-/** Runs of one piece of work, each after the loss or the interruption of the one before. */
-const runsMax = 5;
+/** Runs of one piece of work in a row that brought nothing, each after the loss or the interruption of the one before. */
+const fruitlessRunsMax = 5;
 /** Supervisors give a sign of life each second; without one for so long they are taken for dead. */
 const silenceMsMax = 60_000;
 /** Looks are further apart the longer the work takes. */
 const lookMsMin = 400;
 const lookMsMax = 10_000;
-/** Whoever waits for bytes is told each second. */
+/** Whoever waits for bytes is told each second, and the end of a short transfer soon. */
 const movingMsMax = 900;
+const movingShare = 1 / 4;
+const lookShare = 1 / 20;
 /** After a look that failed. */
 const faultWaitMs = 5_000;
 
@@ -58,12 +60,17 @@ export async function carryOut(
 async function follow(work: CarriedWork, journal: TransferJournal, context: CarryContext): Promise<WorkEnd | Parked> {
   let report: WorkReport;
   try {
-    report = await context.place.look();
+    report = await context.place.look(journal);
   } catch (error) {
     if (!isPassing(error)) await abandon(context);
     return waitAfterFault(error, context);
   }
   return judge(work, journal, report, context);
+}
+
+/** Ends work that must not go on behind a task that failed. */
+export async function endWork(placeContext: PlaceContext): Promise<void> {
+  await abandon({ ...placeContext, place: workPlaceOf(placeContext, null) });
 }
 
 /** Its state cannot be made out, and never will be: it must not go on behind a task that failed. */
@@ -110,7 +117,8 @@ async function judge(
   if (report.phase === 'ended') {
     const { exitCode, seconds, stdout, stderr } = report;
     const end: WorkEnd = { exitCode, seconds, stdout, stderr };
-    if (work.isToBeContinued?.(end) === true && journal.runs < runsMax) return start(work, journal, context, true);
+    const after = afterRun(journal, report);
+    if (work.isToBeContinued?.(end) === true && mayGoOn(after)) return start(work, after, context, true);
     await context.journal.write({ ...journal, phase: 'ended', end });
     return finish(journal, end, context);
   }
@@ -119,8 +127,9 @@ async function judge(
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
   const isMoving = work.totalBytes !== null && report.phase !== 'queued';
-  const waitMsMax = work.progressOf !== undefined || isMoving ? movingMsMax : lookMsMax;
-  const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) / 20));
+  const isTold = work.progressOf !== undefined || isMoving;
+  const [share, waitMsMax] = isTold ? [movingShare, movingMsMax] : [lookShare, lookMsMax];
+  const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) * share));
   const own = work.progressOf?.(report, (now - journal.startedAt) / 1_000);
   const progress = own ?? (work.totalBytes === null ? null : progressOf(report, work.totalBytes, journal.startedAt));
   const told = progress === null ? {} : { progress };
@@ -132,7 +141,17 @@ function progressOf({ phase, doneBytes }: WorkReport, totalBytes: number, starte
   return { done: doneBytes, total: totalBytes, unit: 'bytes' as const, message: 'waiting for the scheduler' };
 }
 
-/** Nobody supervises it any more: it is run again where that does no harm. */
+/** What a run brought: one that moved bytes gives the next ones their chances anew. */
+function afterRun(journal: TransferJournal, { doneBytes }: WorkReport): TransferJournal {
+  const isFruitful = doneBytes > (journal.begunBytes ?? 0);
+  return { ...journal, begunBytes: doneBytes, fruitlessRuns: isFruitful ? 0 : (journal.fruitlessRuns ?? 0) + 1 };
+}
+
+function mayGoOn({ fruitlessRuns = 0 }: TransferJournal): boolean {
+  return fruitlessRuns < fruitlessRunsMax;
+}
+
+/** Nobody supervises it any more: it is run again where that does no harm, and goes on with what was done on the same host. */
 async function restart(
   work: CarriedWork,
   journal: TransferJournal,
@@ -143,11 +162,15 @@ async function restart(
   const stopped = await context.place.stop();
   // Not begun: what was to begin it has run out of time long since, and finds no directory if it comes all the same.
   const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting' || stopped.phase === 'queued';
-  await context.place.remove();
-  if (!(work.isRepeatable || isUntouched) || journal.runs >= runsMax) {
+  // After a crash of the host, what is noted as done may not have come to its disk.
+  const isKept = report.phase === 'lost' && stopped.phase === 'lost';
+  const after = afterRun(journal, stopped);
+  const isGivenUp = !(work.isRepeatable || isUntouched) || !mayGoOn(after);
+  if (isGivenUp || !isKept) await context.place.remove();
+  if (isGivenUp) {
     throw new BrokerError('OutcomeUnknown', 'The work on the cluster was lost while it ran; look there what was done.');
   }
-  return start(work, journal, context, false);
+  return start(work, isKept ? after : { ...after, begunBytes: 0 }, context, isKept);
 }
 
 /** The directory goes last: as long as it is there, nobody starts the work another time. */
@@ -206,8 +229,11 @@ function isPassing(error: unknown): boolean {
   return error instanceof BrokerError && passing.has(error.code);
 }
 
-/** The work goes on without us: a login node that does not answer just now is asked again, for as long as the consent is settled. */
-function waitAfterFault(error: unknown, { log }: Pick<CarryContext, 'log'>): Parked {
+/**
+ * The work goes on without us: a login node that does not answer just now is asked again, for as long as the consent is
+ * settled. Throws what will not pass.
+ */
+export function waitAfterFault(error: unknown, { log }: Pick<CarryContext, 'log'>): Parked {
   if (!isPassing(error)) throw error;
   log.info({ err: error }, 'the work on the cluster could not be looked at');
   return new Parked({ place: 'kept', waitMs: faultWaitMs });

@@ -1,7 +1,7 @@
 /**
- * The two movers between the cluster and the staging store: POSIX sh, curl, and GNU's dd and stat. Addresses come on
- * standard input and reach curl by a pipe: on no command line, and in no file. Each part is streamed to or from its place
- * in the file, several at once, and repeated alone when it fails.
+ * What the programs that move bytes on a cluster have in common: POSIX sh, curl, GNU coreutils, and openssl where it is
+ * there, which hashes several times faster. Addresses come on standard input and reach curl by a pipe: on no command line,
+ * and in no file.
  *
  * Exit codes: 71 the store refused (expired address, object gone), 72 the store did not answer after several tries, 73
  * the file cannot be read or written, 75 the file changed meanwhile, 76 what arrived is not what was sent, 78 it is not what
@@ -9,6 +9,12 @@
  */
 
 export const moverExit = { refused: 71, silent: 72, file: 73, changed: 75, damaged: 76, unlike: 78 } as const;
+
+/** What tools say of a file system that takes no more. */
+export const spaceSayings = [
+  [/No space left on device$/m, 'TransferFailed'],
+  [/Disk quota exceeded$/m, 'TransferFailed'],
+] as const;
 
 /** How the programs talk to the store. An address goes to curl by a pipe. */
 export const storeTalk = `
@@ -23,15 +29,27 @@ curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
 mebi=1048576
 `;
 
-/** Steps of work that several processes share. A step that is done is noted in `done`, and not done again. */
-const lanes = `
+/** `sha256`: of standard input, in hexadecimal. `wait_for`: until a step is done, or nothing more comes. */
+export const digests = `
+if printf '' | openssl dgst -sha256 -r >/dev/null 2>&1; then hasher='openssl dgst -sha256 -r'; else hasher=sha256sum; fi
+sha256() { digest=$($hasher) && echo "\${digest%% *}"; }
+wait_for() { until [ -e "got.$1" ]; do [ -e halt ] && return 1; sleep 0.1; done; }
+`;
+
+/**
+ * Steps of work that several processes share. A step that is done is noted in `done` and by a file of its own, and not
+ * done again. What is under way is noted in `at.<step>`: whose offset in which of its files tells how far it is, and where
+ * it began. Each second the sum of both is written to `moved`.
+ */
+export const lanes = `
 ${storeTalk}
-came_of() { sed -n 's/^\\([0-9]*\\) byte.*/\\1/p' "$1"; }
+${digests}
+finish() { echo "$1 $2 $3" >>done; : >"got.$1"; rm -f "at.$1" "head.$1" "code.$1" "said.$1"; }
 lane() {
   number=$1
   while [ "$number" -lt "$steps" ]; do
     [ -e halt ] && return 1
-    if ! grep -q "^$number " done; then
+    if [ ! -e "got.$number" ]; then
       step "$number"
       outcome=$?
       if [ "$outcome" -ne 0 ]; then : >halt; return "$outcome"; fi
@@ -39,9 +57,20 @@ lane() {
     number=$((number+lanes))
   done
 }
+tell_moved() {
+  while sleep 1; do
+    moved=0
+    while read -r number bytes etag; do moved=$((moved+bytes)); done <done
+    for at in at.*; do
+      { read -r pid file from <"$at" && read -r word offset <"/proc/$pid/fdinfo/$file"; } 2>/dev/null || continue
+      [ "$offset" -gt "$from" ] && moved=$((moved+offset-from))
+    done
+    echo "$moved" >moved
+  done
+}
 run_lanes() {
-  rm -f halt
-  : >>done
+  tell_moved >/dev/null 2>&1 &
+  teller=$!
   pids= first=0 worst=0
   while [ "$first" -lt "$lanes" ] && [ "$first" -lt "$steps" ]; do
     lane "$first" &
@@ -53,209 +82,89 @@ run_lanes() {
     outcome=$?
     [ "$outcome" -gt "$worst" ] && worst=$outcome
   done
+  kill "$teller" 2>/dev/null
   return "$worst"
 }
 `;
 
 /**
- * The ETag that a store gives to what came in parts: the MD5 of their MD5s, and how many they were. Of standard input;
- * arguments: bytes of a part, how many.
+ * A file that comes in ranges, not in their order: room for it, and its digests as it comes. `wanted` is the SHA-256 that
+ * was named, `etag` that of the object, the MD5 of the MD5s of its parts, and `piece` the bytes of such a part; each may be
+ * empty. `add_up`: whether it is what was sent, by the first, else by the second; 1: it was damaged on its way.
  */
-export const objectEtag = `
-etag_of() {
-  number=0
-  octal=$(while [ "$number" -lt "$2" ]; do
-    dd bs=1048576 count="$1" iflag=fullblock,count_bytes 2>/dev/null | md5sum
-    number=$((number+1))
-  done | awk '
-    { for (n = 1; n < 32; n += 2) printf "\\\\%03o", 16 * digit(substr($0, n, 1)) + digit(substr($0, n + 1, 1)) }
-    function digit(text) { return index("0123456789abcdef", text) - 1 }')
-  etag_sum=$(printf "$octal" | md5sum)
-  echo "\${etag_sum%% *}-$2"
+export const arriving = `
+block=65536
+whole() {
+  fed=0
+  while [ "$fed" -lt "$steps" ]; do
+    wait_for "$fed" || return 1
+    dd if="$part" bs=$block skip=$((fed*range/block)) count=$((range/block)) 2>/dev/null || return 1
+    fed=$((fed+1))
+  done
 }
-`;
-
-/**
- * The last steps of a file that has come. \`add_up\`: whether it is what was sent, by the SHA-256 that was named, else by
- * the object's ETag; 1: it was damaged on its way. \`place\`: it is put on the disk and takes its name.
- */
-const place = `
-${objectEtag}
-is_object() { [ "$(etag_of "$piece" "\${etag#*-}" <"$part")" = "$etag" ]; }
-add_up() {
-  [ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; return 76; }
+of_parts() {
+  number=0
+  while [ "$number" -lt "\${etag#*-}" ]; do
+    at=$((number*piece/range)); last=$((((number+1)*piece-1)/range))
+    while [ "$at" -le "$last" ] && [ "$at" -lt "$steps" ]; do wait_for "$at" || return 1; at=$((at+1)); done
+    dd if="$part" bs=$block iflag=skip_bytes,count_bytes skip=$((number*piece)) count="$piece" 2>/dev/null | md5sum || return 1
+    number=$((number+1))
+  done
+}
+# The store's way: an MD5 of the MD5s as bytes, and how many they are.
+is_object() {
+  octal=$(awk '{ for (n = 1; n < 32; n += 2) printf "\\\\%03o", 16 * digit(substr($0, n, 1)) + digit(substr($0, n + 1, 1)) }
+    function digit(text) { return index("0123456789abcdef", text) - 1 }' md5s)
+  md5=$(printf "$octal" | md5sum)
+  [ "\${md5%% *}-\${etag#*-}" = "$etag" ]
+}
+make_room() {
+  # Where an earlier run was lost right after the last step, the file has its name already.
+  if [ ! -e "$part" ] && { read -r sum <placing; } 2>/dev/null && [ "$(sha256 <"$target")" = "$sum" ]; then
+    echo "sha256 $sum"
+    exit 0
+  fi
+  if [ ! -e "$part" ]; then
+    # Without it nothing is done, whatever an earlier run says.
+    rm -f done
+    free=$(df -Pk -- "\${part%/*}/" | awk 'NR == 2 { print $4 }')
+    [ "\${free:-0}" -ge $((size/1024)) ] || { fail 73 'No space left on device'; exit 73; }
+    : >"$part" || exit 73
+  fi
+  dd if=/dev/null of="$part" bs=1 seek="$size" 2>err.dd || { cat err.dd >&2; exit 73; }
+}
+begin_steps() {
+  rm -f halt got.* at.* moved
+  : >>done
+  while read -r number bytes etag_of_part; do : >"got.$number"; done <done
+  { { whole; echo $? >code.whole; } | sha256 >sum; } &
+  summer=$!
   looker=
-  if [ -z "$wanted" ] && [ -n "$etag" ]; then is_object & looker=$!; fi
-  sum=$(sha256sum <"$part") || return 73
-  sum=\${sum%% *}
+  if [ -z "$wanted" ] && [ -n "$etag" ]; then { of_parts >md5s; } & looker=$!; fi
+}
+add_up() {
+  wait "$summer"
+  { read -r sum rest <sum && read -r code rest <code.whole && [ "$code" = 0 ]; } || { fail 73 'the file cannot be read'; return 73; }
+  [ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; return 76; }
   if [ -n "$looker" ]; then
-    wait "$looker" && return 0
+    wait "$looker" && is_object && return 0
   else
     [ -z "$wanted" ] || [ "$wanted" = "$sum" ] && return 0
-    if [ -z "$etag" ] || is_object; then fail 76 "the file has the SHA-256 $sum, not $wanted"; return 76; fi
+    if [ -z "$etag" ] || { of_parts >md5s && is_object; }; then
+      fail 76 "the file has the SHA-256 $sum, not $wanted"
+      return 76
+    fi
   fi
   fail 1 'the file is not what the store has'
 }
-place() {
-  dd if=/dev/null of="$part" conv=notrunc,fsync 2>err.dd || { cat err.dd >&2; return 73; }
-  if [ -f "$target" ]; then chmod --reference="$target" -- "$part" || return 73; fi
-  [ "$part" = "$target" ] || mv -fT -- "$part" "$target" || return 73
-}
 `;
 
-/** What passed elsewhere is compared with the file: a digest a line on standard input for each part. */
-const compare = `
-mebi=1048576
-fail() { echo "$2" >&2; return "$1"; }
-compare() {
-  number=0
-  while read -r sum; do
-    got=$(dd if="$1" bs=$mebi skip=$((number*range/mebi)) count=$((range/mebi)) 2>/dev/null | sha256sum)
-    [ "\${got%% *}" = "$sum" ] || { fail "$2" "$3"; return "$2"; }
-    number=$((number+1))
-  done
-}
-`;
-
-/**
- * Arguments: partial file, target, bytes, bytes of a part (whole MiB), SHA-256 or empty, ETag of the object or empty,
- * bytes of the parts that it came in. Prints `sha256 <hex>`.
- */
-export const placeProgram = `
-part=$1 target=$2 size=$3 range=$4 wanted=$5 etag=$6 piece=$7
-${compare}
-${place}
-# Where an earlier run was lost right after the last step, the file has its name already.
-if [ ! -e "$part" ]; then if [ "$size" -eq 0 ]; then : >"$part" || exit 73; else part=$target; fi; fi
-compare "$part" 76 'the file is not what came from the store' || exit $?
-add_up
-outcome=$?
-[ "$outcome" -ne 1 ] || exit 78
-[ "$outcome" -eq 0 ] || exit "$outcome"
-place || exit $?
+/** The last steps of such a file: it is put on the disk and takes its name. Its digest is in `sum`. */
+export const place = `
+echo "$sum" >placing
+dd if=/dev/null of="$part" conv=notrunc,fsync 2>err.dd || { cat err.dd >&2; exit 73; }
+if [ -f "$target" ]; then chmod --reference="$target" -- "$part" || exit 73; fi
+[ "$part" = "$target" ] || mv -fT -- "$part" "$target" || exit 73
+sync -- "\${target%/*}/" 2>/dev/null
 echo "sha256 $sum"
-`;
-
-/** Arguments: file, bytes, seconds of its last change, bytes of a part (whole MiB). Prints `sha256 <hex>`. */
-export const checkProgram = `
-source=$1 size=$2 mtime=$3 range=$4
-${compare}
-same() { case $(stat -Lc '%s %Y ' -- "$source") in "$size $mtime "*) ;; *) fail 75 'the file changed while it was read';; esac; }
-same || exit $?
-compare "$source" 75 'the file changed while it was read' || exit $?
-sum=$(sha256sum <"$source") || exit 73
-same || exit $?
-echo "sha256 \${sum%% *}"
-`;
-
-/**
- * From the store into a file. Arguments: partial file, target, bytes, bytes of a range (whole MiB), ranges at once,
- * SHA-256 or empty, ETag of the object or empty, bytes of the parts that it came in. Standard input: the address. Prints
- * `sha256 <hex>`.
- */
-export const pullProgram = `
-part=$1 target=$2 size=$3 range=$4 lanes=$5 wanted=$6 etag=$7 piece=$8
-IFS= read -r url || exit 71
-${lanes}
-${place}
-steps=$(((size+range-1)/range))
-step() {
-  from=$(($1*range)); to=$((from+range)); [ "$to" -le "$size" ] || to=$size
-  bytes=$((to-from)); try=0
-  while :; do
-    { fetch_url "$url" | curl $curl_options -K - -D "head.$1" -r "$from-$((to-1))"; echo $? >"code.$1"; } |
-      dd of="$part" bs=$mebi seek=$((from/mebi)) conv=notrunc 2>"dd.$1"
-    wrote=$?
-    { read -r code <"code.$1"; } 2>/dev/null
-    status=$(status_of "head.$1")
-    if [ "$wrote" -ne 0 ]; then cat "dd.$1" >&2; return 73; fi
-    if [ "$code" = 0 ]; then
-      # A store that ignores ranges answers 200 with everything.
-      if [ "$status" = 206 ] || { [ "$status" = 200 ] && [ "$bytes" -eq "$size" ]; }; then
-        came=$(came_of "dd.$1")
-        if [ "$came" = "$bytes" ]; then rm -f "head.$1" "code.$1" "dd.$1"; echo "$1 $bytes" >>done; return 0; fi
-      else fail 76 "the store answered a range with status $status"; return 76; fi
-    fi
-    is_refusal "$status" && { fail 71 "the store refused a range with status $status"; return 71; }
-    try=$((try+1))
-    [ "$try" -lt "$tries" ] || { fail 72 'the store did not answer'; return 72; }
-    sleep $((1<<(try-1)))
-  done
-}
-free=$(df -Pk -- "\${part%/*}/" | awk 'NR == 2 { print $4 }')
-[ -e "$part" ] || [ "\${free:-0}" -ge $((size/1024)) ] || { fail 73 'No space left on device'; exit 73; }
-# Without it nothing is done, whatever an earlier run says.
-[ -e "$part" ] || { : >"$part" && : >done; } || exit 73
-dd if=/dev/null of="$part" bs=1 seek="$size" 2>err.dd || { cat err.dd >&2; exit 73; }
-run_lanes || exit $?
-add_up
-outcome=$?
-if [ "$outcome" -eq 1 ]; then
-  # Which part it was nobody can tell: all of them once more.
-  : >done
-  run_lanes || exit $?
-  add_up
-  outcome=$?
-fi
-[ "$outcome" -ne 1 ] || exit 76
-[ "$outcome" -eq 0 ] || exit "$outcome"
-place || exit $?
-echo "sha256 $sum"
-`;
-
-/**
- * From a file into the store. Arguments: file, bytes, seconds of its last change, bytes of a part (whole MiB), parts at
- * once. Standard input: the address of each part, a line each. Prints `sha256 <hex>` and `part <number> <ETag>` for each.
- */
-export const pushProgram = `
-source=$1 size=$2 mtime=$3 part=$4 lanes=$5
-steps=0
-while IFS= read -r url; do eval "url_$steps=\\$url"; steps=$((steps+1)); done
-${lanes}
-step() {
-  eval "url=\\$url_$1"
-  from=$(($1*part)); bytes=$((size-from)); [ "$bytes" -le "$part" ] || bytes=$part
-  try=0
-  while :; do
-    sum=$(dd if="$source" bs=$mebi skip=$((from/mebi)) count=$((part/mebi)) 2>"dd.$1" | md5sum); sum=\${sum%% *}
-    fetch_url "$url" | {
-      exec 3<&0
-      { dd if="$source" bs=$mebi skip=$((from/mebi)) count=$((part/mebi)) 2>"dd.$1"
-        # What is missing of a file that shrank is made up for, or curl would wait for it; it is not taken for good below.
-        came=$(came_of "dd.$1")
-        [ -z "$came" ] || [ "$came" -ge "$bytes" ] || head -c $((bytes-came)) /dev/zero; } |
-        { curl $curl_options -K /dev/fd/3 -D "head.$1" -o /dev/null -T - -H 'Transfer-Encoding:' -H "Content-Length: $bytes"
-          echo $? >"code.$1"; }
-    }
-    { read -r code <"code.$1"; } 2>/dev/null
-    came=$(came_of "dd.$1")
-    [ "$(stat -Lc %s -- "$source")" = "$size" ] || { fail 75 'the file changed while it was read'; return 75; }
-    # A dd whose reader went away says nothing.
-    if grep -v "'standard output'" "dd.$1" | grep -q '^dd: '; then cat "dd.$1" >&2; return 73; fi
-    status=$(status_of "head.$1")
-    etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *"\\{0,1\\}\\([^"[:space:]]*\\).*/\\1/p' "head.$1" | tail -n 1)
-    if [ "$code" = 0 ] && [ "$came" = "$bytes" ] && [ -n "$etag" ]; then
-      # An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
-      case $etag in *[!0-9a-f]*) isSame=1;; *)
-        if [ "\${#etag}" -ne 32 ] || [ "$etag" = "$sum" ] || grep -qi '^x-amz-server-side-encryption: *aws:kms' "head.$1"
-        then isSame=1; else isSame=; fi;;
-      esac
-      if [ -n "$isSame" ]; then rm -f "head.$1" "code.$1" "dd.$1"; echo "$1 $bytes $etag" >>done; return 0; fi
-    fi
-    is_refusal "$status" && { fail 71 "the store refused a part with status $status"; return 71; }
-    try=$((try+1))
-    [ "$try" -lt "$tries" ] || { fail 72 'the store did not answer'; return 72; }
-    sleep $((1<<(try-1)))
-  done
-}
-facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
-case $facts in "$size $mtime "*) ;; *) fail 75 'the file changed before it was read'; exit 75;; esac
-{ sha256sum <"$source" || exit 73; } >sum &
-hasher=$!
-run_lanes || exit $?
-wait "$hasher" || exit 73
-[ "$(stat -Lc '%s %Y %y %i' -- "$source")" = "$facts" ] || { fail 75 'the file changed while it was read'; exit 75; }
-read -r sum rest <sum
-echo "sha256 $sum"
-while read -r number bytes etag; do echo "part $number $etag"; done <done
 `;

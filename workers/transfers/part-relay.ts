@@ -1,24 +1,36 @@
 /**
- * The bytes of one part on their way through the worker: by a signed address of the store on one side, by SFTP on the
- * other. A few MiB are under way at a time, whatever the size of the part; each side waits for the other.
+ * The bytes of one part on their way through the worker: by a signed address of the store on one side, by the output or
+ * the input of a command on the cluster on the other. A few MiB are under way at a time, whatever the size of the part;
+ * each side waits for the other.
  */
-import { createHash } from 'node:crypto';
-import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
-import type { RemoteFiles } from '../ssh/remote-files.ts';
+import { remoteFailure } from '../operations/remote-failure.ts';
+import type { RemoteShell } from '../ssh/remote-shell.ts';
+import { moverExit, spaceSayings } from './mover-programs.ts';
+import { readPartProgram, writePartProgram } from './relay-programs.ts';
 
 /** A part of a file. */
 export interface PartRange {
   path: string;
+  /** From 0. */
+  number: number;
   offsetBytes: number;
   sizeBytes: number;
 }
 
-/** Written in one go, with as many requests under way as SFTP takes. */
-const blockBytes = 4 * 2 ** 20;
+export interface Relay {
+  shell: RemoteShell;
+  signal: AbortSignal;
+  /** Told of bytes that were passed on. */
+  onBytes: (count: number) => void;
+}
+
 /** Without a byte for so long, a store is taken for dead. */
 const silenceMs = 30_000;
+/** A part may take very long over a slow link; who is silent is found out before. */
+const partTimeoutMs = 24 * 3_600_000;
 
 interface Call {
   method: 'GET' | 'PUT';
@@ -26,31 +38,44 @@ interface Call {
   signal: AbortSignal;
 }
 
-/** From the file into the store. What arrived there is what was read, by its MD5. StagingUnavailable, TransferFailed. */
+/** What a command says where its work has ended before its time. */
+const workIsOver = 72;
+
+/**
+ * From the file into the store; null: the work on the cluster has ended. What arrived in the store is what the cluster
+ * read, by its MD5. StagingUnavailable, TransferFailed.
+ */
 export async function sendPart(
   { path, offsetBytes, sizeBytes }: PartRange,
   url: string,
-  files: RemoteFiles,
-  signal: AbortSignal,
-): Promise<{ sha256: string; etag: string }> {
-  const sha256 = createHash('sha256');
-  const md5 = createHash('md5');
+  workName: string,
+  { shell, signal, onBytes }: Relay,
+): Promise<{ etag: string } | null> {
   const stop = new AbortController();
-  const both = AbortSignal.any([signal, stop.signal]);
-  const call = open(url, { method: 'PUT', headers: { 'content-length': sizeBytes }, signal: both });
+  const call = open(url, {
+    method: 'PUT',
+    headers: { 'content-length': sizeBytes },
+    signal: AbortSignal.any([signal, stop.signal]),
+  });
   const answered = call.answer.then(drained);
   answered.catch(() => undefined); // told below
+  let sent = 0;
+  const onOutput = (chunk: Buffer): undefined | Promise<void> => {
+    sent += chunk.length;
+    onBytes(chunk.length);
+    if (call.body.write(chunk)) return undefined;
+    return Promise.race([roomIn(call.body), answered.then(() => undefined)]);
+  };
+  const words = [workName, path, String(offsetBytes), String(sizeBytes)];
+  const argv = ['sh', '-c', readPartProgram, 'goldcrest-push', ...words];
+  let said: string;
   try {
-    const sent = await files.withOpenFile(
-      path,
-      (file) =>
-        file.stream(offsetBytes, sizeBytes, (chunk) => {
-          sha256.update(chunk);
-          md5.update(chunk);
-          return call.body.write(chunk) ? undefined : Promise.race([once(call.body), answered.then(() => undefined)]);
-        }),
-      { signal },
-    );
+    const result = await shell.run(argv, { signal, onOutput, timeoutMs: partTimeoutMs });
+    said = result.stderr.toString();
+    if (result.exitCode === workIsOver) {
+      stop.abort();
+      return null;
+    }
     if (sent !== sizeBytes) throw new BrokerError('TransferFailed', 'The file changed while it was read.');
   } catch (error) {
     stop.abort();
@@ -61,19 +86,20 @@ export async function sendPart(
   const etag = (headers.etag ?? '').replaceAll('"', '');
   // An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
   const isDigest = /^[0-9a-f]{32}$/.test(etag) && headers['x-amz-server-side-encryption'] !== 'aws:kms';
-  if (etag === '' || (isDigest && etag !== md5.digest('hex'))) throw passing('The store has not what was sent.');
-  return { sha256: sha256.digest('hex'), etag };
+  if (etag === '' || (isDigest && !said.includes(etag))) throw passing('The store has not what was sent.');
+  return { etag };
 }
 
-/** From the store into the file, at its place there. StagingUnavailable, TransferFailed, and what writing throws. */
+/**
+ * From the store into the file, at its place there; null: the work on the cluster has ended. StagingUnavailable,
+ * TransferFailed, and what writing throws.
+ */
 export async function fetchPart(
-  { path, offsetBytes, sizeBytes }: PartRange,
+  { path, number, offsetBytes, sizeBytes }: PartRange,
   url: string,
-  files: RemoteFiles,
-  signal: AbortSignal,
-): Promise<{ sha256: string }> {
-  const sha256 = createHash('sha256');
-  if (sizeBytes === 0) return { sha256: sha256.digest('hex') };
+  workName: string,
+  { shell, signal, onBytes }: Relay,
+): Promise<{ etag?: never } | null> {
   const range = `bytes=${offsetBytes}-${offsetBytes + sizeBytes - 1}`;
   const call = open(url, { method: 'GET', headers: { range }, signal });
   call.body.end();
@@ -82,45 +108,33 @@ export async function fetchPart(
     answer.destroy();
     throw new BrokerError('TransferFailed', 'The store answered a range with another number of bytes.');
   }
-  let at = offsetBytes;
-  let writing: Promise<void> = Promise.resolve();
-  const flush = async (block: Buffer): Promise<void> => {
-    await writing;
-    writing = files.writeRange(path, at, block, { signal });
-    writing.catch(() => undefined); // told by the next wait
-    at += block.length;
-  };
+  const words = [workName, String(number), path, String(offsetBytes), String(sizeBytes)];
   try {
-    for await (const block of blocks(answer)) {
-      sha256.update(block);
-      await flush(block);
-    }
-    await writing;
+    const result = await shell.run(['sh', '-c', writePartProgram, 'goldcrest-pull', ...words], {
+      signal,
+      stdin: counted(answer, onBytes),
+      timeoutMs: partTimeoutMs,
+    });
+    if (result.exitCode === workIsOver) return null;
+    if (result.exitCode === moverExit.damaged) throw passing('The bytes did not come to the cluster.');
+    if (result.exitCode !== 0) throw remoteFailure('dd', result, spaceSayings);
+    return {};
   } finally {
     answer.destroy();
   }
-  if (at - offsetBytes !== sizeBytes) throw passing('The store ended a range early.');
-  return { sha256: sha256.digest('hex') };
 }
 
-/** Chunks gathered to blocks; what breaks the answer is a passing fault of the store. */
-async function* blocks(answer: IncomingMessage): AsyncGenerator<Buffer> {
-  let gathered: Buffer[] = [];
-  let bytes = 0;
+/** What breaks the answer is a passing fault of the store. */
+async function* counted(answer: IncomingMessage, onBytes: (count: number) => void): AsyncGenerator<Buffer> {
   const chunks = answer[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   for (;;) {
     const { value, done } = await chunks.next().catch((error: unknown) => {
       throw passing('The store broke off.', error);
     });
-    if (done === true) break;
-    gathered.push(value);
-    bytes += value.length;
-    if (bytes < blockBytes) continue;
-    yield Buffer.concat(gathered, bytes);
-    gathered = [];
-    bytes = 0;
+    if (done === true) return;
+    onBytes(value.length);
+    yield value;
   }
-  if (bytes > 0) yield Buffer.concat(gathered, bytes);
 }
 
 /** A request of which the head goes at once. `answer` rejects unless the store took it; an abort rejects with its reason. */
@@ -154,7 +168,7 @@ function passing(message: string, cause?: unknown): BrokerError {
 }
 
 /** Resolves when there is room again, or none will ever be. */
-function once(body: ReturnType<typeof requestHttp>): Promise<void> {
+function roomIn(body: ClientRequest): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       body.off('drain', done);

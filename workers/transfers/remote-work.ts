@@ -2,6 +2,7 @@
 import type { Word } from '../../shared/commands/command-line.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
+import type { RemoteFiles } from '../ssh/remote-files.ts';
 import type { RemoteShell } from '../ssh/remote-shell.ts';
 import { noteProgram, stageProgram } from './staged-work-programs.ts';
 import { followProgram, outputBytesMax, removeProgram, stopProgram, supervisorProgram } from './work-programs.ts';
@@ -34,6 +35,8 @@ export interface RemoteWork {
   argv: readonly Word[];
   /** For the standard input of the work: secrets, which are then on no command line. */
   input: string;
+  /** It takes long: nobody waits for its end at the start. */
+  isLong?: true;
 }
 
 type Host = { shell: RemoteShell };
@@ -70,15 +73,35 @@ export async function noteJob({ shell }: Host, name: string, jobId: string): Pro
 /** Starts the work, once however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
 export function startWork({ shell }: Host, name: string, work: RemoteWork, isAgain: boolean): Promise<WorkReport> {
   const wish = isAgain ? 'again' : 'start';
-  return ask(
-    shell,
-    [followProgram, 'sh', name, wish, String(firstWaitTenths), supervisorProgram, ...work.argv],
-    work.input,
-  );
+  const tenths = work.isLong ? 0 : firstWaitTenths;
+  return ask(shell, [followProgram, 'sh', name, wish, String(tenths), supervisorProgram, ...work.argv], work.input);
 }
 
 export function lookAtWork({ shell }: Host, name: string): Promise<WorkReport> {
   return ask(shell, [followProgram, 'sh', name, 'look', '0', '']);
+}
+
+/** A supervisor that is silent for so long is looked at more closely. */
+const closerLookMs = 4_000;
+const stateBytesMax = 4_096;
+
+/**
+ * What a small file says of the work, by SFTP and without a process on the login node: that it lives, and how far it is.
+ * Null where that is not enough: it has ended, its beat stands still, or nothing can be read.
+ */
+export async function glanceAtWork(
+  files: RemoteFiles,
+  name: string,
+  seen: { beat: number; beatAt: number },
+): Promise<WorkReport | null> {
+  const text = await files.readFile(`${name}/state`, { bytesMax: stateBytesMax }).then(String, () => '');
+  const facts = readFacts(text);
+  const beat = Number(facts.get('beat'));
+  if (!(facts.has('end') && beat > 0)) return null;
+  const isSame = beat === seen.beat;
+  if (isSame && Date.now() - seen.beatAt > closerLookMs) return null;
+  const phase = isSame ? 'elsewhere' : 'running';
+  return { ...reportOf(facts, phase), beat };
 }
 
 /** Ends the work, if it can from this login node; what it reports may still be `running` or `elsewhere`. */
@@ -127,11 +150,19 @@ export function parseReport(text: string): WorkReport {
   if (!phases.has(phase) || !facts.has('end')) {
     throw new BrokerError('RemoteCommandFailed', 'The state of the work could not be read.', { detail: { text } });
   }
-  const decoded = (name: string) => Buffer.from(facts.get(name) ?? '', 'base64').toString();
   return {
-    phase: phase as WorkPhase,
+    ...reportOf(facts, phase as WorkPhase),
     exitCode: code === undefined ? -1 : Number(code),
     seconds: Math.max(0, Math.round((Number(over ?? 0) - Number(begun ?? 0)) * 100) / 100),
+  };
+}
+
+function reportOf(facts: Map<string, string>, phase: WorkPhase): WorkReport {
+  const decoded = (name: string) => Buffer.from(facts.get(name) ?? '', 'base64').toString();
+  return {
+    phase,
+    exitCode: -1,
+    seconds: 0,
     beat: Number(facts.get('beat') ?? 0),
     doneBytes: Number(facts.get('bytes') ?? 0),
     jobId: facts.get('job') ?? null,

@@ -8,8 +8,10 @@ import { Parked } from '../operations/parked.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
 import { carryOut } from './carry-out.ts';
 import type { Mover } from './mover.ts';
-import { moverExit, pullProgram, pushProgram } from './mover-programs.ts';
+import { moverExit, spaceSayings } from './mover-programs.ts';
 import type { ObjectCheck } from './object-check.ts';
+import { pullProgram } from './pull-program.ts';
+import { pushProgram } from './push-program.ts';
 import { lanesOf, movedPartBytes, stagingOf } from './staged-transfer.ts';
 import type { WorkEnd } from './transfer-journal.ts';
 
@@ -80,5 +82,6 @@ export function moverFailure(end: WorkEnd, path: string): BrokerError {
       detail: { exitCode, stderr },
     });
   }
-  return remoteFailure('transfer', { exitCode, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) });
+  const result = { exitCode, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
+  return remoteFailure('transfer', result, spaceSayings);
 }

@@ -32,7 +32,7 @@ cd || exit 74
 fresh=
 reason=$(mkdir -- "$name" 2>&1) && fresh=yes
 cd -- "$name" 2>/dev/null || { echo "$reason" >&2; exit 74; }
-[ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended job; fresh=yes; }
+[ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended job state moved; fresh=yes; }
 if [ -n "$fresh" ]; then
   cat >input && head -c "$bytes" input >words && tail -c "+$((bytes+1))" input >secrets && rm -f input || exit 74
   echo 'fresh yes'

@@ -1,109 +1,192 @@
 /**
  * The mover for clusters that cannot reach the store: the bytes pass through the worker, part by part. A look lasts about
- * a second and each part is journaled when it is done, so another worker goes on where this one stopped. At the end the
- * cluster checks the file against what passed here, part by part, and tells the digest of the whole.
+ * a second and each part that is done is journaled, so another worker goes on where this one stopped. Meanwhile a program
+ * on the cluster hashes the file as it goes or comes, and checks it and puts it in place at the end.
  */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { StagedFile } from '../../shared/tasks/staged-file.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
-import { refuseUnwanted } from '../operations/refuse-unwanted.ts';
-import { carryOut } from './carry-out.ts';
+import { remoteFailure } from '../operations/remote-failure.ts';
+import { carryOut, endWork, isUnwanted, mayBeRepeated, waitAfterFault } from './carry-out.ts';
 import type { Mover } from './mover.ts';
-import { checkProgram, moverExit, placeProgram } from './mover-programs.ts';
-import { fetchPart, type PartRange, sendPart } from './part-relay.ts';
+import { moverExit } from './mover-programs.ts';
+import { fetchPart, type PartRange, type Relay, sendPart } from './part-relay.ts';
+import { allSentProgram, checkProgram, placeProgram } from './relay-programs.ts';
+import { type RemoteWork, workName } from './remote-work.ts';
 import { checkWords, digestOf } from './script-mover.ts';
 import { movedPartBytes, stagingOf, whenStoreAnswers } from './staged-transfer.ts';
-import type { StreamedPart, TransferJournal } from './transfer-journal.ts';
+import type { StreamedPart, TransferJournal, WorkEnd } from './transfer-journal.ts';
 import { transferProgress } from './transfer-progress.ts';
-import { explainWrite } from './write-fault.ts';
 
 /** A look lasts so long, and a part more. */
 const lookMs = 1_000;
+/** Progress within a part is told so often. */
+const tellMs = 900;
+
+/** What differs between the two directions. */
+interface Way {
+  path: string;
+  sizeBytes: number;
+  partSizeBytes: number;
+  /** What goes on on the cluster meanwhile. */
+  argv: RemoteWork['argv'];
+  /** Null: the work on the cluster has ended. */
+  move: (range: PartRange, relay: Relay) => Promise<StreamedPart | null>;
+  whenMoved: () => Promise<void>;
+}
 
 export const streamMover: Mover = {
-  async pull({ staged, partPath, path, sha256, check, account }, journal, context) {
-    const move = async (range: PartRange): Promise<StreamedPart> => {
-      const url = await stagingOf(context).signDownload(staged, 'cluster');
-      return fetchPart(range, url, context.files, context.signal).catch(async (error: unknown) => {
-        throw await explainWrite(error, partPath, context);
-      });
-    };
-    const cut = { ...staged, partSizeBytes: movedPartBytes };
-    const moved = await moveParts(partPath, cut, journal, context, move);
-    if (moved instanceof Parked) return moved;
-    const settings = [staged.sizeBytes, movedPartBytes].map(String);
+  async pull({ staged, partPath, path, sha256, check }, journal, context) {
+    const { sizeBytes } = staged;
+    const sizes = [sizeBytes, movedPartBytes].map(String);
     const sums = [sha256 ?? '', ...checkWords(check)];
-    const argv = ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...settings, ...sums];
-    const prepare = async () => ({ argv, input: digests(moved) });
-    const end = await carryOut({ prepare, account, isRepeatable: true, totalBytes: null }, moved, context);
-    if (end instanceof Parked) return end;
-    if (end.exitCode === moverExit.unlike && moved.isSecondGo !== true) return moveAgain(moved);
-    return { sha256: digestOf(end, path), seconds: secondsOf(moved, end.seconds) };
+    const way: Way = {
+      ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes },
+      argv: ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...sizes, ...sums],
+      async move(range, relay) {
+        const url = await stagingOf(context).signDownload(staged, 'cluster');
+        return fetchPart(range, url, workName(context.task.id), relay);
+      },
+      whenMoved: async () => undefined,
+    };
+    const moved = await carry(way, sizeBytes === 0 ? 0 : partsOf(way), journal, context);
+    if (moved instanceof Parked) return moved;
+    const isUnlike = moved.end.exitCode === moverExit.unlike;
+    if (isUnlike && moved.journal.isSecondGo !== true) return moveAgain(moved.journal);
+    return { sha256: digestOf(moved.end, path), seconds: secondsOf(moved.journal, moved.end) };
   },
 
-  async push({ staged, path, mtime, account }, journal, context) {
-    const move = async (range: PartRange, number: number): Promise<StreamedPart> => {
-      const [url = ''] = await stagingOf(context).signParts(staged, number + 1, 1, 'cluster');
-      return sendPart(range, url, context.files, context.signal);
+  async push({ staged, path, mtime }, journal, context) {
+    const { sizeBytes, partSizeBytes } = staged;
+    const way: Way = {
+      ...{ path, sizeBytes, partSizeBytes },
+      argv: ['sh', '-c', checkProgram, 'goldcrest-push', path, String(sizeBytes), String(mtime)],
+      async move(range, relay) {
+        const [url = ''] = await stagingOf(context).signParts(staged, range.number + 1, 1, 'cluster');
+        return sendPart(range, url, workName(context.task.id), relay);
+      },
+      async whenMoved() {
+        const argv = ['sh', '-c', allSentProgram, 'goldcrest-push', workName(context.task.id)];
+        const result = await context.shell.run(argv);
+        if (result.exitCode !== 0) throw remoteFailure('sh', result);
+      },
     };
-    const moved = await moveParts(path, staged, journal, context, move);
+    const moved = await carry(way, partsOf(way), journal, context);
     if (moved instanceof Parked) return moved;
-    const settings = [staged.sizeBytes, mtime, staged.partSizeBytes].map(String);
-    const argv = ['sh', '-c', checkProgram, 'goldcrest-push', path, ...settings];
-    const prepare = async () => ({ argv, input: digests(moved) });
-    const end = await carryOut({ prepare, account, isRepeatable: true, totalBytes: null }, moved, context);
-    if (end instanceof Parked) return end;
-    const etags = (moved.streamed ?? []).map(({ etag = '' }) => etag);
-    return { sha256: digestOf(end, path), seconds: secondsOf(moved, end.seconds), etags };
+    const etags = (moved.journal.streamed ?? []).map(({ etag = '' }) => etag);
+    return { sha256: digestOf(moved.end, path), seconds: secondsOf(moved.journal, moved.end), etags };
   },
 };
 
-/** The journal with every part in it, or that parts are left. */
-async function moveParts(
-  path: string,
-  { sizeBytes, partSizeBytes }: Pick<StagedFile, 'sizeBytes' | 'partSizeBytes'>,
+function partsOf({ sizeBytes, partSizeBytes }: Pick<StagedFile, 'sizeBytes' | 'partSizeBytes'>): number {
+  return Math.max(1, Math.ceil(sizeBytes / partSizeBytes));
+}
+
+/** The work on the cluster is begun, then the parts move, then its end is waited for. */
+async function carry(
+  way: Way,
+  partsCount: number,
   journal: TransferJournal,
   context: OperationContext,
-  move: (range: PartRange, number: number) => Promise<StreamedPart>,
-): Promise<TransferJournal | Parked> {
-  if (journal.phase === 'working' || journal.phase === 'ended') return journal;
-  const partsCount = Math.max(1, Math.ceil(sizeBytes / partSizeBytes));
-  const until = Date.now() + lookMs;
+): Promise<{ journal: TransferJournal; end: WorkEnd } | Parked> {
+  const work = {
+    prepare: async () => ({ argv: way.argv, input: '', isLong: true as const }),
+    ...{ isRepeatable: true, account: null, totalBytes: null },
+  };
+  const follow = async (seen: TransferJournal) => {
+    const end = await carryOut(work, seen, context);
+    return end instanceof Parked ? end : { journal: seen, end };
+  };
+  const isBegun = journal.phase === 'working' || journal.phase === 'ended';
+  if (isUnwanted(context) || journal.phase === 'ended') return follow(journal);
   let seen: TransferJournal = { ...journal, streamedFrom: journal.streamedFrom ?? Date.now() };
+  if (!isBegun) {
+    const begun = await follow(seen);
+    // It has nothing to wait for, or found fault with the file.
+    if (!(begun instanceof Parked)) {
+      if (begun.end.exitCode !== 0 || partsCount === 0) return begun;
+      throw new BrokerError('TransferFailed', 'The work on the cluster ended before the bytes had moved.');
+    }
+    seen = { ...seen, ...begun.options.journal };
+  }
+  try {
+    const moved = await moveParts(way, partsCount, seen, context);
+    return moved instanceof Parked ? moved : await follow(moved ?? seen);
+  } catch (error) {
+    if (!mayBeRepeated(error)) await endWork(context);
+    return waitAfterFault(error, context);
+  }
+}
+
+/** The journal with every part in it, or that parts are left; null: the work on the cluster has ended. */
+async function moveParts(
+  way: Way,
+  partsCount: number,
+  journal: TransferJournal,
+  context: OperationContext,
+): Promise<TransferJournal | Parked | null> {
+  const until = Date.now() + lookMs;
+  let seen = journal;
   while ((seen.streamed?.length ?? 0) < partsCount) {
-    refuseUnwanted(context);
     const number = seen.streamed?.length ?? 0;
-    if (Date.now() >= until) return goOn(seen, number * partSizeBytes, sizeBytes);
-    const offsetBytes = number * partSizeBytes;
-    const range = { path, offsetBytes, sizeBytes: Math.min(partSizeBytes, sizeBytes - offsetBytes) };
-    const part = await whenStoreAnswers(() => move(range, number), 'kept', context);
-    if (part instanceof Parked) return part;
+    const progress = progressOf(seen, number * way.partSizeBytes, way.sizeBytes);
+    if (Date.now() >= until) return new Parked({ place: 'kept', waitMs: 0, journal: seen, progress });
+    const part = await movePart(way, number, seen, context);
+    if (part === null || part instanceof Parked) return part;
     seen = { ...seen, streamed: [...(seen.streamed ?? []), part], streamedUntil: Date.now() };
+    if (seen.streamed?.length === partsCount) await way.whenMoved();
     await context.journal.write(seen);
   }
   return seen;
 }
 
+async function movePart(
+  way: Way,
+  number: number,
+  seen: TransferJournal,
+  context: OperationContext,
+): Promise<StreamedPart | Parked | null> {
+  const offsetBytes = number * way.partSizeBytes;
+  const range = {
+    path: way.path,
+    number,
+    offsetBytes,
+    sizeBytes: Math.min(way.partSizeBytes, way.sizeBytes - offsetBytes),
+  };
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  let passed = 0;
+  let told = 0;
+  const tell = (): void => {
+    if (passed === told) return; // nothing moves: the time limit goes on
+    told = passed;
+    const progress = progressOf(seen, offsetBytes + passed, way.sizeBytes);
+    context.journal.writeMoving(seen, progress).catch((error: unknown) => stop.abort(error));
+  };
+  const timer = setInterval(tell, tellMs);
+  const onBytes = (count: number): void => {
+    passed += count;
+  };
+  try {
+    const relay = { shell: context.shell, signal, onBytes };
+    return await whenStoreAnswers(() => way.move(range, relay), 'kept', context);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Which part was damaged nobody can tell: all of them once more. */
 function moveAgain({ end: _end, ...moved }: TransferJournal): Parked {
-  return new Parked({
-    place: 'kept',
-    waitMs: 0,
-    journal: { ...moved, phase: 'arrived', runs: 0, streamed: [], isSecondGo: true },
-  });
+  const again = { phase: 'arrived', runs: 0, streamed: [], isSecondGo: true } as const;
+  return new Parked({ place: 'kept', waitMs: 0, journal: { ...moved, ...again } });
 }
 
-function goOn(journal: TransferJournal, done: number, total: number): Parked {
-  const progress = transferProgress(done, total, journal.streamedFrom ?? 0);
-  return new Parked({ place: 'kept', waitMs: 0, journal, progress });
+function progressOf({ streamedFrom = 0 }: TransferJournal, done: number, total: number) {
+  return transferProgress(done, total, streamedFrom);
 }
 
-function digests({ streamed = [] }: TransferJournal): string {
-  return streamed.map(({ sha256 }) => `${sha256}\n`).join('');
-}
-
-function secondsOf({ streamedFrom = 0, streamedUntil = 0 }: TransferJournal, checkSeconds: number): number {
-  if (streamedUntil === 0) throw new BrokerError('Internal', 'The journal of the transfer has no parts.');
-  return Math.round((streamedUntil - streamedFrom) / 10) / 100 + checkSeconds;
+function secondsOf({ streamedFrom = 0, streamedUntil = 0 }: TransferJournal, { seconds }: WorkEnd): number {
+  // Hashing begins before the first part and ends after the last.
+  return Math.max(seconds, Math.round((streamedUntil - streamedFrom) / 10) / 100);
 }

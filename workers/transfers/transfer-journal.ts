@@ -5,7 +5,7 @@ import { stagedFile } from '../../shared/tasks/staged-file.ts';
 const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.string(), stderr: z.string() });
 
 /** A part that passed through a worker. */
-const streamedPart = z.object({ sha256: z.string(), etag: z.string().optional() });
+const streamedPart = z.object({ etag: z.string().optional() });
 
 export const transferJournal = z.object({
   /**
@@ -24,6 +24,9 @@ export const transferJournal = z.object({
   /** The last sign of life, and when it was first seen. */
   beat: z.number().default(0),
   beatAt: z.number().default(0),
+  /** Runs in a row that brought nothing, and the bytes that were done when the last one began. */
+  fruitlessRuns: z.int().optional(),
+  begunBytes: z.number().optional(),
   end: workEnd.optional(),
   /** Of a mover through the worker: the parts that are done, in their order, and when the first began and the last ended. */
   streamed: z.array(streamedPart).optional(),

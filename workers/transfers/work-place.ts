@@ -5,6 +5,7 @@
 import type { OperationContext } from '../operations/operation-context.ts';
 import { batchPlace } from './batch-place.ts';
 import {
+  glanceAtWork,
   lookAtWork,
   type RemoteWork,
   removeWork,
@@ -17,7 +18,8 @@ import {
 export interface WorkPlace {
   /** Starts the work, once however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
   start(work: RemoteWork, isAgain: boolean): Promise<WorkReport>;
-  look(): Promise<WorkReport>;
+  /** `seen`: the last sign of life, and when that was first seen. */
+  look(seen: { beat: number; beatAt: number }): Promise<WorkReport>;
   /** Ends the work where it can from here; what it reports may still be `running` or `elsewhere`. */
   stop(): Promise<WorkReport>;
   /** Removes what was kept of it. Safe to run twice. */
@@ -26,7 +28,7 @@ export interface WorkPlace {
 
 export type PlaceContext = Pick<
   OperationContext,
-  'shell' | 'journal' | 'task' | 'log' | 'system' | 'scheduler' | 'host' | 'signal'
+  'shell' | 'files' | 'journal' | 'task' | 'log' | 'system' | 'scheduler' | 'host' | 'signal'
 >;
 
 /** The place that the system's configuration says, for the work of the context's task. `account` is charged for a batch job. */
@@ -39,7 +41,7 @@ function loginPlace(context: PlaceContext): WorkPlace {
   const name = workName(context.task.id);
   return {
     start: (work, isAgain) => startWork(context, name, work, isAgain),
-    look: () => lookAtWork(context, name),
+    look: async (seen) => (await glanceAtWork(context.files, name, seen)) ?? lookAtWork(context, name),
     stop: () => stopWork(context, name),
     remove: () => removeWork(context, name),
   };

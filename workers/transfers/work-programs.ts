@@ -7,6 +7,8 @@
  *   beat                           grows every second while the supervisor lives
  *   cancel                         a mark: the supervisor ends the work
  *   out, err, done                 what the work says, and the steps of it that are done (`<name> <bytes> …`)
+ *   moved                          bytes so far, those of steps under way among them
+ *   state                          the last beat and what was moved by then, in one small file; `ended` once it is over
  *   job, run, words, secrets       of work that is a batch job: its id, what it starts, with what, and on what input
  *   ended                          `<exit code> <start> <end>`, in seconds of the host's uptime; the last thing that is written
  */
@@ -44,7 +46,14 @@ _gc_reader=$!
 "$@" <&3 >out 2>pipe 3<&- &
 _gc_work=$!
 exec 3<&-
-{ trap - TERM; _gc_beat=0; while sleep 1; do _gc_beat=$((_gc_beat+1)); echo "$_gc_beat" >beat; [ -e cancel ] && kill -TERM "$$"; done; } >/dev/null 2>&1 &
+_gc_tell() {
+  _gc_moved= _gc_entries=
+  read -r _gc_moved <moved
+  read -r _gc_entries <entries
+  { echo "beat $1"; echo "bytes \${_gc_moved:-0}"; [ -z "$_gc_entries" ] || echo "entries $_gc_entries"; echo end; } >state.new
+  mv -f state.new state
+}
+{ trap - TERM; _gc_beat=0; while sleep 1; do _gc_beat=$((_gc_beat+1)); echo "$_gc_beat" >beat; _gc_tell "$_gc_beat"; [ -e cancel ] && kill -TERM "$$"; done; } >/dev/null 2>&1 &
 [ -e cancel ] && _gc_stop
 while :; do
   _gc_stopped=
@@ -57,6 +66,7 @@ trap '' TERM
 kill -TERM "-$$" 2>/dev/null
 read -r _gc_over _gc_rest </proc/uptime
 echo "$_gc_code $_gc_begun $_gc_over" >ended.new && mv ended.new ended
+echo ended >state.new && mv -f state.new state
 kill -KILL "-$$"
 `;
 
@@ -87,7 +97,8 @@ report() {
   { read -r job <job; } 2>/dev/null && echo "job $job"
   { read -r beat <beat; } 2>/dev/null && echo "beat $beat"
   [ -e entries ] && echo "entries $(cat entries)"
-  [ -e done ] && awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done
+  if [ -e moved ]; then echo "bytes $(cat moved)"
+  elif [ -e done ]; then awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done; fi
   for file in out err; do
     [ -e "$file" ] && printf '%s %s\\n' "$file" "$(head -c ${outputBytesMax} "$file" | base64 | tr -d '\\n')"
   done
@@ -111,7 +122,7 @@ else
   isNew=
   reason=$(mkdir -m 700 -- "$name" 2>&1) && isNew=1
   cd -- "$name" 2>/dev/null || { echo "$reason" >&2; exit 74; }
-  [ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended job; isNew=1; }
+  [ "$wish" = again ] && { rm -f claim beat cancel out err pipe ended job state moved; isNew=1; }
   if [ -n "$isNew" ]; then
     { printf %s "\${secrets%.}" | "$setsid" sh -c "$supervisor" goldcrest-transfer "$PWD" "$@"; } </dev/null >/dev/null 2>&1 &
   fi

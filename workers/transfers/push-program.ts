@@ -1,0 +1,80 @@
+/**
+ * From a file into the store, several parts at once, each read at its place, held against the digest that the store made of
+ * it, and repeated alone when it fails. The whole is hashed meanwhile.
+ */
+import { lanes } from './mover-programs.ts';
+
+/**
+ * Arguments: file, bytes, seconds of its last change, bytes of a part (whole MiB), parts at once. Standard input: the
+ * address of each part, a line each. Prints `sha256 <hex>` and `part <number> <ETag>` for each.
+ */
+export const pushProgram = `
+source=$1 size=$2 mtime=$3 part=$4 lanes=$5
+steps=0
+while IFS= read -r url; do eval "url_$steps=\\$url"; steps=$((steps+1)); done
+${lanes}
+block=65536
+came_of() { sed -n 's/^\\([0-9]*\\) byte.*/\\1/p' "$1"; }
+send() {
+  rm -f "head.$1" "code.$1" "pipe.$1"
+  mkfifo "pipe.$1" || return 73
+  md5sum <"pipe.$1" >"md5.$1" &
+  summer=$!
+  fetch_url "$url" | {
+    exec 3<&0
+    { dd if="$source" bs=$block skip=$((from/block)) count=$((part/block)) 2>"said.$1" &
+      echo "$! 0 $from" >"at.$1"
+      wait $!
+      # What is missing of a file that shrank is made up for, or curl would wait for it; it is not taken for good below.
+      came=$(came_of "said.$1")
+      [ -z "$came" ] || [ "$came" -ge "$bytes" ] || head -c $((bytes-came)) /dev/zero
+    } | tee "pipe.$1" |
+      { curl $curl_options -K /dev/fd/3 -D "head.$1" -o /dev/null -T - -H 'Transfer-Encoding:' -H "Content-Length: $bytes"
+        echo $? >"code.$1"; }
+  }
+  wait "$summer"
+  rm -f "pipe.$1"
+}
+step() {
+  eval "url=\\$url_$1"
+  from=$(($1*part)); bytes=$((size-from)); [ "$bytes" -le "$part" ] || bytes=$part
+  try=0
+  while :; do
+    send "$1" || return $?
+    code=
+    { read -r code <"code.$1"; } 2>/dev/null
+    came=$(came_of "said.$1")
+    [ "$(stat -Lc %s -- "$source")" = "$size" ] || { fail 75 'the file changed while it was read'; return 75; }
+    # A dd whose reader went away says nothing.
+    if grep -v "'standard output'" "said.$1" | grep -q '^dd: '; then cat "said.$1" >&2; return 73; fi
+    status=$(status_of "head.$1" 2>/dev/null)
+    etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *"\\{0,1\\}\\([^"[:space:]]*\\).*/\\1/p' "head.$1" 2>/dev/null | tail -n 1)
+    { read -r sum rest <"md5.$1"; } 2>/dev/null
+    if [ "$code" = 0 ] && [ "$came" = "$bytes" ] && [ -n "$etag" ]; then
+      # An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
+      case $etag in *[!0-9a-f]*) isSame=1;; *)
+        if [ "\${#etag}" -ne 32 ] || [ "$etag" = "$sum" ] || grep -qi '^x-amz-server-side-encryption: *aws:kms' "head.$1"
+        then isSame=1; else isSame=; fi;;
+      esac
+      if [ -n "$isSame" ]; then rm -f "md5.$1"; finish "$1" "$bytes" "$etag"; return 0; fi
+    fi
+    is_refusal "$status" && { fail 71 "the store refused a part with status $status"; return 71; }
+    try=$((try+1))
+    [ "$try" -lt "$tries" ] || { fail 72 'the store did not answer'; return 72; }
+    sleep $((1<<(try-1)))
+  done
+}
+facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
+case $facts in "$size $mtime "*) ;; *) fail 75 'the file changed before it was read'; exit 75;; esac
+rm -f halt got.* at.* moved
+: >>done
+while read -r number bytes etag; do : >"got.$number"; done <done
+{ sha256 <"$source" >sum; } &
+sums=$!
+run_lanes || exit $?
+wait "$sums"
+{ read -r sum rest <sum && [ -n "$sum" ]; } || { fail 73 'the file cannot be read'; exit 73; }
+[ "$(stat -Lc '%s %Y %y %i' -- "$source")" = "$facts" ] || { fail 75 'the file changed while it was read'; exit 75; }
+echo "sha256 $sum"
+while read -r number bytes etag; do echo "part $number $etag"; done <done
+`;

@@ -1,0 +1,64 @@
+/**
+ * What a cluster does about bytes that pass through a worker. It reads and writes the parts at their places, and hashes, as
+ * they come and go: the worker passes on, and SSH sees to it that what it passes on is what came.
+ */
+import { arriving, digests, place } from './mover-programs.ts';
+
+/**
+ * Arguments: directory of the work, file, first byte (whole MiB), bytes. The bytes go to standard output, and their MD5 to
+ * standard error. Exit code 72: the work has found fault with the file.
+ */
+export const readPartProgram = `
+cd && cd -- "$1" || exit 72
+until [ -e ready ]; do [ -e ended ] && exit 72; sleep 0.1; done
+{ { dd if="$2" bs=65536 iflag=skip_bytes,count_bytes skip="$3" count="$4" 2>/dev/null | tee /dev/fd/4 >&5; } 4>&1 | md5sum >&3; } 5>&1 3>&2
+`;
+
+/** Arguments: directory of the work, number of the part, file, first byte (whole MiB), bytes. They come on standard input.
+ * Exit codes: 72 there is no work (any more) that places them, 73 they cannot be written, 76 not all came. */
+export const writePartProgram = `
+cd && cd -- "$1" || exit 72
+until [ -e "$3" ]; do [ -e ended ] && exit 72; sleep 0.1; done
+came=$(LC_ALL=C dd of="$3" bs=65536 iflag=fullblock seek=$(($4/65536)) conv=notrunc 2>&1) || { echo "$came" >&2; exit 73; }
+case $came in *"
+$5 byte"*) ;; *) exit 76;; esac
+echo "$2 $5" >>done && : >"got.$2"
+`;
+
+/**
+ * Waits for the parts, hashes them in their order, checks the whole and puts it in place. Arguments and output are those of
+ * `pullProgram`, but for the address and how many come at once.
+ */
+export const placeProgram = `
+part=$1 target=$2 size=$3 range=$4 wanted=$5 etag=$6 piece=$7
+fail() { echo "$2" >&2; return "$1"; }
+${digests}
+steps=$(((size+range-1)/range))
+${arriving}
+make_room
+begin_steps
+number=0
+while [ "$number" -lt "$steps" ]; do wait_for "$number" || exit 72; number=$((number+1)); done
+add_up
+outcome=$?
+[ "$outcome" -ne 1 ] || exit 78
+[ "$outcome" -eq 0 ] || exit "$outcome"
+${place}
+`;
+
+/** Hashes a file while its parts go. Arguments: file, bytes, seconds of its last change. Prints `sha256 <hex>`. */
+export const checkProgram = `
+source=$1 size=$2 mtime=$3
+fail() { echo "$2" >&2; return "$1"; }
+${digests}
+facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
+case $facts in "$size $mtime "*) ;; *) fail 75 'the file changed before it was read'; exit 75;; esac
+: >ready
+sum=$(sha256 <"$source") || exit 73
+until [ -e sent ]; do sleep 0.1; done
+[ "$(stat -Lc '%s %Y %y %i' -- "$source")" = "$facts" ] || { fail 75 'the file changed while it was read'; exit 75; }
+echo "sha256 $sum"
+`;
+
+/** Every part has gone: the check may end. Argument: directory of the work. */
+export const allSentProgram = 'cd && cd -- "$1" && : >sent';
