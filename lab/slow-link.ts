@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface SlowLink {
   /** Base address of what is behind it. */
   readonly url: string;
-  /** Connections that were made so far. */
-  readonly connections: number;
+  /** Bytes that came from what is behind it so far, and that went there; heads of messages are in them. */
+  readonly bytesOut: number;
+  readonly bytesIn: number;
   /** Bytes a second from now on, for connections that are open too. `Infinity`: as fast as it goes. */
   setRate(bytesPerSecond: number): void;
   close(): Promise<void>;
@@ -20,7 +21,7 @@ export async function openSlowLink(target: string, bytesPerSecond: number): Prom
   const { hostname, port } = new URL(target);
   const open = new Set<Socket>();
   let rate = bytesPerSecond;
-  let connections = 0;
+  let [bytesOut, bytesIn] = [0, 0];
   const track = (socket: Socket): Socket => {
     open.add(socket);
     socket.on('error', () => undefined); // its close follows
@@ -28,17 +29,25 @@ export async function openSlowLink(target: string, bytesPerSecond: number): Prom
     return socket;
   };
   const server = createServer((near) => {
-    connections += 1;
     const far = connect(Number(port), hostname);
     for (const socket of [near, far]) track(socket).setNoDelay(true);
-    void pass(near, far, () => rate);
-    void pass(far, near, () => rate);
+    const onIn = (bytes: number): void => {
+      bytesIn += bytes;
+    };
+    const onOut = (bytes: number): void => {
+      bytesOut += bytes;
+    };
+    void pass(near, far, () => rate, onIn);
+    void pass(far, near, () => rate, onOut);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${portOf(server)}`,
-    get connections() {
-      return connections;
+    get bytesOut() {
+      return bytesOut;
+    },
+    get bytesIn() {
+      return bytesIn;
     },
     setRate(next) {
       rate = next;
@@ -55,7 +64,7 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-async function pass(from: Socket, to: Socket, rateNow: () => number): Promise<void> {
+async function pass(from: Socket, to: Socket, rateNow: () => number, count: (bytes: number) => void): Promise<void> {
   let dueAt = performance.now();
   try {
     for await (const chunk of from) {
@@ -70,6 +79,7 @@ async function pass(from: Socket, to: Socket, rateNow: () => number): Promise<vo
         left -= slice;
         const waitMs = dueAt - performance.now();
         if (waitMs >= 1) await sleep(waitMs);
+        count(slice);
       }
       if (!to.write(chunk)) await writable(to);
     }

@@ -105,7 +105,7 @@ export function describeMover(
       expect(statSync(at(name)).uid).toBe(owner.uid);
       const { body } = await client.get(`/tasks/${id}`);
       const { seconds, megabytesPerSecond, ...facts } = body.result;
-      expect(facts).toEqual({ path: at(name), bytes: content.length, sha256: digest(content) });
+      expect(facts).toEqual({ path: at(name), bytes: content.length, sha256: digest(content), quotaBytesLeft: null });
       expect([seconds, megabytesPerSecond]).toEqual([expect.any(Number), expect.any(Number)]);
     });
 

@@ -60,6 +60,16 @@ export async function whenStoreAnswers<T>(
   }
 }
 
+/** Removes an object whose bytes have arrived. What cannot be removed now expires in the store. */
+export async function removeStaged(
+  staged: StagedFile,
+  context: Pick<OperationContext, 'staging' | 'log'>,
+): Promise<void> {
+  await stagingOf(context)
+    .removeObject(staged)
+    .catch((error: unknown) => context.log.warn({ err: error, key: staged.key }, 'staged bytes were left'));
+}
+
 /** Takes back what the store holds of a transfer. What cannot be removed now expires there. */
 export async function unstage(
   journal: TransferJournal | null,

@@ -16,6 +16,8 @@ export const transferJournal = z.object({
   staged: stagedFile.optional(),
   /** Of an upload that has arrived: what the store says of its bytes; not there where that is nothing. */
   etag: z.string().optional(),
+  /** Of an upload: what was left of the user's quota before; null where there is none or nobody knows. */
+  quotaBytesLeft: z.number().nullish(),
   /** Of a download's file when it was found good; seconds since the epoch. */
   mtime: z.number().optional(),
   /** How often the work was started, and when it was last; milliseconds since the epoch. */

@@ -25,7 +25,15 @@ export const stagedUpload = defineOperation({
       sha256: sha256.nullish().describe('Addition: what the file must add up to, or it is not put in place'),
     }),
   }),
-  result: z.object({ path: z.string(), ...movedBytes }),
+  result: z.object({
+    path: z.string(),
+    ...movedBytes,
+    quotaBytesLeft: z
+      .int()
+      .nullable()
+      .default(null)
+      .describe('Left of your quota when the upload began; null where there is none, or no tool of the system tells'),
+  }),
   firecrest: {
     method: 'POST',
     path: '/filesystem/{system_name}/transfer/upload',

@@ -14,10 +14,12 @@ import {
   beginStaging,
   movedFacts,
   movedPartBytes,
+  removeStaged,
   stagingOf,
   unstage,
   whenStoreAnswers,
 } from '../../transfers/staged-transfer.ts';
+import { checkRoom } from '../../transfers/target-room.ts';
 import { readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
 import { isDirectory, isRegularFile, isSymbolicLink } from '../filesystem/mode-letters.ts';
 import { partialPath } from '../filesystem/partial-path.ts';
@@ -25,7 +27,6 @@ import { unlessMissing } from '../filesystem/unless-missing.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { Parked } from '../parked.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
-import { remoteFailure } from '../remote-failure.ts';
 
 type Input = InputOf<typeof stagedUpload>;
 type Result = ResultOf<typeof stagedUpload>;
@@ -52,21 +53,20 @@ export async function handleTransferUpload(input: Input, context: OperationConte
 async function prepare({ path, transferDirectives }: Input, context: OperationContext): Promise<Parked> {
   refuseUnwanted(context);
   const sizeBytes = transferDirectives.fileSize ?? 0;
-  await checkTarget(path, sizeBytes, context);
+  const quotaBytesLeft = await checkTarget(path, sizeBytes, context);
   const { dataTransfer } = context.system.dataOperation;
   const partBytes = dataTransfer?.type === 's3' ? dataTransfer.multipart.partSizeBytesMax : movedPartBytes;
   const staged = await beginStaging(path, sizeBytes, partBytes, context);
-  return parkWaiting({ phase: 'waiting', staged, runs: 0, startedAt: 0, beat: 0, beatAt: 0 }, staged, context);
+  return parkWaiting(
+    { phase: 'waiting', staged, quotaBytesLeft, runs: 0, startedAt: 0, beat: 0, beatAt: 0 },
+    staged,
+    context,
+  );
 }
 
-/** Exit code 13: not to be written to; 28: too little space. Arguments: directory, KiB. */
-const checkDirectory = `
-[ -w "$1" ] && [ -x "$1" ] || exit 13
-free=$(df -Pk -- "$1" | awk 'NR == 2 { print $4 }')
-[ -z "$free" ] || [ "$free" -ge "$2" ] || exit 28
-`;
-
-async function checkTarget(path: string, sizeBytes: number, { files, shell, signal }: OperationContext): Promise<void> {
+/** Bytes left of the user's quota, or null. */
+async function checkTarget(path: string, sizeBytes: number, context: OperationContext): Promise<number | null> {
+  const { files, signal } = context;
   const refused = (reason: string) => new BrokerError('InvalidRequest', `cannot upload to '${path}': ${reason}`);
   if (path.endsWith('/')) throw refused('Is a directory');
   const found = await unlessMissing(files.lstat(path, { signal }));
@@ -76,19 +76,7 @@ async function checkTarget(path: string, sizeBytes: number, { files, shell, sign
   if (!isDirectory((await files.stat(parent, { signal })).mode)) {
     throw new BrokerError('FileNotFound', `cannot create regular file '${path}': Not a directory`);
   }
-  const result = await shell.run(['sh', '-c', checkDirectory, 'sh', parent, String(Math.ceil(sizeBytes / 1024))], {
-    signal,
-  });
-  if (result.exitCode === 13) {
-    throw new BrokerError('PermissionDenied', `cannot create regular file '${path}': Permission denied`);
-  }
-  if (result.exitCode === 28) {
-    throw new BrokerError(
-      'TransferFailed',
-      `cannot upload to '${path}': No space left on device for ${sizeBytes} bytes`,
-    );
-  }
-  if (result.exitCode !== 0) throw remoteFailure('sh', result);
+  return checkRoom({ path, directory: parent, sizeBytes }, context);
 }
 
 function parkWaiting(journal: TransferJournal, staged: StagedFile, { task }: OperationContext): Parked {
@@ -126,8 +114,8 @@ async function fetchParts(
   const check = journal.etag === undefined ? null : objectCheckOf(staged, journal.etag, sha256);
   const end = await moverOf(context).pull({ staged, partPath, path, sha256, check, account }, journal, context);
   if (end instanceof Parked) return end;
-  await unstage(journal, context);
-  return { path, ...movedFacts(staged.sizeBytes, end) };
+  await removeStaged(staged, context);
+  return { path, ...movedFacts(staged.sizeBytes, end), quotaBytesLeft: journal.quotaBytesLeft ?? null };
 }
 
 function stagedOf({ staged }: TransferJournal): StagedFile {
