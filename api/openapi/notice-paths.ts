@@ -70,7 +70,7 @@ export function eventPaths(): Json {
         tags: ['events'],
         responses: {
           201: { description: 'The ticket', ...jsonContent(resultSchema(ticketView)) },
-          ...errorResponses(['Unauthenticated', 'Forbidden', 'Internal', 'StoreUnavailable']),
+          ...errorResponses(['Unauthenticated', 'UsernameClaimMissing', 'Forbidden', 'Internal', 'StoreUnavailable']),
         },
       },
     },
@@ -80,6 +80,8 @@ export function eventPaths(): Json {
 const webhookErrors: readonly ErrorCode[] = [
   'Unauthenticated',
   'TokenInvalid',
+  'UsernameClaimMissing',
+  'Forbidden',
   'WebhookNotFound',
   'NotSupported',
   'Internal',

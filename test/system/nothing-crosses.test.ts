@@ -107,7 +107,7 @@ beforeAll(async () => {
       log: { level: 'trace' },
     },
   });
-  for (const name of ['alice', 'bob']) await store.grant(`service_client:${name}`, 'administer', 'system:lab', {});
+  for (const name of ['alice', 'bob']) await store.grant(`service_client:${name}`, 'preset_full', 'system:lab', {});
   redis = connectRedis(lab.redis.url, 'persist', silent);
   const token = await requestToken(lab.oidc, 'alice');
   bobsToken = await requestToken(lab.oidc, 'bob');

@@ -40,6 +40,18 @@ describe('every route of the application', () => {
     expect(answered.sort()).toEqual(open);
   });
 
+  it('says in the document what a token may be refused with, but for those that are open', async () => {
+    const { paths } = (await (await app.request('/openapi.json')).json()) as {
+      paths: Record<string, Record<string, { responses: object }>>;
+    };
+    const silent = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods)
+        .filter(([, { responses }]) => !['400', '401', '403'].every((status) => status in responses))
+        .map(([method]) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(silent).toEqual(['GET /status/liveness/']);
+  });
+
   it('is in the OpenAPI document', async () => {
     const { paths } = (await (await app.request('/openapi.json')).json()) as { paths: Record<string, object> };
     const described = Object.entries(paths).flatMap(([path, methods]) =>
