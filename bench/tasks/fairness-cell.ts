@@ -6,7 +6,7 @@ import { callerOf, type Findings, type Ground } from './ground.ts';
 
 const waitingMin = 10_000;
 const perBatch = 1_000;
-/** So many more, that the least are still there when it has been measured. */
+/** So many more, that enough are still there when it has been measured. */
 const batches = 24;
 const delayMsMax = 50;
 const streamCallers = 8;
@@ -21,8 +21,11 @@ export async function measureFairness(ground: Ground): Promise<Findings> {
   const batch = alice.request('POST', '/tasks/batch', { tasks: Array.from({ length: perBatch }, () => statOf(alice)) });
   const queue = queueName('interactive', broker.systemName);
   const waiting = () => redis.zcard(`${broker.keyPrefix}:waiting:${queue}:${alice.owner}`);
+  /** The worker does nothing meanwhile, or it would have done half of them before the last is accepted. */
   const fill = async (): Promise<void> => {
+    for (const worker of broker.workers) worker.pause();
     for (let n = 0; n < batches; n += 1) await callerOf(ground, 63).call(batch, 200);
+    for (const worker of broker.workers) worker.resume();
   };
   const drain = async (): Promise<void> => {
     while ((await waiting()) > 0) await sleep(100);

@@ -39,6 +39,11 @@ export function queuePrefix(keyPrefix: string): string {
   return `${keyPrefix}:q`;
 }
 
+/** The key of an entry, as BullMQ makes it. */
+export function entryKey(keyPrefix: string, queue: string, entryId: string): string {
+  return `${queuePrefix(keyPrefix)}:${queue}:${entryId}`;
+}
+
 /** Where a ticket stands, at once, and when that is sure. */
 export interface Placement {
   /** Id of the queue entry. */

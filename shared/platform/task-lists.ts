@@ -1,7 +1,9 @@
 /** What can be asked of many tasks at once: an owner's list by the owner's index, and how many are open. */
 import type { TaskState } from '../tasks/states.ts';
 import { parseTask, summaryFields, type Task } from '../tasks/task.ts';
+import { entryKey } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
+import { suspectScript } from './suspect-script.ts';
 import { listScript } from './task-scripts.ts';
 
 /** Which of an owner's tasks, newest first. */
@@ -38,6 +40,18 @@ export interface TaskLists {
   countOpen(owner: string, queues: readonly string[]): Promise<number[]>;
   /** Every queue that ever held a task. */
   queueNames(): Promise<string[]>;
+  /**
+   * Of the open tasks of a queue, oldest first, those that are to be looked after: their entry is gone, their time is over, or
+   * they are to be canceled. `looked` counts all that were looked at.
+   */
+  listSuspects(queue: string, wish: SuspectWish): Promise<{ looked: number; ids: string[] }>;
+}
+
+export interface SuspectWish {
+  acceptedBefore: number;
+  offset: number;
+  count: number;
+  now: number;
 }
 
 /** Index rows that one page looks at, at most, whatever the filter leaves out. */
@@ -45,12 +59,14 @@ const lookedAtMax = 1_000;
 
 interface ScriptedRedis {
   gcList(...args: (string | number)[]): Promise<string[]>;
+  gcSuspects(...args: (string | number)[]): Promise<[looked: number, ...ids: string[]]>;
 }
 
 /** Over a connection, which stays the caller's to close. */
 export function createTaskLists(redis: Redis, keyPrefix: string): TaskLists {
   const scripted = redis as unknown as ScriptedRedis;
   redis.defineCommand('gcList', { numberOfKeys: 1, lua: listScript });
+  redis.defineCommand('gcSuspects', { numberOfKeys: 1, lua: suspectScript });
   return {
     list: (owner, filter) => withStore(() => listPage(redis, scripted, keyPrefix, owner, filter)),
     countOpen: (owner, queues) =>
@@ -67,6 +83,13 @@ export function createTaskLists(redis: Redis, keyPrefix: string): TaskLists {
         ),
       ),
     queueNames: () => withStore(() => redis.smembers(`${keyPrefix}:queues`)),
+    listSuspects: (queue, { acceptedBefore, offset, count, now }) =>
+      withStore(async () => {
+        const entries = entryKey(keyPrefix, queue, '');
+        const place = [keyPrefix, queue, entries, acceptedBefore, offset, count, now];
+        const [looked, ...ids] = await scripted.gcSuspects(`${keyPrefix}:open:${queue}`, ...place);
+        return { looked, ids };
+      }),
   };
 }
 

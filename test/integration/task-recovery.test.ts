@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { alice, by, openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
 const request = { ...statRequest, isHeld: false };
@@ -54,6 +54,19 @@ describe('the sweeper', () => {
       state: 'failed',
       error: { code: 'WorkerLost' },
     });
+  });
+
+  it('reads no record of tasks that wait their turn or stand in the queue, however many they are', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 600; n += 1) ids.push((await tasks.gate.accept(request)).id);
+    for (const id of ids.slice(0, 4)) while (!(await tasks.queues.has(queue, `${id}.0`))) await sleep(1);
+    const read = vi.spyOn(tasks.store, 'read');
+    expect(await tasks.sweep(Date.now() + 30_000)).toBe(0);
+    expect(read).not.toHaveBeenCalled();
+    await tasks.redis.hset(`${tasks.keyPrefix}:task:${ids[599]}`, 'cancel', '1');
+    expect(await tasks.sweep(Date.now() + 30_000)).toBe(1);
+    expect(read.mock.calls).toEqual([[ids[599]]]);
+    expect(await tasks.gate.get(ids[599] ?? '', alice)).toMatchObject({ state: 'canceled' });
   });
 
   it('ends a task whose deadline passed while it waited', async () => {

@@ -23,18 +23,19 @@ export interface SweeperDependencies extends OrphanDependencies {
   worker: string;
 }
 
-/** Looks once at every open task that is old enough. Returns how many were put right. */
+/** Looks once at every open task that is old enough, closely where something may be wrong. Returns how many were put right. */
 export async function sweep(deps: SweeperDependencies, now: number): Promise<number> {
   let mended = 0;
   for (const queue of deps.queueNames) {
     let offset = 0;
     for (;;) {
-      const ids = await deps.store.listOpen(queue, now - graceMs, offset, pageSize);
+      const page = { acceptedBefore: now - graceMs, offset, count: pageSize, now };
+      const { looked, ids } = await deps.store.listSuspects(queue, page);
       const outcomes = await Promise.all(ids.map((id) => mendOrSkip(deps, queue, id, now)));
       mended += outcomes.filter((outcome) => outcome !== 'well').length;
       // Those that ended left the list, so the next page begins earlier by their number.
-      offset += ids.length - outcomes.filter((outcome) => outcome === 'ended').length;
-      if (ids.length < pageSize) break;
+      offset += looked - outcomes.filter((outcome) => outcome === 'ended').length;
+      if (looked < pageSize) break;
     }
   }
   return mended;
