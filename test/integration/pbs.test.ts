@@ -11,6 +11,7 @@ import { type ScriptedPbsHost, startScriptedPbsHost } from './pbs-host/scripted-
 import { type Candidate, describeJob, jobEnd, jobRunning, newKey } from './scheduler-candidate.ts';
 import { describeSchedulerConformance } from './scheduler-conformance.ts';
 import { type SchedulerLab, startSchedulerLab } from './scheduler-fixture.ts';
+import { itWatchesJobs } from './watched-jobs.ts';
 
 const noSignal = new AbortController().signal;
 const adapter = createScheduler({ scheduler: { type: 'pbs', timeoutMs: 10_000 } });
@@ -30,7 +31,7 @@ function candidate(which: 'old' | 'new'): Candidate {
 }
 
 beforeAll(async () => {
-  lab = await startSchedulerLab(['sshd']);
+  lab = await startSchedulerLab(['redis', 'sshd']);
   candidates.old = await candidateOn(pbs.old);
   candidates.new = await candidateOn(pbs.new);
 }, 60_000);
@@ -52,7 +53,13 @@ const traits = {
 describeSchedulerConformance('pbs on a scripted host of OpenPBS 20', async () => candidate('old'), traits);
 describeSchedulerConformance('pbs on a scripted host of OpenPBS 23', async () => candidate('new'), traits);
 
-describe('the PBS adapter on a scripted host', { timeout: 30_000 }, () => {
+describe('the PBS adapter on a scripted host', { timeout: 60_000 }, () => {
+  itWatchesJobs(
+    () => lab,
+    () => candidate('new'),
+    { errorOutput: { lines: ['broken'] } },
+  );
+
   const here = () => candidate('old');
   const host = (): SchedulerHost => here().host;
   const submit = async (script: string, more: Partial<JobDescription> = {}, key = newKey()): Promise<string> => {

@@ -24,7 +24,7 @@ export interface RestOptions {
 
 /** Starts a lab with Slurm; the caller stops it. Without another adapter each call goes by `rest`. */
 export async function startSlurmRest() {
-  const lab = await startSchedulerLab(['sshd', 'slurm']);
+  const lab = await startSchedulerLab(['redis', 'sshd', 'slurm']);
   const host = lab.host('gcalice');
   const directory = await lab.directory('gcalice');
   const adapterOf = (

@@ -4,6 +4,7 @@ import type { JobChanges, ListRequest, SchedulerAdapter } from '../../workers/sc
 import { failure, fullTraits, jobEnd, jobRunning, newKey, noSignal, type Traits } from './scheduler-candidate.ts';
 import { describeSchedulerConformance } from './scheduler-conformance.ts';
 import { startSlurmRest } from './slurm-rest-fixture.ts';
+import { itWatchesJobs } from './watched-jobs.ts';
 
 const { adapterOf, cancel, candidate, commands, directory, find, get, host, lab, list, rest, submit, submitBy } =
   await startSlurmRest();
@@ -21,6 +22,38 @@ describeSchedulerConformance('slurm-rest', async () => candidate(rest), traits);
 describeSchedulerConformance('slurm-hybrid', async () => candidate(hybrid));
 
 describe('Slurm by REST', { timeout: 60_000 }, () => {
+  // REST does not tell where a job writes.
+  itWatchesJobs(
+    () => lab,
+    () => candidate(rest),
+    { errorOutput: { lines: [], note: expect.stringMatching(/hybrid/) }, advice: expect.stringMatching(/exit code 3/) },
+  );
+
+  it('looks up many jobs by one request, and tells their usage as sacct does', async () => {
+    const array = await submit('#!/bin/sh\n#SBATCH --hold --array=1-20 --mem=100M\nexit 0\n');
+    const ended = await submit('#!/bin/sh\n#SBATCH --mem=100M\nexit 3\n');
+    await jobEnd(candidate(rest), ended);
+    const jobIds = [...Array.from({ length: 20 }, (_, at) => `${array}_${at + 1}`), '4294967', 'abc'];
+    let requests = 0;
+    const asked = () => {
+      requests += 1;
+    };
+    const found = await rest.lookUp({ ...host, asked }, { jobIds, usernames: ['gcalice'], signal: noSignal });
+    expect([...found.keys()].filter((jobId) => jobId.startsWith(`${array}_`))).toHaveLength(20);
+    expect([found.get(`${array}_7`)?.[0]?.status.state, found.has('4294967')]).toEqual(['PENDING', false]);
+    expect(requests).toBe(2); // everybody's jobs, and the accounting for the one that is not among them
+    const many = [ended, ...Array.from({ length: 10 }, (_, at) => String(4_294_900 + at))];
+    for (const wanted of [[ended], many]) {
+      const usageBy = (adapter: SchedulerAdapter) => adapter.usage(host, { jobIds: wanted, signal: noSignal });
+      await vi.waitFor(async () => expect((await usageBy(commands))?.get(ended)).toMatchObject({ isFinal: true }), {
+        timeout: 20_000,
+        interval: 250,
+      });
+      expect(await usageBy(rest)).toEqual(await usageBy(commands));
+    }
+    await cancel(array);
+  });
+
   /** What `scontrol show job` says of a job, without what differs between two jobs of one kind. */
   const shown = async (jobId: string): Promise<string[]> => {
     const text = await lab.lab.slurm.admin('scontrol', ['show', 'job', '-o', jobId]);

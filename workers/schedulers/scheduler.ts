@@ -21,6 +21,8 @@ export interface SchedulerHost {
   readonly files: RemoteFiles;
   /** On whose behalf what goes past the shell is asked, for who observes that. */
   readonly origin?: unknown;
+  /** Told of each request to the scheduler that goes another way than by the shell. */
+  readonly asked?: () => void;
 }
 
 export interface SubmitRequest {
@@ -155,7 +157,7 @@ export interface SchedulerAdapter {
    * that the map lacks is one the scheduler does not know, or does not show to this user. SchedulerFailed.
    */
   lookUp(host: SchedulerHost, request: LookUpRequest): Promise<Map<string, Job[]>>;
-  /** By the ids that were asked for, in one query; null where this scheduler accounts for nothing beyond `lookUp`. SchedulerFailed. */
+  /** By the ids that were asked for, in as few queries as there can be; null where this scheduler accounts for nothing beyond `lookUp`. SchedulerFailed. */
   usage(host: SchedulerHost, request: UsageRequest): Promise<Map<string, JobUsage> | null>;
   /** Every job that waits or runs, and those that ended within the window. SchedulerFailed where the queue does not answer. */
   list(host: SchedulerHost, request: ListRequest): Promise<JobList>;

@@ -4,9 +4,8 @@ import type { SchedulerHost } from '../schedulers/scheduler.ts';
 export interface CommandBudget {
   /** Milliseconds until that many may run; 0: now. */
   waitMs(count: number): number;
-  /** Counts one that does not go by a shell. */
   spend(count: number): void;
-  /** The same host, whose commands are counted. */
+  /** The same host, whose commands and requests are counted. */
   counted(host: SchedulerHost): SchedulerHost;
   spent(): number;
 }
@@ -31,6 +30,7 @@ export function createCommandBudget(perMinuteMax: number, now: () => number = Da
     spend,
     counted: (host) => ({
       ...host,
+      asked: () => spend(1),
       shell: {
         run(argv, options) {
           spend(1);

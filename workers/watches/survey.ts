@@ -65,9 +65,7 @@ export function createSurvey({ scheduler, hostOf, findAccount, budget, log }: Su
     while (open.length > 0 && !signal.aborted) {
       if (budget.waitMs(queryCommands) > 0) return;
       const jobIds = [...new Set(open.map(({ jobId }) => jobId))].slice(0, idsMax);
-      const before = budget.spent();
       const found = await scheduler.lookUp(host, { jobIds, usernames, signal });
-      if (budget.spent() === before) budget.spend(jobIds.length); // by HTTP, one by one
       const asked = new Set(jobIds);
       open = open.filter((watch) => {
         const jobs = found.get(watch.jobId);

@@ -52,18 +52,26 @@ export async function lookUpJobs(run: Run, host: SchedulerHost, request: LookUpR
   // Other people's jobs, and those of which there is no final record yet.
   const isUnclear = ({ base }: SlurmJobId) => isByUser && !queued.has(base) && !records.get(base)?.every(hasEnded);
   await readQueueById(run, host, ids.filter(isUnclear), queued, signal);
+  const found = activeJobs(queued, ids);
+  for (const [jobId, id] of wanted) {
+    const rows = partsOf(queued, id);
+    const jobs = isEnough(rows, id) ? jobsOf(rows) : mergeJobs(rows, partsOf(records, id));
+    if (jobs.length > 0) found.set(jobId, jobs);
+  }
+  return found;
+}
+
+/**
+ * What the queue's rows, by their base, answer by themselves: also of jobs that were not asked for, since whoever asks for
+ * several asks for the others next. Of arrays of which elements are asked for, each element.
+ */
+export function activeJobs(queued: ReadonlyMap<string, QueuedJob[]>, ids: readonly SlurmJobId[]): Map<string, Job[]> {
   const found = new Map<string, Job[]>();
-  // Also what was not asked for: whoever asks for several jobs asks for the others next.
   for (const [base, rows] of queued) {
     if (isEnough(rows, { base, indices: null, component: null })) found.set(base, jobsOf(rows));
   }
   for (const base of new Set(ids.filter(({ indices }) => indices !== null).map((id) => id.base))) {
     for (const [jobId, job] of activeElements(queued.get(base) ?? [])) found.set(jobId, [job]);
-  }
-  for (const [jobId, id] of wanted) {
-    const rows = partsOf(queued, id);
-    const jobs = isEnough(rows, id) ? jobsOf(rows) : mergeJobs(rows, partsOf(records, id));
-    if (jobs.length > 0) found.set(jobId, jobs);
   }
   return found;
 }
@@ -83,7 +91,8 @@ function* activeElements(rows: readonly QueuedJob[]): Generator<[string, Job]> {
   }
 }
 
-function partsOf(rows: ReadonlyMap<string, QueuedJob[]>, id: SlurmJobId): QueuedJob[] {
+/** Of rows by their base. */
+export function partsOf(rows: ReadonlyMap<string, QueuedJob[]>, id: SlurmJobId): QueuedJob[] {
   return (rows.get(id.base) ?? []).filter(({ job }) => isWanted(job.jobId, id));
 }
 
@@ -165,7 +174,8 @@ async function readAccounting(
   return group(rows, records);
 }
 
-function group(rows: readonly QueuedJob[], into: Map<string, QueuedJob[]>): Map<string, QueuedJob[]> {
+/** Puts rows to those of the same base. */
+export function group(rows: readonly QueuedJob[], into: Map<string, QueuedJob[]>): Map<string, QueuedJob[]> {
   for (const row of rows) {
     const base = parseJobId(row.job.jobId)?.base ?? '';
     const known = into.get(base);

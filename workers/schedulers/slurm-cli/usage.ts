@@ -31,7 +31,7 @@ export async function jobUsage(
   return new Map(
     wanted.flatMap(({ jobId, id }) => {
       const own = (parts.get(id.base) ?? []).filter((part) => isWanted(part.jobId, id));
-      return own.length === 0 ? [] : [[jobId, sum(own)] as const];
+      return own.length === 0 ? [] : [[jobId, sumOfParts(own)] as const];
     }),
   );
 }
@@ -68,7 +68,8 @@ function groupParts(rows: readonly UsageRow[]): Map<string, Part[]> {
   return grouped;
 }
 
-function sum(parts: readonly Part[]): JobUsage {
+/** Of all parts of a job together. */
+export function sumOfParts(parts: readonly JobUsage[]): JobUsage {
   return {
     isFinal: parts.every(({ isFinal }) => isFinal),
     memoryUsedBytes: parts.reduce((most: number | null, part) => largest(most, part.memoryUsedBytes), null),

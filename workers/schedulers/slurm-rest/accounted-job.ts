@@ -1,10 +1,11 @@
 /** A job as the accounting shows it: `GET /slurmdb/v0.0.NN/jobs` and `/job/{id}`. */
 import { z } from 'zod';
 import type { Job } from '../../../shared/operations/compute/job.ts';
+import type { JobUsage } from '../scheduler.ts';
 import { isActive } from '../slurm-cli/job-states.ts';
 import type { QueuedJob } from '../slurm-cli/squeue.ts';
 import { shownJobId } from './queue-job.ts';
-import { slurmExit, slurmJobState, slurmNumber, slurmText, slurmTime } from './slurm-values.ts';
+import { slurmBytes, slurmExit, slurmJobState, slurmNumber, slurmText, slurmTime } from './slurm-values.ts';
 
 type Step = NonNullable<Job['tasks']>[number];
 
@@ -20,15 +21,19 @@ const time = z.looseObject({
   limit: slurmNumber,
 });
 
+const resource = z.looseObject({ type: z.string(), name: slurmText, count: slurmNumber });
+const resources = z.array(resource).nullish();
+
+/** What the largest task of a step used: `{"type": "mem", "count": 104857600, "node": "n1", "task": 0}`, in bytes. */
+const largest = z.array(z.looseObject({ type: z.string(), count: slurmBytes })).nullish();
+
 const step = z.looseObject({
   step: z.looseObject({ id: z.union([z.string(), z.number()]), name: slurmText }),
   state: slurmJobState,
   exit_code: slurmExit,
   time,
+  tres: z.looseObject({ requested: z.looseObject({ max: largest }).nullish() }).nullish(),
 });
-
-const resource = z.looseObject({ type: z.string(), name: slurmText, count: slurmNumber });
-const resources = z.array(resource).nullish();
 
 const schema = z.looseObject({
   job_id: z.number(),
@@ -60,6 +65,7 @@ type Shown = z.output<typeof schema>;
 export interface RestAccountedJob extends QueuedJob {
   /** The job's own comment and, where it is shown, the command line; empty where the site keeps neither. */
   comment: string;
+  usage: JobUsage;
 }
 
 export const restAccountedJob = schema.transform(
@@ -68,6 +74,7 @@ export const restAccountedJob = schema.transform(
     submittedAt: shown.time.submission,
     uid: null,
     comment: [shown.comment?.job, shown.submit_line].filter((text) => text).join(' '),
+    usage: toUsage(shown),
   }),
 );
 
@@ -138,9 +145,24 @@ function times(state: string, shown: z.output<typeof time>) {
 }
 
 /** What the job has, or asks for before its start. */
-function countOf(kind: 'cpu' | 'gpu' | 'node', { tres }: Shown): number | null {
+function countOf(kind: 'cpu' | 'gpu' | 'mem' | 'node', { tres }: Shown): number | null {
   const isIt = ({ type, name }: z.output<typeof resource>) =>
     kind === 'gpu' ? type === 'gres' && name === 'gpu' : type === kind;
   const found = tres?.allocated?.find(isIt) ?? tres?.requested?.find(isIt);
   return found?.count ?? null;
+}
+
+const mebibyte = 2 ** 20;
+
+/** A young record may know the end before it knows what was asked for. */
+function toUsage(shown: Shown): JobUsage {
+  const used = shown.steps.flatMap(({ tres }) =>
+    (tres?.requested?.max ?? []).flatMap(({ type, count }) => (type === 'mem' && count ? [count] : [])),
+  );
+  const requestedMebibytes = countOf('mem', shown);
+  return {
+    isFinal: !isActive(shown.state.current) && shown.time.end !== null && (shown.tres?.requested ?? []).length > 0,
+    memoryUsedBytes: used.length === 0 ? null : Math.max(...used),
+    memoryRequestedBytes: requestedMebibytes === null ? null : requestedMebibytes * mebibyte,
+  };
 }

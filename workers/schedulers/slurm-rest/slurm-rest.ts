@@ -15,6 +15,7 @@ import { createDialectChoice } from './api-version.ts';
 import { cancelJob, changedFields, changeJob, holdJob } from './change-job.ts';
 import { listAccounts, listNodes, listPartitions, listReservations, pingController } from './cluster.ts';
 import { NotExpressible } from './directives.ts';
+import { jobUsage, lookUpJobs, oneByOneMax } from './many-jobs.ts';
 import type { Rest } from './rest-client.ts';
 import { accountedJobs, eachQueuedJob, listAccountedJobs, queuedJobs, type Session } from './rest-jobs.ts';
 import { findByKey, submitJob } from './submit.ts';
@@ -32,9 +33,12 @@ const byLoginNode = 'is not possible by REST; the administrators may set connect
 /** The adapter for `connection_mode: rest`. */
 export function createSlurmRest({ rest, apiVersion }: SlurmRestOptions): SchedulerAdapter {
   const choose = createDialectChoice(rest, apiVersion);
-  const open: OpenSession = async ({ username, origin }, signal) => {
-    const asked: Rest = (call) => rest({ ...call, origin });
-    return { rest: asked, username, signal, dialect: await choose({ username, signal }) };
+  const open: OpenSession = async ({ username, origin, asked }, signal) => {
+    const observed: Rest = (call) => {
+      asked?.();
+      return rest({ ...call, origin });
+    };
+    return { rest: observed, username, signal, dialect: await choose({ username, signal }) };
   };
   const get: SchedulerAdapter['get'] = async (host, { jobId, signal }) => {
     const wanted = requireJobId(jobId);
@@ -47,9 +51,11 @@ export function createSlurmRest({ rest, apiVersion }: SlurmRestOptions): Schedul
     submit: async (host, request) => submitJob(await open(host, request.signal), host, request),
     findByKey: (host, request) => findJobsByKey(open, host, request),
     get,
-    lookUp: (host, request) => lookUpOneByOne(get, host, request),
-    // Its records of steps are not read in this version: what memory a job took is not told.
-    usage: async () => null,
+    lookUp: async (host, request) =>
+      request.jobIds.length <= oneByOneMax
+        ? lookUpOneByOne(get, host, request)
+        : lookUpJobs(await open(host, request.signal), request),
+    usage: async (host, request) => jobUsage(await open(host, request.signal), request),
     list: async (host, request) => listJobs(await open(host, request.signal), request),
     metadata: notSupported(`The script of a job ${byLoginNode}`),
     attach: notSupported(`A command within a job ${byLoginNode}`),

@@ -15,6 +15,9 @@ const wrapped = z.object({ set: z.boolean().optional(), infinite: z.boolean().op
 /** A whole number; null where it is not set or infinite. */
 export const slurmNumber = z.preprocess(plainNumber, z.int().nullable()).default(null);
 
+/** A count of bytes, which may be any number. */
+export const slurmBytes = z.preprocess((value) => (value === -1 ? null : value), z.int().nullable()).default(null);
+
 /** Seconds since the epoch; null for 0, which means not yet. */
 export const slurmTime = slurmNumber.transform((seconds) => (seconds === 0 ? null : seconds));
 
