@@ -3,10 +3,10 @@ import { targetOf } from '../../shared/audit/target.ts';
 import { BrokerError, type FieldProblem } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths } from '../../shared/operations/paths.ts';
-import type { OperationName } from '../../shared/operations/registry.ts';
+import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
 import type { Principal } from '../../shared/tasks/task.ts';
 import { traceparentIn } from '../../shared/tasks/trace-context.ts';
-import type { AppContext, AppDeps, SystemEntry } from '../http/app-env.ts';
+import type { AppContext, AppDeps, SystemEntry, Wish } from '../http/app-env.ts';
 import { fingerprintOf, readIdempotencyKey } from '../http/idempotency-key.ts';
 import { invalidRequest, problemsOf } from '../http/invalid-request.ts';
 import type { WishedChain } from '../tasks/place-chain.ts';
@@ -91,6 +91,27 @@ export async function narrowToVisible(
   return { ...input, [systemsField]: names.join() };
 }
 
+/** What each step of a chain does, where, and what that is about. */
+function targetOfChain({ steps }: WishedChain): Record<string, string> {
+  const entries = steps.flatMap(({ name, operation, system, input }, n) => {
+    const found = findOperation(operation);
+    const about = found === undefined ? {} : targetOf(found, input as Record<string, unknown>);
+    const where = system === null ? '' : ` on ${system}`;
+    return [
+      [`/steps/${n}`, `${name}: ${operation}${where}`],
+      ...Object.entries(about).map(([field, value]) => [`/steps/${n}/${field}`, value]),
+    ];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** What the audit record of an accepted task says of it; of a chain its first operation, and every one. */
+function wishOf({ operation, system, input, chain }: TaskWish): Wish {
+  const action = operation.name;
+  if (chain === undefined) return { action, system, target: targetOf(operation, input) };
+  return { action, system, target: targetOfChain(chain), actions: chain.steps.map((step) => step.operation) };
+}
+
 /** What an operation asks the caller to be allowed besides. Throws Forbidden, AuthorizationUnavailable. */
 export async function checkAlso(
   { checkAccess }: Pick<AppDeps, 'checkAccess'>,
@@ -156,8 +177,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     ...(traceparent === undefined ? {} : { traceparent }),
     onRate: (rate) => c.set('rate', rate),
     onAccepted: (id, isReplay, deadlineAt) => {
-      const target = targetOf(operation, input);
-      c.get('record')({ action: operation.name, system, target }, { task: id, isReplay, until: deadlineAt });
+      c.get('record')(wishOf(wish), { task: id, isReplay, until: deadlineAt });
     },
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),

@@ -72,6 +72,8 @@ export interface Wish {
   action: string;
   system: string | null;
   target: Record<string, string>;
+  /** Of several operations in one request: all of them. */
+  actions?: readonly string[];
 }
 
 /** How it was answered: the task that it became, or the error that refused it. */
@@ -94,7 +96,10 @@ export interface AppConfig {
   };
   systems: readonly SystemEntry[];
   logs: Pick<LogsConfig, 'streamsPerUserMax' | 'followMsMax'>;
-  tasks: Pick<TasksConfig, 'openPerUserMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'>;
+  tasks: Pick<
+    TasksConfig,
+    'openPerUserMax' | 'openPerQueueMax' | 'openPerSystemMax' | 'keepMs' | 'resultBytesMax' | 'chainStepsMax'
+  >;
   consent: ConsentLives;
   /** Version of this software. */
   version: string;

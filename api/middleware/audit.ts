@@ -66,13 +66,14 @@ function factsOf(
   wish: Wish,
   answer: Parameters<RecordWish>[1],
 ): Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts> {
-  if ('error' in answer) return { ...wish, ...refusalOf(answer.error) };
+  const { actions = [wish.action], ...asked } = wish;
+  if ('error' in answer) return { ...asked, ...refusalOf(answer.error) };
   const { task, isReplay, until } = answer;
-  const relation = findOperation(wish.action)?.relation;
+  const relations = new Set(actions.map((action) => findOperation(action)?.relation));
   const why = isReplay
     ? 'a repeat of an earlier request'
-    : `may ${relation}, consents until ${new Date(until).toISOString()}`;
-  return { ...wish, decision: 'allowed', why, task };
+    : `may ${[...relations].join(', ')}, consents until ${new Date(until).toISOString()}`;
+  return { ...asked, decision: 'allowed', why, task };
 }
 
 function refusalOf(error: BrokerError): Pick<AuditFacts, 'decision'> & Partial<AuditFacts> {

@@ -1,5 +1,6 @@
 /** Chains are looked at whole before anything runs: what a step takes of others must be there, come before, and fit. */
 import { describe, expect, it } from 'vitest';
+import type { AuditFacts } from '../../shared/audit/record.ts';
 import { createLocalGate, createTestApp, jsonPost } from './api-fixture.ts';
 
 const submit = {
@@ -30,6 +31,33 @@ it('a good chain is accepted with every input that is known parsed, and the refe
     { name: 'submit', system: 'alps', input: { job: { name: null } } },
     { name: 'wait', system: 'alps', input: { jobId: { $from: 'submit/jobId' } } },
     { name: 'view', system: 'daint', input: { path: '/home/a/out' } },
+  ]);
+});
+
+it('the audit record of a chain names every step, where it runs and what it is about, accepted or refused', async () => {
+  const told: Partial<AuditFacts>[] = [];
+  const trail = { append: (facts: AuditFacts) => told.push(facts), requireWritable: () => {} };
+  const audit = {
+    store: { readBack: async () => [], readOn: async () => [] },
+    isAdministrator: async () => false,
+    trail,
+  };
+  const app = createTestApp(createLocalGate().gate, { audit });
+  await app.request('/tasks', jsonPost(chain(submit, wait, { ...view, system: 'daint' })));
+  await app.request('/tasks', jsonPost(chain(submit, from('wait/jobId'))));
+  expect(told).toMatchObject([
+    {
+      ...{ kind: 'request', action: 'compute.submit-job', system: 'alps', decision: 'allowed' },
+      why: expect.stringMatching(/^may submit, view_status, read_files\b/),
+      target: {
+        ...{ '/steps/0': 'submit: compute.submit-job on alps', '/steps/1': 'wait: compute.await-job on alps' },
+        ...{ '/steps/2': 'view: filesystem.view on daint', '/steps/2/path': '/home/a/out' },
+      },
+    },
+    {
+      ...{ action: 'POST /tasks', system: 'alps', decision: 'refused' },
+      target: { '/steps/0': 'compute.submit-job', '/steps/1': 'compute.await-job' },
+    },
   ]);
 });
 

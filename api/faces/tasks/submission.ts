@@ -22,6 +22,8 @@ import { namedWebhook, sealWebhook } from '../named-webhook.ts';
 import { admitSteps, type FoundStep, refuseTwins, stepSubmission, underInput } from './chain-submission.ts';
 
 const tagsMax = 16;
+/** Steps of a refused chain that its audit record tells of. */
+const stepsToldMax = 100;
 
 /** One tag. Its characters need no escaping in a query and never hold the comma that separates them in the record. */
 export const tag = z
@@ -74,17 +76,25 @@ export type AdmitDeps = Pick<AppDeps, 'checkAccess' | 'config' | 'findVisible' |
 
 /** What a submission seems to be about, however wrong it is, for the audit record of its refusal. */
 export function wishIn(body: unknown): Wish {
-  const { operation, system, input } = (typeof body === 'object' && body !== null ? body : {}) as Record<
-    string,
-    unknown
-  >;
+  const { operation, system, input, steps } = objectOf(body);
   const known = typeof operation === 'string' ? findOperation(operation) : undefined;
   const isInput = typeof input === 'object' && input !== null;
   return {
     action: known?.name ?? 'POST /tasks',
     system: typeof system === 'string' ? system : null,
-    target: known !== undefined && isInput ? targetOf(known, input as Record<string, unknown>) : {},
+    target: known !== undefined && isInput ? targetOf(known, input as Json) : stepsIn(steps),
   };
+}
+
+function objectOf(value: unknown): Json {
+  return typeof value === 'object' && value !== null ? (value as Json) : {};
+}
+
+/** The operations of steps, those that are known. */
+function stepsIn(steps: unknown): Record<string, string> {
+  if (!Array.isArray(steps)) return {};
+  const names = steps.slice(0, stepsToldMax).map((step) => findOperation(String(objectOf(step).operation))?.name);
+  return Object.fromEntries(names.flatMap((name, n) => (name === undefined ? [] : [[`/steps/${n}`, name]])));
 }
 
 const submissionNames = fieldNamesOf(taskSubmission);
