@@ -7,6 +7,7 @@ import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts'
 import type { AppContext } from './app-env.ts';
 import { challengeOf } from './challenge.ts';
 import { textResponse } from './json-response.ts';
+import { ratePolicy } from './rate-headers.ts';
 
 /** Seconds told when an error that is worth a repeat does not say itself when. */
 const retryAfterDefaultSeconds = 2;
@@ -28,10 +29,16 @@ interface ProblemBody {
   causedBy: string[] | null;
   data: { fields: Pick<FieldProblem, 'location' | 'name' | 'message'>[] } | null;
   user: string | null;
+  /** Of a quota that is used up: the names of the policies, as in RateLimit-Policy. */
+  'violated-policies'?: string[];
 }
+
+/** Problem types that the RateLimit headers' draft registers with IANA. */
+const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 
 /** `FileNotFound` → `urn:goldcrest:error:file-not-found`. */
 export function problemType(code: ErrorCode): string {
+  if (code === 'RateLimited') return quotaExceeded;
   return `urn:goldcrest:error:${code.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase()}`;
 }
 
@@ -59,7 +66,16 @@ export function problemBody(c: AppContext, error: BrokerError): ProblemBody {
         ? null
         : { fields: error.fields.map(({ location, name, message }) => ({ location, name, message })) },
     user: c.get('principal')?.username ?? null,
+    ...(error.code === 'RateLimited' ? { 'violated-policies': [ratePolicy] } : {}),
   };
+}
+
+/** Seconds after which to try again: always told with 429 and 503; undefined where there is nothing to say. */
+export function retryAfterSecondsOf({ code, retryAfterSeconds }: BrokerError): number | undefined {
+  const { status } = describeError(code);
+  const isRepeatAdvised = status === 429 || status === 503 || code === 'SshNoChannel';
+  const seconds = retryAfterSeconds ?? (isRepeatAdvised ? retryAfterDefaultSeconds : undefined);
+  return seconds === undefined ? undefined : Math.max(1, Math.ceil(seconds));
 }
 
 function problemHeaders(c: AppContext, error: BrokerError, status: number): Record<string, string> {
@@ -67,9 +83,8 @@ function problemHeaders(c: AppContext, error: BrokerError, status: number): Reco
   const principal = c.get('principal');
   if (principal !== undefined) headers['f7t-authusername'] = principal.username;
   if (status === 401) headers['www-authenticate'] = challengeOf(c.get('challenge'), error);
-  const isRepeatAdvised = status === 429 || status === 503 || error.code === 'SshNoChannel';
-  const seconds = error.retryAfterSeconds ?? (isRepeatAdvised ? retryAfterDefaultSeconds : undefined);
-  if (seconds !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(seconds)));
+  const seconds = retryAfterSecondsOf(error);
+  if (seconds !== undefined) headers['retry-after'] = String(seconds);
   return headers;
 }
 

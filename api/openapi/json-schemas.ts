@@ -55,6 +55,11 @@ export function resultSchema(schema: z.core.$ZodType): Json {
   return described as Json;
 }
 
+/** How a change looks when it is done is null where `Prefer: return=minimal` asks for it. */
+function orLeftOut({ mutates }: Operation, name: string, schema: Json): Json {
+  return mutates && name === 'output' ? { anyOf: [schema, { type: 'null' }] } : schema;
+}
+
 /**
  * The schema of an answer's body, found by giving `answer` a result made of empty marker objects and looking where they
  * end up. A body that is made in another way is described as any JSON.
@@ -74,7 +79,9 @@ export function answerSchema(operation: Operation): Json {
     const schema = schemas.get(value);
     if (schema !== undefined) return resultSchema(schema);
     if (typeof value !== 'object' || value === null) return {};
-    const properties = Object.fromEntries(Object.entries(value).map(([name, member]) => [name, describe(member)]));
+    const properties = Object.fromEntries(
+      Object.entries(value).map(([name, member]) => [name, orLeftOut(operation, name, describe(member))]),
+    );
     const required = Object.entries(value).filter(([, member]) => !isOptional(schemas.get(member)));
     return { type: 'object', properties, required: required.map(([name]) => name) };
   };

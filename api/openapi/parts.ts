@@ -44,7 +44,7 @@ export function parameter(name: string, place: 'path' | 'query' | 'header', isRe
 export const preferHeader = parameter('Prefer', 'header', false, {
   type: 'string',
   description:
-    '`respond-async`: answer 202 with the task; `wait=N`: wait N seconds at most; `return=minimal`: of a task its id and state only (RFC 7240)',
+    '`respond-async`: answer 202 with the task; `wait=N`: wait N seconds at most; `return=minimal`: of a task its id and state only, of a change no `output` (RFC 7240)',
 });
 /** To be told of the end of the task behind any request. */
 export const webhookHeaders = [

@@ -26,6 +26,11 @@ export const problemSchema: Json = {
     causedBy: { type: ['array', 'null'], items: { type: 'string' } },
     data: nullable('object'),
     user: nullable('string'),
+    'violated-policies': {
+      type: 'array',
+      items: { type: 'string' },
+      description: 'Of RateLimited: the policies of RateLimit-Policy that are used up',
+    },
   },
   required: ['errorType', 'message', 'causedBy', 'data', 'user', 'code', 'status', 'retryable'],
 };

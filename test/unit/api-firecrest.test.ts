@@ -1,6 +1,7 @@
 /** FirecREST v2's routes in-process: statuses, bodies, spellings, and what bad input is told. */
 import { describe, expect, it } from 'vitest';
 import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import { describeError, errorCodes } from '../../shared/errors/catalogue.ts';
 import { asAlice, createLocalGate, createLogSink, createTestApp, jsonPost, nowMs } from './api-fixture.ts';
 
 const stat = { mode: 33188, ino: 1, dev: 2, nlink: 1, uid: 3, gid: 4, size: 5, atime: 6, ctime: 7, mtime: 8 };
@@ -11,6 +12,12 @@ const results: Record<string, unknown> = {
   'compute.cancel-job': { jobId: '42' },
   'compute.get-job': { jobs: [{ jobId: '42' }] },
   'status.systems': { systems: [] },
+  'filesystem.mkdir': {
+    entry: {
+      ...{ name: 'new', type: 'd', linkTarget: null, user: 'a', group: 'a', permissions: 'rwxr-xr-x' },
+      ...{ lastModified: '2026-01-31T12:00:00', size: '4096' },
+    },
+  },
 };
 
 function completing() {
@@ -256,6 +263,27 @@ describe('Prefer and Idempotency-Key', () => {
     expect(await response.json()).toEqual({ output: stat });
   });
 
+  it.each([
+    ['/compute/alps/jobs', { job }, { jobId: '42' }],
+    ['/filesystem/alps/ops/mkdir', { path: '/home/new' }, { output: null }],
+  ])(
+    'return=minimal leaves of the answer of %s what is new, return=representation leaves it whole',
+    async (path, body, least) => {
+      for (const prefer of ['return=minimal', 'return=representation', 'respond-async, wait=5, return=minimal']) {
+        const response = await completing().app.request(path, jsonPost(body, { prefer }));
+        const applied = prefer.startsWith('return') ? prefer : 'wait=5, return=minimal';
+        expect([response.status, response.headers.get('preference-applied')]).toEqual([201, applied]);
+        expect(response.headers.get('vary')).toBe('Prefer');
+        const whole = { ...least, ...('output' in least ? { output: expect.objectContaining({ name: 'new' }) } : {}) };
+        expect(await response.json()).toEqual(prefer.includes('minimal') ? least : whole);
+      }
+      const read = await completing().app.request('/filesystem/alps/ops/stat?path=/home/f', {
+        headers: { ...asAlice, prefer: 'return=minimal' },
+      });
+      expect([read.headers.has('preference-applied'), await read.json()]).toEqual([false, { output: stat }]);
+    },
+  );
+
   it('a key is told hit or miss, quoted or bare, and a fingerprint does not depend on spelling or order', async () => {
     const { app, accepted } = completing();
     const first = await app.request('/compute/alps/jobs', jsonPost({ job }, { 'idempotency-key': '"k-1"' }));
@@ -278,6 +306,21 @@ describe('Prefer and Idempotency-Key', () => {
     expect((await problemOf(response)).data.fields[0]).toMatchObject({ location: 'header', name: 'Idempotency-Key' });
   });
 });
+
+it.each(errorCodes.filter((code) => [429, 503].includes(describeError(code).status)))(
+  '%s says when to try again, alone and in a batch',
+  async (code) => {
+    const { gate } = createLocalGate(() => {
+      throw new BrokerError(code, 'Not now.');
+    });
+    const app = createTestApp(gate);
+    const submission = { operation: 'filesystem.ls', system: 'alps', input: { path: '/home' } };
+    const response = await app.request('/tasks', jsonPost(submission));
+    expect([response.status, response.headers.get('retry-after')]).toEqual([describeError(code).status, '2']);
+    const batch = await (await app.request('/tasks/batch', jsonPost({ tasks: [submission] }))).json();
+    expect(batch).toMatchObject({ refused: 1, items: [{ error: { code, retryAfterSeconds: 2 } }] });
+  },
+);
 
 it('a store that does not answer is 503 in JSON with Retry-After, on both faces', async () => {
   const { gate } = createLocalGate(() => {

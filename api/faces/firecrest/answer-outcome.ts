@@ -4,6 +4,7 @@ import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { AppConfig, AppContext } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import type { Preferences } from '../../http/prefer.ts';
 import { problemResponse } from '../../http/problem.ts';
 import type { TaskGate } from '../../tasks/task-gate.ts';
 import { taskLocation } from '../task-accepted.ts';
@@ -19,17 +20,34 @@ export function throwFailure(outcome: Outcome): void {
   }
 }
 
+/** What was changed, without how it looks now: what names a new thing stays. */
+function minimalOf(answer: unknown): unknown {
+  const isEntry = typeof answer === 'object' && answer !== null && 'output' in answer;
+  return isEntry ? { ...answer, output: null } : answer;
+}
+
+/**
+ * Whether a held answer heeds `Prefer: return` (RFC 7240, section 4.2): it shows what there is, but of a change no more than is
+ * wished. Of a read there is nothing to leave out.
+ */
+export function returnApplied({ mutates }: Operation, { return: wish }: Preferences): Preferences['return'] {
+  return wish === 'minimal' && !mutates ? null : wish;
+}
+
 /** The answer to a task that has ended, made from its result. Throws what the task failed with. */
 export function answerEnd(
   c: AppContext,
   operation: Operation,
   outcome: Outcome,
   headers: Record<string, string>,
+  wish: Preferences['return'] = null,
 ): Response {
   throwFailure(outcome);
   const result: unknown = JSON.parse(outcome.resultJson ?? 'null');
   const own = operation.firecrest.resultHeaders?.(result);
-  return jsonResponse(c, operation.firecrest.status, operation.firecrest.answer(result), { ...headers, ...own });
+  const answer = operation.firecrest.answer(result);
+  const body = wish === 'minimal' ? minimalOf(answer) : answer;
+  return jsonResponse(c, operation.firecrest.status, body, { ...headers, ...own });
 }
 
 /** Whether the task outlasted its request: a read whose hold ran out may already stand as canceled, or as past its deadline. */

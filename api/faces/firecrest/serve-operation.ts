@@ -27,7 +27,7 @@ import {
 } from '../accept-task.ts';
 import { namedWebhook, sealWebhook, webhookOfHeaders } from '../named-webhook.ts';
 import { acceptedResponse } from '../task-accepted.ts';
-import { answerEnd, answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
+import { answerEnd, answerHoldTimeout, isHoldOver, returnApplied, throwFailure } from './answer-outcome.ts';
 import { createInputReader, type InputReader } from './read-input.ts';
 import { readOwn } from './serve-transfer-job.ts';
 import { startedAnswer } from './transfer-job.ts';
@@ -86,13 +86,14 @@ async function serveHeld(
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
   if (isHoldOver(operation, outcome)) return answerHoldTimeout(c, deps.config, operation, outcome.id);
+  const wish = returnApplied(operation, preferences);
   const headers = {
     ...c.get('replyHeaders'),
     vary: 'Prefer',
-    ...preferenceApplied({ waitSeconds: preferences.waitSeconds }),
+    ...preferenceApplied({ waitSeconds: preferences.waitSeconds, return: wish }),
   };
   if (outcome.bodyUrl !== undefined) return await relayBody(c, deps, operation, outcome.bodyUrl, headers);
-  return answerEnd(c, operation, outcome, headers);
+  return answerEnd(c, operation, outcome, headers, wish);
 }
 
 /** An operation that clients know as a job is answered when that job can be told of; how it ends, they ask later. */
@@ -139,9 +140,10 @@ async function serveAsync(
       : await deps.gate.get(id, request.principal);
   if (waitMs > 0 && isTerminal(task.state)) {
     const error = task.error === null ? {} : { error: task.error };
-    const { waitSeconds } = preferences;
+    const wish = returnApplied(operation, preferences);
+    const applied = preferenceApplied({ waitSeconds: preferences.waitSeconds, return: wish });
     const outcome = { id, isReplay, state: task.state, resultJson: JSON.stringify(task.result), ...error };
-    return answerEnd(c, operation, outcome, { ...headers, ...preferenceApplied({ waitSeconds }) });
+    return answerEnd(c, operation, outcome, { ...headers, ...applied }, wish);
   }
   return acceptedResponse(c, deps.config, task, preferences, headers);
 }

@@ -7,7 +7,7 @@ import { batchFingerprint, readIdempotencyKey } from '../../http/idempotency-key
 import { invalidField } from '../../http/invalid-request.ts';
 import { readJsonBody } from '../../http/json-body.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problemBody } from '../../http/problem.ts';
+import { problemBody, retryAfterSecondsOf } from '../../http/problem.ts';
 import { acceptRequestOf, callerOf } from '../accept-task.ts';
 import { taskLocation } from '../task-accepted.ts';
 import { type AdmitDeps, admitSubmission, taskSubmission, wishIn } from './submission.ts';
@@ -71,8 +71,8 @@ async function submitOne(
     c.get('record')(wishIn(submission), { error });
     // Not thrown: the others are accepted, and their ids must be told.
     if (error.code === 'Internal') deps.log.error({ err: error.cause, requestId: c.get('requestId') }, error.message);
-    const retryAfter = error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds };
-    const problem = { ...problemBody(c, error), ...retryAfter };
+    const retryAfterSeconds = retryAfterSecondsOf(error);
+    const problem = { ...problemBody(c, error), ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
     return { status: describeError(error.code).status, id: null, location: null, isReplay: false, error: problem };
   }
 }
