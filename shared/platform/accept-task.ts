@@ -1,14 +1,21 @@
 /** Accepts a task: hands the accept script what it needs, and says what came of it. */
 import { BrokerError } from '../errors/broker-error.ts';
+import { lanes } from '../operations/lanes.ts';
 import { chainFields } from '../tasks/chain.ts';
 import { storedTags, waitScore } from '../tasks/task.ts';
 import { keyMismatch } from './batch-keys.ts';
+import { queueName } from './queues.ts';
 import { withStore } from './redis.ts';
 import type { Accepted, NewTask, TaskStoreSettings } from './task-store.ts';
 import { intervalMs, rateKey, rateState, tooFast } from './user-rate.ts';
 
 export interface AcceptingRedis {
   gcAccept(...args: (string | number)[]): Promise<(string | number)[]>;
+}
+
+/** The sets of open tasks of a system, one for each lane, separated by line feeds. */
+function openKeysOf(keyPrefix: string, system: string): string {
+  return lanes.map((lane) => `${keyPrefix}:open:${queueName(lane, system)}`).join('\n');
 }
 
 /** StoreUnavailable, IdempotencyMismatch, QueueFull, UserQueueFull, RateLimited. */
@@ -74,6 +81,8 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       queue,
       limit === null ? '' : intervalMs(limit),
       limit?.burst ?? '',
+      system === null ? '' : settings.openPerSystemMax,
+      system === null ? '' : openKeysOf(keyPrefix, system),
       ...fields,
     ),
   );
@@ -88,6 +97,12 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       throw new BrokerError('QueueFull', `The queue holds ${settings.openPerQueueMax} open tasks, its bound.`, {
         retryAfterSeconds: 5,
       });
+    case 'system-full':
+      throw new BrokerError(
+        'QueueFull',
+        `The system ${system} has ${settings.openPerSystemMax} open tasks, its bound.`,
+        { retryAfterSeconds: 5 },
+      );
     case 'user-full':
       throw new BrokerError(
         'UserQueueFull',

@@ -51,9 +51,11 @@ end
  * Accepts a task. KEYS: task, owner's index, open, waiting, admitted, idempotency key, aside, later, names of queues,
  * rate.  * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
  * (empty: no key), index horizon (older index rows are dropped), place among the waiting, not to begin before (empty:
- * at once), queue, milliseconds in which the owner may submit one more (empty: no limit), most at once, then field, value …
+ * at once), queue, milliseconds in which the owner may submit one more (empty: no limit), most at once, open-per-system bound (empty: runs on no system), keys of the open tasks
+ * of the system's lanes, by line feeds, then field, value …
  * A task that must not begin yet stands in `later`, and takes no place from others.
- * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'user-full'} |
+ * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'system-full'} |
+ * {'user-full'} |
  * {'rate', ms to wait, ms until the bucket is full}. Of an accepted task the last is told too, where there is a limit.
  */
 export const acceptScript = `
@@ -69,6 +71,11 @@ if ARGV[7] ~= '' then
   end
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
+if ARGV[14] ~= '' then
+  local openThere = 0
+  for key in string.gmatch(ARGV[15], '[^\\n]+') do openThere = openThere + redis.call('ZCARD', key) end
+  if openThere >= tonumber(ARGV[14]) then return {'system-full'} end
+end
 local admitted = redis.call('SCARD', KEYS[5])
 local open = admitted + redis.call('ZCARD', KEYS[4]) + redis.call('SCARD', KEYS[7]) + redis.call('ZCARD', KEYS[8])
 if open >= tonumber(ARGV[4]) then return {'user-full'} end
@@ -83,7 +90,7 @@ if ARGV[12] ~= '' then
   untilFull = math.ceil(before + interval - clock)
   redis.call('SET', KEYS[10], string.format('%.3f', before + interval), 'PX', untilFull)
 end
-redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 14))
+redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 16))
 redis.call('ZADD', KEYS[3], now, id)
 redis.call('SADD', KEYS[9], ARGV[11])
 if ARGV[6] == '1' then

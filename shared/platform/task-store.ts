@@ -20,6 +20,7 @@ export interface TaskStoreSettings {
   keyPrefix: string;
   openPerUserMax: number;
   openPerQueueMax: number;
+  openPerSystemMax: number;
   admittedPerUserMax: number;
   keepMs: number;
   /** Of each user; null: no limit. */

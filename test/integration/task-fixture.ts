@@ -80,6 +80,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     keyPrefix,
     openPerUserMax: 1_000,
     openPerQueueMax: 10_000,
+    openPerSystemMax: 20_000,
     admittedPerUserMax: 32,
     keepMs: 60_000,
     ...over,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { by, openTasks, queue, type TaskFixture } from './task-fixture.ts';
 
@@ -123,6 +124,20 @@ describe('the task store', () => {
       code: 'QueueFull',
       retryAfterSeconds: 5,
     });
+  });
+
+  it('bounds the open tasks of a system over all of its queues, and of no other', async () => {
+    const small = await openTasks(inject('lab').redis.url, { openPerSystemMax: 3 });
+    const on = (lane: string, system = 'lab') =>
+      small.store.accept(small.newTask({ system, queue: `${lane}@${system}`, owner: randomUUID() }));
+    for (const lane of ['interactive', 'batch', 'move']) await on(lane);
+    const full = { code: 'QueueFull', message: 'The system lab has 3 open tasks, its bound.', retryAfterSeconds: 5 };
+    await expect(on('transfer')).rejects.toMatchObject(full);
+    expect(await on('transfer', 'other')).toMatchObject({ isNew: true });
+    expect(await small.store.accept(small.newTask({ system: null, queue: 'interactive' }))).toMatchObject({
+      isNew: true,
+    });
+    await small.close();
   });
 
   it('makes one task of many requests with one idempotency key, and refuses another payload', async () => {

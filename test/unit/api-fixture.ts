@@ -165,7 +165,10 @@ export function createTestApp(
         { name: 'alps', ...system },
         { name: 'daint', ...system },
       ],
-      tasks: { openPerUserMax: 20_000, keepMs: 3_600_000, resultBytesMax: 262_144, chainStepsMax: 4 },
+      tasks: {
+        ...{ openPerUserMax: 20_000, openPerQueueMax: 200_000, openPerSystemMax: 400_000 },
+        ...{ keepMs: 3_600_000, resultBytesMax: 262_144, chainStepsMax: 4 },
+      },
       consent: { task: 30 * 86_400_000, chain: 30 * 86_400_000, transfer: 30 * 86_400_000 },
       version: '0.1.0',
     },

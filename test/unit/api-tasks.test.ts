@@ -349,7 +349,10 @@ describe('limits', () => {
     }
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
     const message = 'You may submit 10 tasks a second, and 25 at once after a rest.';
-    expect(await refused.json()).toMatchObject({ code: 'RateLimited', message, retryable: true });
+    expect(await refused.json()).toMatchObject({
+      ...{ code: 'RateLimited', message, retryable: true, 'violated-policies': ['tasks'] },
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    });
     const batch = await app.request('/tasks/batch', jsonPost({ tasks: [ls] }));
     expect(await batch.json()).toMatchObject({ items: [{ status: 429, error: { retryAfterSeconds: 1 } }] });
   });
@@ -361,7 +364,7 @@ describe('limits', () => {
     const body = (await response.json()) as { openTasks: { queues: unknown[] } };
     expect(body).toMatchObject({
       rate: { tasksPerSecond: 10, tasksAtOnce: 25, windowSeconds: 3, remaining: 7 },
-      openTasks: { max: 20_000 },
+      openTasks: { max: 20_000, perQueueMax: 200_000, perSystemMax: 400_000 },
       ...{ batchTasksMax: 1_000, requestBodyBytesMax: 65_536, resultBytesMax: 262_144, keepSeconds: 3_600 },
     });
     expect(body.openTasks.queues).toContainEqual({ lane: 'interactive', system: 'alps', open: 0 });

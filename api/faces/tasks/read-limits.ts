@@ -21,6 +21,8 @@ export const limitsView = z.object({
     .describe('How fast tasks may be submitted, by any route; null: as fast as you like'),
   openTasks: z.object({
     max: z.int().describe('Unfinished tasks in each queue'),
+    perQueueMax: z.int().describe('Of all users, in each queue'),
+    perSystemMax: z.int().describe('Of all users, in all queues of a system'),
     queues: z.array(z.object({ lane: z.string(), system: z.string().nullable(), open: z.int() })),
   }),
   batchTasksMax: z.int(),
@@ -57,6 +59,8 @@ export function readLimits({ config, gate }: Pick<AppDeps, 'config' | 'gate'>): 
             },
       openTasks: {
         max: config.tasks.openPerUserMax,
+        perQueueMax: config.tasks.openPerQueueMax,
+        perSystemMax: config.tasks.openPerSystemMax,
         queues: queues.map((queue, n) => ({ ...queue, open: open[n] ?? 0 })),
       },
       batchTasksMax: batchMax,

@@ -142,6 +142,7 @@ function buildTasks(settings: FileSettings): TasksConfig {
     heldResultBytesMax: tasks.held_result_size_max,
     openPerUserMax: tasks.open_per_user_max,
     openPerQueueMax: tasks.open_per_queue_max,
+    openPerSystemMax: tasks.open_per_system_max,
     ratePerUser:
       tasks.rate_per_user === undefined ? null : { perSecond: tasks.rate_per_user, burst: tasks.burst_per_user },
     admittedPerUserMax: tasks.admitted_per_user_max,

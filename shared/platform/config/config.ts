@@ -98,6 +98,8 @@ export interface TasksConfig {
   openPerUserMax: number;
   /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */
   openPerQueueMax: number;
+  /** Tasks of one system, in all of its queues, that may be pending or active; beyond it `QueueFull`. */
+  openPerSystemMax: number;
   /** How fast one user may submit: tasks a second, and at once after a rest; null: no limit. Beyond it `RateLimited`. */
   ratePerUser: { perSecond: number; burst: number } | null;
   /** Entries of one user that stand in one BullMQ queue at once. */

@@ -102,6 +102,9 @@ const tasks = section({
     .describe('Largest result of a request that is answered at once; more where `max_ops_file_size` needs it.'),
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
+  open_per_system_max: integer(1, 100_000_000)
+    .default(400_000)
+    .describe('Unfinished tasks of one system, in all of its lanes.'),
   rate_per_user: integer(1, 1_000_000)
     .optional()
     .describe('Tasks a user may submit each second, by any route, over all API processes; no limit if not given.'),
