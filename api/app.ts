@@ -99,7 +99,12 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
     { method: 'GET', path: '/events', isPublic: false, takesTicket: true, handle: streamEvents(deps) },
     { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },
-    { method: 'POST', path: '/events/tickets', isPublic: false, handle: createTicket(deps.notices.tickets) },
+    {
+      method: 'POST',
+      path: '/events/tickets',
+      isPublic: false,
+      handle: createTicket(deps.notices.tickets, deps.answers),
+    },
     ...webhookEndpoints(deps),
     { method: 'GET', path: '/audit', isPublic: false, handle: listAudit(deps) },
     { method: 'GET', path: '/audit/export', isPublic: false, handle: exportAudit(deps) },

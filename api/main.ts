@@ -5,6 +5,7 @@ import { createAccess } from '../shared/authorization/create-access.ts';
 import { createEventStore } from '../shared/platform/event-store.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
+import { createKeptAnswers } from '../shared/platform/kept-answers.ts';
 import { openTrail } from '../shared/platform/open-trail.ts';
 import { createProofMemory } from '../shared/platform/proof-memory.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
@@ -70,6 +71,7 @@ const { trail, store: auditStore } = openTrail({
   ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
 const access = await createAccess(config.authorization);
+const sealer = createSealer(config.webhooks.sealingKeys);
 let isStopping = false;
 
 const app = createApp({
@@ -80,10 +82,11 @@ const app = createApp({
   watches: createWatchStore(redis, keyPrefix),
   webhooks: {
     store: createWebhookStore(redis, keyPrefix),
-    sealer: createSealer(config.webhooks.sealingKeys),
+    sealer,
     targets: config.webhooks.targets,
     endpointsPerUserMax: config.webhooks.endpointsPerUserMax,
   },
+  answers: sealer === null ? null : createKeptAnswers(redis, keyPrefix, sealer),
   notices: {
     ...{ hub, events, tickets: createEventTickets(redis, keyPrefix) },
     heartbeatMs: config.events.heartbeatMs,

@@ -6,10 +6,12 @@ import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { AccessChecker, OthersChecker, SystemsFinder } from '../../shared/authorization/access-checker.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { AuditStore } from '../../shared/platform/audit-store.ts';
-import type { ApiConfig, IssuerConfig, SystemConfig, TasksConfig } from '../../shared/platform/config/config.ts';
+import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { LogsConfig } from '../../shared/platform/config/job-notices.ts';
+import type { TasksConfig } from '../../shared/platform/config/tasks.ts';
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
+import type { KeptAnswers } from '../../shared/platform/kept-answers.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';
 import type { WatchStore } from '../../shared/platform/watch-store.ts';
 import type { WebhookStore } from '../../shared/platform/webhook-store.ts';
@@ -140,6 +142,8 @@ export interface AppDeps {
   notices: Notices;
   watches: Pick<WatchStore, 'find' | 'list' | 'remove'>;
   webhooks: WebhookDeps;
+  /** Of requests that make no task; null: there is no key to seal them with. */
+  answers: KeptAnswers | null;
   verifyToken: TokenVerifier;
   checkAccess: AccessChecker;
   findVisible: SystemsFinder;

@@ -12,7 +12,12 @@ import {
 import { ticketView } from '../faces/events/create-ticket.ts';
 import { redeliveryWish } from '../faces/webhooks/deliveries.ts';
 import { requestSchema, resultSchema } from './json-schemas.ts';
-import { errorResponses, type Json, jsonContent, parameter } from './parts.ts';
+import { errorResponses, idempotencyHeader, type Json, jsonContent, parameter } from './parts.ts';
+
+/** Of a POST that takes an Idempotency-Key and makes no task. */
+const onceErrors: readonly ErrorCode[] = ['InvalidRequest', 'IdempotencyMismatch', 'IdempotencyRunning'];
+
+const ticketErrors = ['Unauthenticated', 'UsernameClaimMissing', 'Forbidden', 'Internal', 'StoreUnavailable'] as const;
 
 /** Paths of the event streams and their tickets. */
 export function eventPaths(): Json {
@@ -68,9 +73,10 @@ export function eventPaths(): Json {
         operationId: 'create_event_ticket',
         summary: 'A ticket with which a browser may open one event stream, within a minute',
         tags: ['events'],
+        parameters: [idempotencyHeader],
         responses: {
           201: { description: 'The ticket', ...jsonContent(resultSchema(ticketView)) },
-          ...errorResponses(['Unauthenticated', 'UsernameClaimMissing', 'Forbidden', 'Internal', 'StoreUnavailable']),
+          ...errorResponses([...ticketErrors, ...onceErrors]),
         },
       },
     },
@@ -106,12 +112,18 @@ export function webhookPaths(): Json {
     summary: string,
     {
       parameters = [id],
+      isOnce = false,
       body,
       status = 200,
       answer,
-    }: { parameters?: Json[]; body?: Json; status?: number; answer?: Json },
+    }: { parameters?: Json[]; isOnce?: boolean; body?: Json; status?: number; answer?: Json },
   ): Json => ({
-    ...{ operationId, summary, tags: ['webhooks'], parameters },
+    ...{
+      operationId,
+      summary,
+      tags: ['webhooks'],
+      parameters: isOnce ? [...parameters, idempotencyHeader] : parameters,
+    },
     ...(body === undefined ? {} : { requestBody: { required: true, ...jsonContent(body) } }),
     responses: {
       [status]: { description: summary, ...(answer === undefined ? {} : jsonContent(answer)) },
@@ -119,13 +131,14 @@ export function webhookPaths(): Json {
         ...webhookErrors,
         ...(body === undefined ? [] : webhookBodyErrors),
         ...(body === undefined ? [] : (['WebhookNotAllowed', 'TooManyWebhooks'] as const)),
+        ...(isOnce ? onceErrors : []),
       ]),
     },
   });
   return {
     '/webhooks': {
       post: operation('create_webhook', 'Make a webhook; its secret is shown here and never again', {
-        ...{ parameters: [], body: requestSchema(endpointSubmission), status: 201, answer: withSecret },
+        ...{ parameters: [], isOnce: true, body: requestSchema(endpointSubmission), status: 201, answer: withSecret },
       }),
       get: operation('list_webhooks', 'Your webhooks', { parameters: [], answer: listOf('webhooks', endpoint) }),
     },
@@ -136,12 +149,13 @@ export function webhookPaths(): Json {
     },
     '/webhooks/{id}/rotate': {
       post: operation('rotate_webhook_key', 'A new key; both sign for a while', {
-        ...{ body: requestSchema(rotationWish), answer: withSecret },
+        ...{ isOnce: true, body: requestSchema(rotationWish), answer: withSecret },
       }),
     },
     '/webhooks/{id}/test': {
       post: operation('test_webhook', 'Send a message of the type webhook.test', {
         ...{
+          isOnce: true,
           status: 202,
           answer: { type: 'object', properties: { delivery: { type: 'string' } }, required: ['delivery'] },
         },
@@ -154,12 +168,12 @@ export function webhookPaths(): Json {
     },
     '/webhooks/{id}/deliveries/{delivery_id}/redeliver': {
       post: operation('redeliver_one', 'Send a delivery once more', {
-        ...{ parameters: [id, deliveryId], status: 202, answer: redelivered },
+        ...{ parameters: [id, deliveryId], isOnce: true, status: 202, answer: redelivered },
       }),
     },
     '/webhooks/{id}/redeliver': {
       post: operation('redeliver_since', 'Send deliveries since a time once more', {
-        ...{ body: requestSchema(redeliveryWish), status: 202, answer: redelivered },
+        ...{ isOnce: true, body: requestSchema(redeliveryWish), status: 202, answer: redelivered },
       }),
     },
   };

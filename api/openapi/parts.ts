@@ -60,7 +60,7 @@ export const webhookHeaders = [
 export const webhookErrors: readonly ErrorCode[] = ['WebhookNotAllowed', 'NotSupported'];
 export const idempotencyHeader = parameter('Idempotency-Key', 'header', false, {
   type: 'string',
-  description: 'A repeat with the same key and the same request finds the task of the first',
+  description: 'A repeat with the same key and the same request finds the task of the first, or gets its answer',
 });
 
 export function errorResponses(codes: readonly ErrorCode[]): Json {

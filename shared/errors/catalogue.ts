@@ -202,6 +202,13 @@ export const errorCatalogue = {
     'Idempotency-Key was used for another request',
     'Use a fresh key for a different request.',
   ),
+  IdempotencyRunning: entry(
+    409,
+    'caller',
+    true,
+    'The first request with this Idempotency-Key is not answered yet',
+    'Send it again as Retry-After says.',
+  ),
   // how much is asked for
   UserQueueFull: entry(
     429,

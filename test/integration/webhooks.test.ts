@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { outboxKey } from '../../shared/platform/event-script.ts';
 import { createEventStore } from '../../shared/platform/event-store.ts';
+import { createKeptAnswers } from '../../shared/platform/kept-answers.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { createWebhookStore, type WebhookStore } from '../../shared/platform/webhook-store.ts';
@@ -36,6 +37,7 @@ beforeEach(async () => {
   running = [];
   app = createTestApp(tasks.gate, {
     webhooks: { store, sealer, targets: targets(), endpointsPerUserMax: 3 },
+    answers: sealer === null ? null : createKeptAnswers(tasks.redis, tasks.keyPrefix, sealer),
     verifyToken: async (token) => (token === 'alice' ? alice : bob),
   });
 });
@@ -72,10 +74,13 @@ function work(over: { giveUpAfterMs?: number; timeoutMs?: number; sealer?: Seale
 }
 
 type Json = Record<string, unknown> & { id: string; secret: string; publicKey: string };
-async function ask(method: string, path: string, body?: unknown, user = 'alice') {
+async function ask(method: string, path: string, body?: unknown, user = 'alice', key?: string) {
   const response = await app.request(path, {
     method,
-    headers: { authorization: `Bearer ${user}`, 'content-type': 'application/json' },
+    headers: {
+      ...{ authorization: `Bearer ${user}`, 'content-type': 'application/json' },
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
@@ -344,6 +349,43 @@ describe('a webhook', () => {
     expect((await ask('POST', '/webhooks', { url: receiver.url })).body.code).toBe('TooManyWebhooks');
     expect((await ask('DELETE', `/webhooks/${id}`)).status).toBe(204);
     expect((await ask('GET', '/webhooks')).body.webhooks).toHaveLength(2);
+  });
+
+  it('is made, given a key, tested and told again once for each idempotency key, which keeps its secret sealed', async () => {
+    const make = (key: string, user = 'alice', over = {}) =>
+      ask('POST', '/webhooks', { url: receiver.url, ...over }, user, key);
+    const first = await make('a');
+    const again = await make('a');
+    expect([again.status, again.body]).toEqual([201, first.body]);
+    expect([first, again].map(({ headers }) => headers.get('idempotency-key-reply'))).toEqual(['miss', 'hit']);
+    expect(again.headers.get('location')).toBe(first.headers.get('location'));
+    expect((await make('a', 'alice', { description: 'x' })).body.code).toBe('IdempotencyMismatch');
+    const submission = { operation: 'status.systems' };
+    expect((await ask('POST', '/tasks', submission, 'alice', 'a')).body.code).toBe('IdempotencyMismatch');
+    await ask('POST', '/tasks', submission, 'alice', 'b');
+    expect((await make('b')).body.code).toBe('IdempotencyMismatch');
+    expect((await make('a', 'bob')).headers.get('idempotency-key-reply')).toBe('miss');
+    for (const name of await tasks.redis.keys(`${tasks.keyPrefix}:answer:*`)) {
+      expect(await tasks.redis.get(name)).not.toContain(first.body.secret.slice(6));
+    }
+
+    const { id, secret } = first.body;
+    const rotate = () => ask('POST', `/webhooks/${id}/rotate`, { overlapSeconds: 60 }, 'alice', 'r');
+    const [rotated, repeated] = [await rotate(), await rotate()];
+    expect(repeated.body.secret).toBe(rotated.body.secret);
+    work();
+    const tests = [1, 2].map(() => ask('POST', `/webhooks/${id}/test`, undefined, 'alice', 't'));
+    const statuses = (await Promise.all(tests)).map(({ status }) => status).sort();
+    expect([
+      [202, 202],
+      [202, 409],
+    ]).toContainEqual(statuses);
+    check(secret, (await receiver.until(1))[0] as Received); // the key before the first rotation still signs
+    check(rotated.body.secret, receiver.received[0] as Received);
+    await eventually(async () => expect(await log(id)).toMatchObject([{ state: 'delivered' }]));
+
+    const refused = await make('c', 'alice', { url: 'https://169.254.169.254/' });
+    expect([refused.status, (await make('c')).status]).toEqual([400, 201]); // what was refused takes no key
   });
 
   it.each([

@@ -177,6 +177,7 @@ export function createTestApp(
     stagings: new Map(),
     notices: noNotices,
     watches: noWatches,
+    answers: null,
     webhooks: {
       store: {} as AppDeps['webhooks']['store'],
       sealer: null,

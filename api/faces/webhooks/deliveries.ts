@@ -4,14 +4,16 @@ import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Delivery } from '../../../shared/webhooks/delivery.ts';
 import { viewDelivery } from '../../../shared/webhooks/delivery.ts';
+import type { Endpoint } from '../../../shared/webhooks/endpoint.ts';
 import type { WebhookMessage } from '../../../shared/webhooks/message.ts';
+import { type Answer, answerOnce } from '../../http/answer-once.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { findEndpoint, findSeenEndpoint, ownerOf, sealerOf } from './endpoints.ts';
 import { readBody } from './read-body.ts';
 
 type Handle = (c: AppContext) => Promise<Response>;
-type Deps = Pick<AppDeps, 'webhooks'>;
+type Deps = Pick<AppDeps, 'answers' | 'webhooks'>;
 
 /** The body of POST /webhooks/{id}/redeliver. */
 export const redeliveryWish = z.object({
@@ -28,10 +30,10 @@ export function listDeliveries(deps: Deps & Pick<AppDeps, 'mayOnOthers'>): Handl
   };
 }
 
-async function again({ webhooks }: Deps, c: AppContext, chosen: readonly Delivery[]): Promise<Response> {
+async function again({ webhooks }: Deps, chosen: readonly Delivery[]): Promise<Answer> {
   const ids = chosen.filter(({ state }) => state !== 'noted').map(({ id }) => id);
   await webhooks.store.redeliver(ids);
-  return jsonResponse(c, 202, { redelivered: ids });
+  return { status: 202, body: { redelivered: ids } };
 }
 
 /** One delivery once more, with the same webhook-id. WebhookNotFound. */
@@ -41,29 +43,27 @@ export function redeliverOne(deps: Deps): Handle {
     const wanted = c.req.param('delivery_id');
     const chosen = (await deps.webhooks.store.deliveries(endpoint.id)).filter(({ id }) => id === wanted);
     if (chosen.length === 0) throw new BrokerError('WebhookNotFound', 'Delivery not found.');
-    return again(deps, c, chosen);
+    return answerOnce(c, deps.answers, null, () => again(deps, chosen));
   };
 }
 
 export function redeliverSince(deps: Deps): Handle {
   return async (c) => {
     const { endpoint } = await findEndpoint(c, deps.webhooks);
-    const { since, onlyFailed } = await readBody(c, redeliveryWish);
-    const from = Date.parse(since);
-    const all = await deps.webhooks.store.deliveries(endpoint.id);
-    return again(
-      deps,
-      c,
-      all.filter(({ createdAt, state }) => createdAt >= from && (state === 'failed' || !onlyFailed)),
-    );
+    const wish = await readBody(c, redeliveryWish);
+    const from = Date.parse(wish.since);
+    return answerOnce(c, deps.answers, wish, async () => {
+      const all = await deps.webhooks.store.deliveries(endpoint.id);
+      const isWanted = ({ createdAt, state }: Delivery) =>
+        createdAt >= from && (state === 'failed' || !wish.onlyFailed);
+      return again(deps, all.filter(isWanted));
+    });
   };
 }
 
 /** A message of the type `webhook.test`; the log shows what became of it. */
-export function testEndpoint({ webhooks }: Deps): Handle {
-  return async (c) => {
-    sealerOf(webhooks);
-    const { endpoint } = await findEndpoint(c, webhooks);
+export function testEndpoint({ answers, webhooks }: Deps): Handle {
+  const send = async (owner: string, endpoint: Pick<Endpoint, 'id'>): Promise<Answer> => {
     const messageId = `msg_test_${randomUUID()}`;
     const type = 'webhook.test';
     const message: WebhookMessage = {
@@ -72,8 +72,13 @@ export function testEndpoint({ webhooks }: Deps): Handle {
       data: { webhookId: endpoint.id },
     };
     const id = `${endpoint.id}_${messageId}`;
-    const delivery = { id, messageId, owner: ownerOf(c), endpoint: endpoint.id, target: '', type };
+    const delivery = { id, messageId, owner, endpoint: endpoint.id, target: '', type };
     await webhooks.store.dispatch([{ ...delivery, message: JSON.stringify(message) }], null);
-    return jsonResponse(c, 202, { delivery: id });
+    return { status: 202, body: { delivery: id } };
+  };
+  return async (c) => {
+    sealerOf(webhooks);
+    const { endpoint } = await findEndpoint(c, webhooks);
+    return answerOnce(c, answers, null, () => send(ownerOf(c), endpoint));
   };
 }

@@ -14,13 +14,14 @@ import {
 import type { Sealer } from '../../../shared/webhooks/sealing.ts';
 import { newSigningKey, publicKeyOf, type SigningScheme } from '../../../shared/webhooks/signing.ts';
 import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
+import { type Answer, answerOnce } from '../../http/answer-once.ts';
 import type { AppContext, AppDeps, WebhookDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { linkTo } from '../../http/links.ts';
 import { readBody } from './read-body.ts';
 
 type Handle = (c: AppContext) => Promise<Response>;
-type Deps = Pick<AppDeps, 'config' | 'webhooks'>;
+type Deps = Pick<AppDeps, 'answers' | 'config' | 'webhooks'>;
 
 const freshState = { failingSince: null, disabledAt: null, disabledReason: null };
 const noStore = { 'cache-control': 'no-store' };
@@ -71,10 +72,10 @@ function makeKey(sealer: Sealer, id: string, scheme: SigningScheme) {
 }
 
 /** 201 with the secret, which is not shown again. InvalidRequest, WebhookNotAllowed, TooManyWebhooks, NotSupported. */
-export function createEndpoint({ config, webhooks }: Deps): Handle {
-  return async (c) => {
+export function createEndpoint({ answers, config, webhooks }: Deps): Handle {
+  const make = async (c: AppContext, wish: z.output<typeof endpointSubmission>): Promise<Answer> => {
     const sealer = sealerOf(webhooks);
-    const { url, description, events, format, signature } = await readBody(c, endpointSubmission);
+    const { url, description, events, format, signature } = wish;
     admitTarget(url, webhooks.targets);
     const id = `wh_${randomUUID().replaceAll('-', '')}`;
     const { stored, publicKey, secret } = makeKey(sealer, id, signature);
@@ -86,7 +87,11 @@ export function createEndpoint({ config, webhooks }: Deps): Handle {
       throw new BrokerError('TooManyWebhooks', `You have ${webhooks.endpointsPerUserMax} webhooks, the bound.`);
     }
     const view: z.infer<typeof newEndpointView> = { ...viewEndpoint(endpoint, freshState), secret };
-    return jsonResponse(c, 201, view, { ...noStore, location: linkTo(config.api, `/webhooks/${id}`) });
+    return { status: 201, body: view, headers: { ...noStore, location: linkTo(config.api, `/webhooks/${id}`) } };
+  };
+  return async (c) => {
+    const wish = await readBody(c, endpointSubmission);
+    return answerOnce(c, answers, wish, () => make(c, wish));
   };
 }
 
@@ -131,16 +136,20 @@ export function removeEndpoint({ webhooks }: Deps): Handle {
 }
 
 /** A new key; the old one signs beside it for the overlap. Older ones than that are dropped at once. */
-export function rotateKey({ webhooks }: Deps): Handle {
-  return async (c) => {
+export function rotateKey({ answers, webhooks }: Deps): Handle {
+  const rotate = async (c: AppContext, { overlapSeconds }: z.output<typeof rotationWish>): Promise<Answer> => {
     const sealer = sealerOf(webhooks);
     const { endpoint, state } = await findEndpoint(c, webhooks);
-    const { overlapSeconds } = await readBody(c, rotationWish);
     const { stored, publicKey, secret } = makeKey(sealer, endpoint.id, endpoint.scheme);
     const [present] = endpoint.keys;
     const until = Date.now() + overlapSeconds * 1_000;
     const changed = { ...endpoint, keys: [stored, ...(present ? [{ ...present, until }] : [])], publicKey };
     await webhooks.store.replace(ownerOf(c), changed);
-    return jsonResponse(c, 200, { ...viewEndpoint(changed, state), secret }, noStore);
+    return { status: 200, body: { ...viewEndpoint(changed, state), secret }, headers: noStore };
+  };
+  return async (c) => {
+    await findEndpoint(c, webhooks);
+    const wish = await readBody(c, rotationWish);
+    return answerOnce(c, answers, wish, () => rotate(c, wish));
   };
 }

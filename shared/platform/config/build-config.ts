@@ -5,21 +5,14 @@ import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials, buildTokens } from './build-access.ts';
 import { buildSystem } from './build-system.ts';
 import { checkSealingKeys } from './check-sealing-keys.ts';
-import type {
-  AuditConfig,
-  Config,
-  HealthConfig,
-  RedisConfig,
-  SystemConfig,
-  TasksConfig,
-  WebhooksConfig,
-} from './config.ts';
+import type { AuditConfig, Config, HealthConfig, RedisConfig, SystemConfig, WebhooksConfig } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
 import { systemSchema } from './schema-goldcrest.ts';
 import { suggest } from './suggest.ts';
+import type { TasksConfig } from './tasks.ts';
 import { placeOf, type TreeNode } from './tree.ts';
 
 /** The configuration and warnings. `root` tells the places. Throws ConfigError with everything missing or wrong. */

@@ -14,6 +14,7 @@ import type { AuthorizationConfig } from './authorization-config.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
+import type { TasksConfig } from './tasks.ts';
 
 /** The whole configuration of an API or worker process. */
 export interface Config {
@@ -83,33 +84,6 @@ export interface RedisConfig {
   keyPrefix: string;
   /** Refuse to start unless Redis runs with `appendfsync always` and `noeviction`. */
   requireDurability: boolean;
-}
-
-export interface TasksConfig {
-  /** How long a finished task is kept. */
-  keepMs: number;
-  /** How long the record of a read is kept whose result the held request took with it. */
-  heldReadKeepMs: number;
-  /** Largest result kept in a task record. */
-  resultBytesMax: number;
-  /** Largest result of a held request; it goes from worker to API directly. */
-  heldResultBytesMax: number;
-  /** Tasks of one user that may be pending or active; beyond it `UserQueueFull`. */
-  openPerUserMax: number;
-  /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */
-  openPerQueueMax: number;
-  /** Tasks of one system, in all of its queues, that may be pending or active; beyond it `QueueFull`. */
-  openPerSystemMax: number;
-  /** How fast one user may submit: tasks a second, and at once after a rest; null: no limit. Beyond it `RateLimited`. */
-  ratePerUser: { perSecond: number; burst: number } | null;
-  /** Entries of one user that stand in one BullMQ queue at once. */
-  admittedPerUserMax: number;
-  /** Of them in a queue of transfers. */
-  movesPerUserMax: number;
-  /** Steps of one chain. */
-  chainStepsMax: number;
-  /** Runs of one task, the first included. */
-  attemptsMax: number;
 }
 
 /** When a probed service counts as broken, and how soon it is looked at again. */
