@@ -2,9 +2,10 @@
  * Answers to requests that make no task, by their idempotency keys, sealed, since some hold secrets. The keys stand beside
  * those of tasks, so that no key is taken for both.
  */
-import type { Sealer } from '../webhooks/sealing.ts';
+
 import { keyMismatch } from './batch-keys.ts';
 import { type Redis, withStore } from './redis.ts';
+import type { Sealer } from './sealing.ts';
 
 /** A request whose process died without an answer may be made again after that. */
 const unansweredMs = 60_000;

@@ -3,7 +3,7 @@
  * and removed by the script that ends it.
  */
 import type { Config } from '../platform/config/config.ts';
-import { createSealer } from '../webhooks/sealing.ts';
+import { createSealer } from '../platform/sealing.ts';
 
 export interface TokenSealer {
   seal(token: string, taskId: string): string;

@@ -7,10 +7,10 @@ import { afterAll, afterEach, beforeEach, expect, inject, it } from 'vitest';
 import { runSealing } from '../../cli/sealing.ts';
 import { eachEndpoint } from '../../shared/platform/endpoint-secrets.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
+import { createSealer, type Sealer } from '../../shared/platform/sealing.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { createWebhookStore, type WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Endpoint } from '../../shared/webhooks/endpoint.ts';
-import { createSealer, type Sealer } from '../../shared/webhooks/sealing.ts';
 import { small } from '../unit/config-support.ts';
 import { silent } from './task-fixture.ts';
 

@@ -1,8 +1,8 @@
 /** Secrets for the store: sealed under a key with an id, so that keys can be changed. */
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { createSealer } from '../../shared/platform/sealing.ts';
 import { Secret } from '../../shared/platform/secret.ts';
-import { createSealer } from '../../shared/webhooks/sealing.ts';
 
 const keyOf = (id: string) => ({ id, key: new Secret(randomBytes(32).toString('base64')) });
 const [old, young] = [keyOf('2025'), keyOf('2026')];

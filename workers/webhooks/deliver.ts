@@ -2,11 +2,11 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { Sealer } from '../../shared/platform/sealing.ts';
 import type { AttemptOutcome, WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Delivery, DeliveryAttempt } from '../../shared/webhooks/delivery.ts';
 import type { Endpoint } from '../../shared/webhooks/endpoint.ts';
 import { signedRequest, type WebhookMessage } from '../../shared/webhooks/message.ts';
-import type { Sealer } from '../../shared/webhooks/sealing.ts';
 import { type PostReply, post } from './post.ts';
 import { nextDelayMs } from './retry-schedule.ts';
 import type { SsrfGuard } from './ssrf-guard.ts';

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { Sealer } from '../../../shared/platform/sealing.ts';
 import { principalKey } from '../../../shared/tasks/task.ts';
 import {
   type Endpoint,
@@ -11,7 +12,6 @@ import {
   rotationWish,
   viewEndpoint,
 } from '../../../shared/webhooks/endpoint.ts';
-import type { Sealer } from '../../../shared/webhooks/sealing.ts';
 import { newSigningKey, publicKeyOf, type SigningScheme } from '../../../shared/webhooks/signing.ts';
 import { admitTarget } from '../../../shared/webhooks/target-rules.ts';
 import { type Answer, answerOnce } from '../../http/answer-once.ts';

@@ -1,5 +1,5 @@
 /** Keys of AES-256-GCM as a file gives them: 32 bytes each, and no id twice. */
-import type { SealingKey } from '../../webhooks/sealing.ts';
+import type { SealingKey } from '../sealing.ts';
 import type { Questions } from './questions.ts';
 
 /** Refuses what is no key, at its place under `goldcrest.<section>.sealing_keys`. */

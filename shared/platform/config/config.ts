@@ -7,8 +7,8 @@
 import type { ProbedService } from '../../health/system-health.ts';
 import type { Lane } from '../../operations/lanes.ts';
 import type { ConsentLives } from '../../tasks/consent.ts';
-import type { SealingKey } from '../../webhooks/sealing.ts';
 import type { TargetRules } from '../../webhooks/target-rules.ts';
+import type { SealingKey } from '../sealing.ts';
 import type { Secret } from '../secret.ts';
 import type { AuthorizationConfig } from './authorization-config.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';

@@ -3,7 +3,7 @@
  * keys can be changed. The place a secret is for is authenticated with it: moved elsewhere it does not open.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { Secret } from '../platform/secret.ts';
+import type { Secret } from './secret.ts';
 
 export interface SealingKey {
   id: string;
