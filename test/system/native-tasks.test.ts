@@ -14,7 +14,10 @@ let client: Client;
 let own: OwnDirectory;
 
 beforeAll(async () => {
-  broker = await startBroker(lab, { scheduler: 'process', workers: 2 });
+  // One where a user has hardly a channel.
+  const section = { connections_per_user_max: 1, channels_per_connection_max: 4, slot_wait: '60s' };
+  const otherSystems = [{ name: 'narrow', sshd: lab.sshd, section }];
+  broker = await startBroker(lab, { scheduler: 'process', workers: 2, otherSystems });
   client = await clientOf(lab.oidc, broker.url, 'alice');
   own = homeDirectory(alice);
 });
@@ -35,6 +38,16 @@ interface Listed {
 }
 
 describe('a batch', () => {
+  it('may hold 1,000, each with a status and a task of its own, which all end', async () => {
+    const tasks = Array.from({ length: 1_000 }, () => stat(own.path, { tags: ['full'] }));
+    const { body } = await client.post('/tasks/batch', { tasks });
+    const items = body.items as { status: number; id: string }[];
+    expect([body.accepted, new Set(items.map(({ id }) => id)).size]).toEqual([1_000, 1_000]);
+    expect(items.every(({ status }) => status === 202)).toBe(true);
+    const open = async () => (await client.get('/tasks?tag=full&state=pending,active,failed,canceled')).body.tasks;
+    await vi.waitFor(async () => expect(await open()).toEqual([]), { timeout: 60_000, interval: 200 });
+  });
+
   it('runs what it accepts, says of each why not, and is found again by tag, page by page', async () => {
     const good = Array.from({ length: 25 }, () => stat(own.path, { tags: ['swarm'] }));
     const headers = { 'idempotency-key': `"${own.path}"` };
@@ -92,26 +105,63 @@ describe('a delayed start', () => {
   });
 });
 
+/** A sparse file whose checksum takes an hour, and whether a process on the host is at it. */
+function endlessFile(name: string) {
+  const file = join(own.path, name);
+  writeFileSync(file, '');
+  truncateSync(file, 2 ** 40);
+  own.giveAway();
+  const isRead = () =>
+    runCommand('pgrep', ['-u', alice.username, '-f', file]).then(
+      () => true,
+      () => false,
+    );
+  return { file, isRead };
+}
+
 describe('a cancel', () => {
+  it('of a task that waits for a channel ends it at once, and its command never runs', async () => {
+    const files = Array.from({ length: 12 }, (_, n) => endlessFile(`endless-${n + 10}`));
+    const tasks = files.map(({ file }) => ({
+      ...{ operation: 'filesystem.checksum', system: 'narrow', input: { path: file } },
+    }));
+    const items = (await client.post('/tasks/batch', { tasks })).body.items as { location: string }[];
+    const paths = items.map(({ location }) => new URL(location, broker.url).pathname);
+    const running = async () => {
+      const isRead = await Promise.all(files.map((file) => file.isRead()));
+      return paths.filter((_, n) => isRead[n]);
+    };
+    const active = async () => {
+      const answers = await Promise.all(paths.map((path) => client.get(path)));
+      return answers.filter(({ body }) => body.state === 'active').length;
+    };
+    await vi.waitFor(async () => expect([await active(), (await running()).length > 0]).toEqual([12, true]), {
+      ...{ timeout: 20_000, interval: 100 },
+    });
+    const holders = await running();
+    const waiting = paths.filter((path) => !holders.includes(path));
+    expect(waiting.length).toBeGreaterThan(4);
+    const cancel = async (path: string) => {
+      const { status, body } = await client.delete(path, { headers: { prefer: 'wait=20' } });
+      expect([status, body.state, body.error]).toMatchObject([200, 'canceled', { code: 'TaskCanceled' }]);
+    };
+    await Promise.all(waiting.map(cancel));
+    expect(await running()).toEqual(holders); // those had a channel and have it still; no other was begun
+    await Promise.all(holders.map(cancel));
+    await vi.waitFor(async () => expect(await running()).toEqual([]), { timeout: 10_000, interval: 50 });
+  });
+
   it('in the middle of a command ends the process on the host, and the answer is the true end', async () => {
-    const file = join(own.path, 'without-end');
-    writeFileSync(file, '');
-    truncateSync(file, 2 ** 40); // sparse; its checksum takes an hour
-    own.giveAway();
-    const isRunning = () =>
-      runCommand('pgrep', ['-u', alice.username, '-f', file]).then(
-        () => true,
-        () => false,
-      );
+    const { file, isRead } = endlessFile('without-end');
     const input = { path: file };
     const location = locationOf(
       await client.post('/tasks', { operation: 'filesystem.checksum', system: 'lab', input }),
     );
-    await vi.waitFor(async () => expect(await isRunning()).toBe(true), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(async () => expect(await isRead()).toBe(true), { timeout: 10_000, interval: 50 });
     const answer = await client.delete(location, { headers: { prefer: 'wait=30' } });
     expect([answer.status, answer.body.state]).toEqual([200, 'canceled']);
     expect((await client.get(location)).body).toMatchObject({ state: 'canceled', error: { code: 'TaskCanceled' } });
-    await vi.waitFor(async () => expect(await isRunning()).toBe(false), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(async () => expect(await isRead()).toBe(false), { timeout: 10_000, interval: 50 });
   });
 
   it('of a task that has ended leaves it as it was', async () => {
