@@ -7,16 +7,13 @@ import type { KeptLine } from '../../../shared/platform/audit-store.ts';
 import { principalKey } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { linkTo } from '../../http/links.ts';
+import { nextCursor, nextPageHeaders, pageCursor, pageLimit, queryTime } from '../../http/page-query.ts';
 import { readStrictQuery } from '../../http/strict-query.ts';
 
-const pageDefault = 50;
-const pageMax = 200;
 /** Records that are looked at for one page. */
 const lookedMax = 2_000;
 const readAtOnce = 200;
 
-const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' });
 const text = (charsMax: number) => z.string().max(charsMax, `must be at most ${charsMax} characters long`);
 
 const filters = {
@@ -29,8 +26,8 @@ const filters = {
   system: text(255).optional(),
   task: text(64).optional().describe('Id of a task: the request that made it, its commands, its end'),
   user: text(64).optional().describe('Username of who asked'),
-  since: time.optional(),
-  until: time.optional(),
+  since: queryTime.optional(),
+  until: queryTime.optional(),
 };
 
 /** The query of GET /audit/export. */
@@ -39,26 +36,13 @@ export const exportQuery = z.object(filters);
 /** The query of GET /audit. */
 export const auditQuery = z.object({
   ...filters,
-  limit: z.coerce
-    .number(`must be a number from 1 to ${pageMax}`)
-    .int(`must be a whole number from 1 to ${pageMax}`)
-    .min(1, `must be a number from 1 to ${pageMax}`)
-    .max(pageMax, `must be a number from 1 to ${pageMax}`)
-    .default(pageDefault)
-    .describe('Most records of the page'),
-  cursor: z
-    .string()
-    .regex(/^\d{1,15}-\d{1,15}$/, 'must be `next` of the page before')
-    .optional()
-    .describe('`next` of the page before'),
+  limit: pageLimit.describe('Most records of the page'),
+  cursor: pageCursor(/^\d{1,15}-\d{1,15}$/),
 });
 
 export const auditView = z.object({
   records: z.array(auditRecord.extend({ hash: z.string() })),
-  next: z
-    .string()
-    .nullable()
-    .describe('Cursor of the next page; null where there is none. A page may be short before that.'),
+  next: nextCursor,
 });
 
 type Filter = z.infer<typeof exportQuery>;
@@ -109,8 +93,7 @@ export function listAudit(deps: Deps): Handle {
       if (records.length >= query.limit || looked >= lookedMax) next = isPast ? null : place;
       if (next !== null || isPast || lines.length === 0) break;
     }
-    const link: Record<string, string> = next === null ? {} : { link: nextLink(deps, query, next) };
-    return jsonResponse(c, 200, { records, next }, link);
+    return jsonResponse(c, 200, { records, next }, nextPageHeaders(deps, '/audit', query, next));
   };
 }
 
@@ -129,14 +112,6 @@ function take(lines: readonly KeptLine[], query: Filter, most: number) {
 
 function isBefore({ id }: KeptLine, since: string | undefined): boolean {
   return since !== undefined && Number(id.split('-')[0]) < Date.parse(since);
-}
-
-function nextLink({ config }: Deps, query: Record<string, unknown>, cursor: string): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...query, cursor })) {
-    if (value !== undefined) parameters.set(name, String(value));
-  }
-  return `<${linkTo(config.api, '/audit')}?${parameters.toString()}>; rel="next"`;
 }
 
 /** 200 with a line for each record, as it was written. InvalidRequest, Forbidden. */

@@ -5,14 +5,9 @@ import { type TaskState, taskStates } from '../../../shared/tasks/states.ts';
 import { summarizeTask, taskSummaryView } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { linkTo } from '../../http/links.ts';
+import { nextCursor, nextPageHeaders, pageCursor, pageLimit, queryTime } from '../../http/page-query.ts';
 import { readStrictQuery } from '../../http/strict-query.ts';
 import { tag } from './submission.ts';
-
-const pageDefault = 50;
-const pageMax = 200;
-
-const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time with zone, e.g. 2026-01-31T12:00:00Z' });
 
 const isState = (name: string): name is TaskState => (taskStates as readonly string[]).includes(name);
 
@@ -26,28 +21,15 @@ export const listQuery = z.object({
   operation: z.string().max(100, 'must be at most 100 characters long').optional(),
   system: z.string().max(255, 'must be at most 255 characters long').optional(),
   tag: tag.optional(),
-  since: time.optional().describe('Accepted at that time or later'),
-  until: time.optional().describe('Accepted at that time or earlier'),
-  limit: z.coerce
-    .number(`must be a number from 1 to ${pageMax}`)
-    .int(`must be a whole number from 1 to ${pageMax}`)
-    .min(1, `must be a number from 1 to ${pageMax}`)
-    .max(pageMax, `must be a number from 1 to ${pageMax}`)
-    .default(pageDefault)
-    .describe('Most tasks of the page'),
-  cursor: z
-    .string()
-    .regex(/^\d{1,15}\.[0-9a-f-]{36}$/, 'must be `next` of the page before')
-    .optional()
-    .describe('`next` of the page before'),
+  since: queryTime.optional().describe('Accepted at that time or later'),
+  until: queryTime.optional().describe('Accepted at that time or earlier'),
+  limit: pageLimit.describe('Most tasks of the page'),
+  cursor: pageCursor(/^\d{1,15}\.[0-9a-f-]{36}$/),
 });
 
 export const taskListView = z.object({
   tasks: z.array(taskSummaryView),
-  next: z
-    .string()
-    .nullable()
-    .describe('Cursor of the next page; null where there is none. A page may be short before that.'),
+  next: nextCursor,
 });
 
 type Query = z.infer<typeof listQuery>;
@@ -71,22 +53,13 @@ function filterOf(query: Query): TaskFilter {
   };
 }
 
-/** The same query, from the cursor on (RFC 8288). */
-function nextLink(deps: Pick<AppDeps, 'config'>, query: Query, cursor: string): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...query, cursor })) {
-    if (value !== undefined) parameters.set(name, String(value));
-  }
-  return `<${linkTo(deps.config.api, '/tasks')}?${parameters.toString()}>; rel="next"`;
-}
-
 /** 200 with a page. InvalidRequest. */
 export function listTasks(deps: Pick<AppDeps, 'config' | 'gate'>): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const query = readStrictQuery(c, listQuery);
     const { tasks, next } = await deps.gate.list(c.get('principal'), filterOf(query));
     const cursor = next === null ? null : `${next.createdAt}.${next.id}`;
-    const headers: Record<string, string> = cursor === null ? {} : { link: nextLink(deps, query, cursor) };
+    const headers = nextPageHeaders(deps, '/tasks', query, cursor);
     return jsonResponse(c, 200, { tasks: tasks.map(summarizeTask), next: cursor }, headers);
   };
 }
