@@ -79,6 +79,7 @@ async function main(): Promise<void> {
     };
     const rows: Row[] = [];
     const verdicts: Verdict[] = [];
+    const notes: string[] = [];
     await warmUp(ground);
     print(terminalHead);
     for (const name of cellNames.filter((cell) => wanted.includes(cell))) {
@@ -88,7 +89,9 @@ async function main(): Promise<void> {
         if (row.measurement.firstError) print(`    first error: ${row.measurement.firstError}`);
       }
       for (const verdict of found.verdicts) print(`${verdict.isMet ? 'met    ' : 'NOT MET'} ${verdict.text}`);
+      for (const note of found.notes ?? []) print(note);
       rows.push(...found.rows);
+      notes.push(...(found.notes ?? []));
       verdicts.push(...found.verdicts);
     }
     ground.close();
@@ -96,7 +99,7 @@ async function main(): Promise<void> {
     if (wanted.length === cellNames.length && values.kept === keptDefault) {
       const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
       const page = fileURLToPath(new URL('../docs/performance-tasks.md', import.meta.url));
-      writeFileSync(page, tasksPage({ machine, rows, verdicts }));
+      writeFileSync(page, tasksPage({ machine, rows, verdicts, notes }));
       print('written: docs/performance-tasks.md');
     }
   } finally {

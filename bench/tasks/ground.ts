@@ -13,6 +13,8 @@ import type { Row } from '../report.ts';
 export interface Findings {
   rows: Row[];
   verdicts: Verdict[];
+  /** What is worth knowing and has no target. */
+  notes?: string[];
 }
 
 export interface BenchUser {

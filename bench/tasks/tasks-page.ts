@@ -5,7 +5,12 @@ import { markdownTable, type Row } from '../report.ts';
 /** Columns without the processor time of each request, which is not taken here. */
 const columns = 7;
 
-export function tasksPage(run: { machine: string; rows: readonly Row[]; verdicts: readonly Verdict[] }): string {
+export function tasksPage(run: {
+  machine: string;
+  rows: readonly Row[];
+  verdicts: readonly Verdict[];
+  notes: readonly string[];
+}): string {
   return `# Performance of tasks and notices
 
 Written by \`npm run bench:tasks\`; do not edit. One run on one machine: ${run.machine}. The load, the API, one worker, Redis
@@ -17,6 +22,8 @@ The figures for 1,000 and 1,000,000 kept tasks come from two brokers with a Redi
 one user. Most of the million are copies that a script made of the records of real ones.
 
 ${markdownTable(run.rows, columns)}
+
+${run.notes.join('\n')}
 
 ## Targets
 

@@ -16,9 +16,11 @@ for _, id in ipairs(ids) do
   local state, entry = task[1], task[3]
   if not entry or entry == '' then entry = id .. '.' .. (task[2] or '') end
   local isWell = false
+  -- A record that is not as it should be is left to the closer look.
+  local deadline = tonumber(task[6] or '') or 0
   if state == 'active' then
     isWell = redis.call('EXISTS', entries .. entry) == 1
-  elseif state == 'pending' and not task[5] and now < tonumber(task[6]) then
+  elseif state == 'pending' and task[4] and not task[5] and now < deadline then
     -- It waits for the end of another task of its owner, or its entry carries it.
     isWell = redis.call('ZSCORE', prefix .. ':waiting:' .. queue .. ':' .. task[4], id)
       or redis.call('EXISTS', entries .. entry) == 1
