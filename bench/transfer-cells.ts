@@ -1,4 +1,5 @@
 /** The cells of the bench of transfers. Each starts a broker of its own for one mover, and gives rows of figures. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, type BrokerOptions, startBroker } from '../lab/broker.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openSlowLink } from '../lab/slow-link.ts';
@@ -6,6 +7,7 @@ import { type LabUser, userNamed } from '../lab/users.ts';
 import { peakMebibytes, preciseCpuSeconds } from './process-cpu.ts';
 import {
   type Begun,
+  contentOf,
   curl,
   inPlace,
   makeFile,
@@ -44,6 +46,9 @@ interface Ground {
 /** Of the capped link. */
 const cappedBytesPerSecond = 20_000_000;
 const lanes = 8;
+const partBytes = 128 * mebi;
+/** So long the broker is watched doing nothing. */
+const idleMs = 8_000;
 
 async function onGround<T>(
   lab: Lab,
@@ -57,7 +62,7 @@ async function onGround<T>(
     ...{ isCompiled: true, name: `bench-${mover}-${folder.path.slice(-4)}`, s3: lab.s3 },
     ...{ scheduler: mover === 'job' ? 'slurm' : 'process' },
     ...options,
-    staging: { multipart: { max_part_size: 128 * mebi, parallel_runs: lanes }, ...options.staging },
+    staging: { multipart: { max_part_size: partBytes, parallel_runs: lanes }, ...options.staging },
     fileSystems: [{ path: '/dev/shm', data_type: 'scratch', default_work_dir: true }],
     goldcrest: { systems: { lab: { host_keys: { pinned: [lab.sshd.hostKey] }, transfers: { mover } } } },
   });
@@ -77,15 +82,11 @@ function pidsOf({ api, workers }: Broker): number[] {
   return [api, ...workers].map((daemon) => daemon.pid()).filter((pid) => pid !== undefined);
 }
 
-/** An upload whose parts are in the store, and what completes it. */
-async function staged({ client, folder }: Ground, name: string, sizeBytes: number) {
-  const begun = await client.upload(folder.at(name), sizeBytes);
-  return { begun, complete: await sendParts(begun, sizeBytes) };
-}
-
 /** One upload, watched from the client's completion to the end of its task. */
-async function watchedUpload(ground: Ground, name: string, sizeBytes: number) {
-  const { begun, complete } = await staged(ground, name, sizeBytes);
+async function watchedUpload(ground: Ground, name: string, sizeBytes: number, saysDigest = true) {
+  const { part, sha256 } = contentOf(sizeBytes, partBytes);
+  const begun = await ground.client.upload(ground.folder.at(name), sizeBytes, saysDigest ? sha256 : undefined);
+  const complete = await sendParts(begun, part, sizeBytes);
   const pids = pidsOf(ground.broker);
   const before = preciseCpuSeconds(pids);
   await complete();
@@ -127,6 +128,7 @@ const command: Cell = (lab, isQuick) =>
       curls.push(await curl(down.downloadUrl, folder.at('by-curl')));
       ups.push(await watchedUpload(ground, `up-${round}`, sizeBytes));
     }
+    const unnamed = await watchedUpload(ground, 'unnamed', sizeBytes, false);
     const of = (name: 'seconds' | 'cpuSeconds' | 'inPlaceSeconds' | 'noticedSeconds') =>
       middle(ups.map((up) => up[name]));
     return [
@@ -135,10 +137,12 @@ const command: Cell = (lab, isQuick) =>
         ...{ cell: 'command', what: 'upload', sizeBytes, seconds: of('seconds'), cpuSeconds: of('cpuSeconds') },
         ...{ inPlaceSeconds: of('inPlaceSeconds'), noticedSeconds: of('noticedSeconds') },
       },
+      { cell: 'command', what: 'upload without a digest', sizeBytes, seconds: unnamed.seconds },
       {
         ...{ cell: 'command', what: 'download', sizeBytes, seconds: middle(downs.map(({ seconds }) => seconds)) },
         cpuSeconds: middle(downs.map((down) => down.cpuSeconds)),
       },
+      ...(await costs('command', ground, isQuick)),
     ];
   });
 
@@ -151,8 +155,7 @@ const capped: Cell = async (lab, isQuick) => {
       const { folder, alice } = ground;
       await makeFile(folder.at('out'), sizeBytes, alice);
       const down = await watchedDownload(ground, folder.at('out'));
-      const url = new URL(down.downloadUrl);
-      const plain = await curl(url.href.replace(url.origin, link.url), folder.at('by-curl')).catch(() => Number.NaN);
+      const plain = await curl(down.downloadUrl, folder.at('by-curl'), link.url);
       const up = await watchedUpload(ground, 'up', sizeBytes);
       return [
         { cell: 'capped', what: 'one connection', sizeBytes, seconds: plain },
@@ -165,16 +168,27 @@ const capped: Cell = async (lab, isQuick) => {
   }
 };
 
+/**
+ * Processor time of the broker, for a file that is bulk: what each transfer costs whatever its size is in it too, and what the
+ * broker costs without any is not.
+ */
+async function costs(cell: string, ground: Ground, isQuick: boolean): Promise<TransferRow[]> {
+  const sizeBytes = (isQuick ? 256 : 4_096) * mebi;
+  // A service is measured as it runs for days, not in its first seconds.
+  for (const name of ['warm-1', 'warm-2', 'warm-3']) await watchedUpload(ground, name, 16 * mebi);
+  const pids = pidsOf(ground.broker);
+  const before = preciseCpuSeconds(pids);
+  await sleep(idleMs);
+  const idlePerSecond = ((preciseCpuSeconds(pids) - before) * 1_000) / idleMs;
+  const up = await watchedUpload(ground, 'large', sizeBytes);
+  const idleSeconds = (up.inPlaceSeconds + up.noticedSeconds) * idlePerSecond;
+  const cpuSeconds = Math.max(0, up.cpuSeconds - idleSeconds);
+  return [{ cell, what: 'large upload', sizeBytes, seconds: up.seconds, cpuSeconds }];
+}
+
 const job: Cell = (lab, isQuick) =>
-  onGround(
-    lab,
-    'job',
-    { dataOperation: { datatransfer_jobs_directives: ['#SBATCH --time=10'] } },
-    async (ground): Promise<TransferRow[]> => {
-      const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
-      const { seconds, cpuSeconds } = await watchedUpload(ground, 'up', sizeBytes);
-      return [{ cell: 'job', what: 'upload', sizeBytes, seconds, cpuSeconds }];
-    },
+  onGround(lab, 'job', { dataOperation: { datatransfer_jobs_directives: ['#SBATCH --time=10'] } }, (ground) =>
+    costs('job', ground, isQuick),
   );
 
 /** Against the raw stream of one ssh2 channel; the two take turns. */

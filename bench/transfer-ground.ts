@@ -1,6 +1,6 @@
 /** What the bench of transfers stands on: files in memory, plain tools beside the broker, and a client's own way with a transfer. */
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,7 +28,8 @@ export interface Ended {
 }
 
 export interface TransferClient {
-  upload(path: string, sizeBytes: number): Promise<Begun>;
+  /** `sha256`: what it must add up to, where the client says so. */
+  upload(path: string, sizeBytes: number, sha256?: string): Promise<Begun>;
   download(path: string): Promise<Begun>;
   /** Held by the API until the task has ended. Throws where it did not end well. */
   end(id: string): Promise<Ended>;
@@ -48,7 +49,8 @@ export async function openTransferClient(lab: Lab, broker: Broker): Promise<Tran
     return { id, ...(transferDirectives as Omit<Begun, 'id'>) };
   };
   return {
-    upload: (path, fileSize) => begin('upload', { path, transferDirectives: { transferMethod: 's3', fileSize } }),
+    upload: (path, fileSize, sha256) =>
+      begin('upload', { path, transferDirectives: { transferMethod: 's3', fileSize, sha256 } }),
     download: (path) => begin('download', { path, transferDirectives: { transferMethod: 's3' } }),
     async end(id) {
       for (;;) {
@@ -61,9 +63,20 @@ export async function openTransferClient(lab: Lab, broker: Broker): Promise<Tran
   };
 }
 
-/** PUTs a file's parts and completes the upload, as any client does; the parts are all alike. */
-export async function sendParts({ partsUploadUrls, maxPartSize, completeUploadUrl }: Begun, sizeBytes: number) {
-  const content = randomBytes(Math.min(maxPartSize, sizeBytes));
+/** A file to send, of parts that are all alike, and its digest. */
+export function contentOf(sizeBytes: number, partBytes: number): { part: Buffer; sha256: string } {
+  const part = randomBytes(Math.min(partBytes, sizeBytes));
+  const hash = createHash('sha256');
+  for (let left = sizeBytes; left > 0; left -= part.length) hash.update(part.subarray(0, Math.min(left, part.length)));
+  return { part, sha256: hash.digest('hex') };
+}
+
+/** PUTs its parts, as any client does; gives what completes the upload. */
+export async function sendParts(
+  { partsUploadUrls, maxPartSize, completeUploadUrl }: Begun,
+  content: Buffer,
+  sizeBytes: number,
+): Promise<() => Promise<void>> {
   const etags: string[] = [];
   for (const [index, url] of partsUploadUrls.entries()) {
     const body = content.subarray(0, Math.min(maxPartSize, sizeBytes - index * maxPartSize));
@@ -112,9 +125,10 @@ export async function run(command: string, args: readonly string[]): Promise<num
   return (performance.now() - since) / 1_000;
 }
 
-/** Plain curl of one address into a file, one connection. */
-export function curl(url: string, target: string): Promise<number> {
-  return run('curl', ['-q', '-sS', '-f', '-o', target, url]);
+/** Plain curl of one address into a file, one connection; by way of another base address, where one is given. */
+export function curl(url: string, target: string, by?: string): Promise<number> {
+  const way = by === undefined ? [] : ['--connect-to', `${new URL(url).host}:${new URL(by).host}`];
+  return run('curl', ['-q', '-sS', '-f', ...way, '-o', target, url]);
 }
 
 /** Resolves when the file is there with its whole size: when that was, as `performance.now()`. */
