@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { BrokerError } from '../../errors/broker-error.ts';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { throughStaging } from './through-staging.ts';
 import { account, admitAccount, transferJobBody } from './transfer-job.ts';
 import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
 
@@ -31,12 +32,7 @@ export const copyBetween = defineOperation({
     isAddition: true,
     job: { name: 'CopyBetweenSystems', answersWhen: 'accepted', body: transferJobBody, successLine: treeSuccessLine },
   },
-  relation: 'transfer',
-  requires: ['ssh', 'filesystem', 'storage'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...throughStaging,
   paths: ['path'],
   peer: { systemField: 'targetSystem', paths: ['targetPath'] },
   admit({ account: given, targetSystem }, system) {
@@ -48,9 +44,4 @@ export const copyBetween = defineOperation({
     }
     admitAccount({ account: given }, system);
   },
-  timeoutMs: 120_000,
-  errors: [
-    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
-  ],
 });

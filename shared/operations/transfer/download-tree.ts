@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { throughStaging } from './through-staging.ts';
 import { account, admitMethod, transferJobBody } from './transfer-job.ts';
 import { skipFailures, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
 
@@ -21,18 +22,8 @@ export const downloadTree = defineOperation({
     isAddition: true,
     job: { name: 'OutgressTreeTransfer', answersWhen: 'accepted', body: transferJobBody, successLine: treeSuccessLine },
   },
-  relation: 'transfer',
-  requires: ['ssh', 'filesystem', 'storage'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...throughStaging,
   paths: ['path'],
   admit: ({ account: given }, system) =>
     admitMethod({ account: given, transferDirectives: { transferMethod: 's3' } }, system),
-  timeoutMs: 120_000,
-  errors: [
-    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
-  ],
 });

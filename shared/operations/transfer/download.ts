@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { throughStaging } from './through-staging.ts';
 import { account, admitMethod, downloadBody, fileSize, movedBytes } from './transfer-job.ts';
 
 export const stagedDownload = defineOperation({
@@ -32,17 +33,7 @@ export const stagedDownload = defineOperation({
         `Multipart file upload successfully completed (size: ${String(bytes)} bytes, sha256: ${String(sha256)}).`,
     },
   },
-  relation: 'transfer',
-  requires: ['ssh', 'filesystem', 'storage'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...throughStaging,
   paths: ['path'],
   admit: admitMethod,
-  timeoutMs: 120_000,
-  errors: [
-    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
-  ],
 });

@@ -3,15 +3,11 @@
  * it, and it is unpacked on its way from there. An addition to FirecREST v2.
  */
 import { z } from 'zod';
-import { clusterText, remotePath } from '../fields.ts';
+import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { sha256, throughStaging } from './through-staging.ts';
 import { account, admitMethod, fileSize, transferJobBody } from './transfer-job.ts';
 import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
-
-const sha256 = clusterText(64).refine(
-  (digest) => /^[0-9a-f]{64}$/.test(digest),
-  'must be a SHA-256 digest: 64 of 0-9 and a-f',
-);
 
 export const uploadTree = defineOperation({
   name: 'transfer.upload-tree',
@@ -35,18 +31,8 @@ export const uploadTree = defineOperation({
     isAddition: true,
     job: { name: 'IngressTreeTransfer', answersWhen: 'accepted', body: transferJobBody, successLine: treeSuccessLine },
   },
-  relation: 'transfer',
-  requires: ['ssh', 'filesystem', 'storage'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...throughStaging,
   paths: ['path'],
   admit: ({ account: given }, system) =>
     admitMethod({ account: given, transferDirectives: { transferMethod: 's3' } }, system),
-  timeoutMs: 120_000,
-  errors: [
-    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
-  ],
 });

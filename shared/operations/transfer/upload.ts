@@ -6,12 +6,8 @@ import { z } from 'zod';
 import { BrokerError } from '../../errors/broker-error.ts';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { sha256, throughStaging } from './through-staging.ts';
 import { account, admitMethod, fileSize, movedBytes, uploadBody } from './transfer-job.ts';
-
-const sha256 = clusterText(1_024).refine(
-  (digest) => /^[0-9a-f]{64}$/.test(digest),
-  'must be a SHA-256 digest: 64 of 0-9 and a-f',
-);
 
 export const stagedUpload = defineOperation({
   name: 'transfer.upload',
@@ -47,12 +43,7 @@ export const stagedUpload = defineOperation({
         `File was successfully uploaded (size: ${String(bytes)} bytes, sha256: ${String(digest)}).`,
     },
   },
-  relation: 'transfer',
-  requires: ['ssh', 'filesystem', 'storage'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...throughStaging,
   paths: [{ field: 'path', isLinkUnless: [] }],
   admit(input, system) {
     admitMethod(input, system);
@@ -62,9 +53,4 @@ export const stagedUpload = defineOperation({
       fields: [{ location: 'body', name: 'transferDirectives', pointer: '/transferDirectives/fileSize', message }],
     });
   },
-  timeoutMs: 120_000,
-  errors: [
-    ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
-  ],
 });
