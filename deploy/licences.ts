@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 export interface InstalledPackage {
   /** Path below the root, `node_modules/…`. */
   path: string;
+  name: string;
+  version: string;
   /** SPDX expression; null where the package names none. */
   licence: string | null;
 }
@@ -14,7 +16,10 @@ const allowed = new Set([
 ]);
 
 interface LockFile {
-  packages: Record<string, { dev?: boolean; devOptional?: boolean; optional?: boolean; license?: string }>;
+  packages: Record<
+    string,
+    { dev?: boolean; devOptional?: boolean; optional?: boolean; license?: string; version?: string }
+  >;
 }
 
 /** From the lock file; the packages' own files where it does not say. Those for other machines only are not looked at. */
@@ -23,7 +28,12 @@ export function productionPackages(root: URL): InstalledPackage[] {
   return Object.entries(lock.packages)
     .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional)
     .filter(([path, { optional }]) => !optional || existsSync(new URL(`${path}/`, root)))
-    .map(([path, { license }]) => ({ path, licence: license ?? licenceIn(new URL(`${path}/`, root)) }));
+    .map(([path, { license, version = '' }]) => ({
+      path,
+      name: path.split('node_modules/').at(-1) ?? path,
+      version,
+      licence: license ?? licenceIn(new URL(`${path}/`, root)),
+    }));
 }
 
 function licenceIn(folder: URL): string | null {
@@ -37,7 +47,7 @@ function licenceIn(folder: URL): string | null {
 }
 
 /** One line for each package whose licence is unknown or not allowed. Of alternatives one must be. */
-export function findLicenceProblems(packages: readonly InstalledPackage[]): string[] {
+export function findLicenceProblems(packages: readonly Pick<InstalledPackage, 'path' | 'licence'>[]): string[] {
   const isAllowed = (licence: string): boolean =>
     licence
       .replaceAll(/[()]/g, '')
