@@ -14,7 +14,7 @@ import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
 import { crowdClients, judgeCrowd, prepareJobCells } from './job-cells.ts';
 import { type Load, measure } from './measure.ts';
-import { judge, judgeFiles, performancePage, type Verdict } from './page.ts';
+import { judge, judgeFiles, judgeListingMemory, performancePage, type Verdict } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
 import { type Cell, runInTurns } from './rounds.ts';
@@ -139,8 +139,8 @@ async function main(): Promise<void> {
     const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, alice);
     for (const cell of cells) {
       for (const callers of cell.clients) {
-        // Twice, since the first to stream pays for the compiler.
-        await measure({ ...settings.cell(callers), durationMsMax: 500 }, cell.byHttp);
+        // As above: a route that is used is compiled.
+        await measure({ callers: Math.max(callers, 4), countMax: 1_500, durationMsMax: 1_500 }, cell.byHttp);
         await together(settings.cell(callers), [
           ...(callers === 1 ? [[cell.floorWhat, cell.floor] as const] : []),
           [cell.what, cell.byHttp],
@@ -148,6 +148,8 @@ async function main(): Promise<void> {
       }
     }
     const fileVerdicts = judgeFiles(rows, cells);
+    const listing = isOne ? undefined : cells.find(({ what }) => what.includes('ops/ls'));
+    if (listing) fileVerdicts.push(judgeListingMemory(await measureListing(listing.byHttp, broker.api.pid())));
     const memory = isOne ? null : await measureMemory(face.stat, settings.memoryRequests, broker.api.pid());
     if (memory) print(`API memory after ${memory.requests} requests: ${memory.afterMebibytes.toFixed(0)} MiB`);
     const verdicts = [...judge(rows, memory), ...jobVerdicts, ...fileVerdicts];
@@ -164,6 +166,16 @@ async function main(): Promise<void> {
   } finally {
     await lab.stop();
   }
+}
+
+/** Memory of the API over many large listings: what is streamed must leave nothing behind. */
+async function measureListing(list: (caller: number) => Promise<void>, pid: number | undefined) {
+  const round = { callers: 4, countMax: 60, durationMsMax: 30_000 };
+  const size = (): number => (pid === undefined ? Number.NaN : residentMebibytes(pid));
+  await measure(round, list);
+  const beforeMebibytes = size();
+  const { count } = await measure(round, list);
+  return { count, beforeMebibytes, afterMebibytes: size() };
 }
 
 async function measureMemory(request: (caller: number) => Promise<void>, count: number, pid: number | undefined) {

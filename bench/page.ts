@@ -92,6 +92,15 @@ export function judgeFiles(rows: readonly Row[], cells: readonly FileCell[]): Ve
   });
 }
 
+/** A listing is some 1.6 MB, and four are under way at a time. */
+export function judgeListingMemory(run: { count: number; beforeMebibytes: number; afterMebibytes: number }): Verdict {
+  const grown = run.afterMebibytes - run.beforeMebibytes;
+  return {
+    text: `API over ${run.count} more listings of 10,000: ${run.afterMebibytes.toFixed(0)} MiB (under 150), ${grown.toFixed(0)} MiB more (at most 10)`,
+    isMet: run.count > 0 && run.afterMebibytes < 150 && grown <= 10,
+  };
+}
+
 /** The whole page. */
 export function performancePage(run: {
   machine: string;

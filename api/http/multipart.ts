@@ -43,7 +43,7 @@ export async function* readParts(source: AsyncIterable<Buffer>, boundary: string
   async function* upToBoundary(): AsyncGenerator<Buffer, void> {
     for (;;) {
       const at = rest.indexOf(delimiter);
-      const sure = at >= 0 ? at : Math.max(0, rest.length - delimiter.length + 1);
+      const sure = at >= 0 ? at : rest.length - unsureBytes(rest, delimiter);
       const chunk = rest.subarray(0, sure);
       rest = rest.subarray(at >= 0 ? at + delimiter.length : sure);
       if (chunk.length > 0) yield chunk;
@@ -80,6 +80,17 @@ export async function* readParts(source: AsyncIterable<Buffer>, boundary: string
     for await (const _unread of part.chunks);
   }
   // What follows the closing boundary has no meaning (RFC 2046, section 5.1.1).
+}
+
+/** Bytes at the end that may be the beginning of a delimiter. As a rule none, so that blocks need not be joined. */
+function unsureBytes(block: Buffer, delimiter: Buffer): number {
+  const carriageReturn = 0x0d; // only a delimiter's first byte is one
+  const from = Math.max(0, block.length - delimiter.length + 1);
+  for (let at = block.indexOf(carriageReturn, from); at >= 0; at = block.indexOf(carriageReturn, at + 1)) {
+    const tail = block.subarray(at);
+    if (tail.equals(delimiter.subarray(0, tail.length))) return tail.length;
+  }
+  return 0;
 }
 
 function describePart(head: string): { name: string; fileName: string | null } {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { ByteExchange } from '../operations/byte-exchange.ts';
 import { beforeAbort } from '../ssh/before-abort.ts';
+import type { TakeChunk } from '../ssh/open-file.ts';
 import type { InternalPort, OpenAddress } from './internal-port.ts';
 
 /** Time that the API has to come. */
@@ -72,7 +73,9 @@ export function createMeeting({ port, direction, tell, signal }: MeetingOptions)
       async send({ status, headers }, feed) {
         const { response } = await meet();
         response.writeHead(status, headers);
-        await breakingOff(response, () => feed((chunk) => writeTo(response, chunk)));
+        const { take, release } = gathering(response);
+        await breakingOff(response, () => feed(take));
+        release();
         await new Promise<void>((resolve, reject) => {
           response.once('close', () => (response.writableFinished ? resolve() : reject(wentAway())));
           response.end(resolve);
@@ -107,14 +110,38 @@ async function breakingOff(response: ServerResponse, work: () => Promise<void>):
   }
 }
 
-function writeTo(response: ServerResponse, chunk: Buffer): undefined | Promise<void> {
-  if (response.destroyed) throw wentAway(response.socket?.errored ?? undefined);
-  // What arrives within one turn goes out in one write.
-  if (response.writableCorked === 0) {
-    response.cork();
-    process.nextTick(() => response.uncork());
-  }
-  if (response.write(chunk)) return undefined;
+/** Bytes that go out in one write; each write wakes the API, and through it the client. */
+const writeBytes = 256 * 1024;
+/** What does not come to as much goes out after this. */
+const gatherMs = 1;
+
+/** Hands bytes to the request, gathered to few writes; what `take` returns is to be waited for. `release` sends the rest. */
+function gathering(response: ServerResponse): { take: TakeChunk; release(): void } {
+  let gathered = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const release = (): void => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    gathered = 0;
+    response.uncork();
+  };
+  const take = (chunk: Buffer): undefined | Promise<void> => {
+    if (response.destroyed) throw wentAway(response.socket?.errored ?? undefined);
+    if (timer === undefined) {
+      response.cork();
+      timer = setTimeout(release, gatherMs);
+    }
+    response.write(chunk);
+    gathered += chunk.length;
+    if (gathered < writeBytes) return undefined;
+    release();
+    return response.writableNeedDrain ? untilDrained(response) : undefined;
+  };
+  return { take, release };
+}
+
+function untilDrained(response: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
       response.off('drain', settle);

@@ -10,25 +10,30 @@ import { hasStatus } from './warm-channels.ts';
 /** Requests under way at a time: a small directory is done, end included, in one round trip. */
 const requestsAhead = 2;
 
-/** Entries without `.` and `..`. Throws OutputTooLarge past entriesMax. */
+/** Takes the entries of one answer, while the next ones are on their way. */
+export type TakeEntries = (entries: DirectoryEntry[]) => void;
+
+/** Hands over entries without `.` and `..`. Throws OutputTooLarge past entriesMax. */
 export async function readDirectory(
   channel: SftpChannel,
   path: RemotePath,
   entriesMax: number,
   limits: RequestLimits,
-): Promise<DirectoryEntry[]> {
+  take: TakeEntries,
+): Promise<void> {
   const handle = await sftp.opendir(channel, path, limits);
-  const entries: DirectoryEntry[] = [];
+  let count = 0;
   let isAtEnd = false;
   const readOn = async (): Promise<void> => {
     while (!isAtEnd) {
       const batch = await nextBatch(channel, handle, limits);
       if (batch === undefined) isAtEnd = true;
-      else entries.push(...batch);
-      if (entries.length > entriesMax) {
+      count += batch?.length ?? 0;
+      if (count > entriesMax) {
         isAtEnd = true;
         throw new BrokerError('OutputTooLarge', `The directory has more than ${entriesMax} entries.`);
       }
+      if (batch !== undefined) take(batch);
     }
   };
   try {
@@ -37,7 +42,6 @@ export async function readDirectory(
   } finally {
     closeUnwaited(channel, handle, limits);
   }
-  return entries;
 }
 
 /** Undefined at the end. */

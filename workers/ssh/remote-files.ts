@@ -5,7 +5,7 @@ import { readPart, readWhole, withOpenFile, writePart, writeWhole } from './file
 import { explained, shown, text } from './file-errors.ts';
 import { type NewFile, withNewFile } from './new-file.ts';
 import type { FreshLimits, OpenFile } from './open-file.ts';
-import { readDirectory } from './read-directory.ts';
+import { readDirectory, type TakeEntries } from './read-directory.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { status } from './sftp-wire.ts';
@@ -54,6 +54,12 @@ export interface RemoteFiles {
   stat(path: RemotePath, options?: FileCallOptions): Promise<FileAttributes>;
   /** Entries without `.` and `..`, in the server's order; OutputTooLarge past `entriesMax` (default 100,000). */
   readdir(path: RemotePath, options?: FileCallOptions & { readonly entriesMax?: number }): Promise<DirectoryEntry[]>;
+  /** The same, handed over as they come; nothing is repeated when the channel breaks. */
+  eachEntry(
+    path: RemotePath,
+    take: TakeEntries,
+    options?: FileCallOptions & { readonly entriesMax?: number },
+  ): Promise<void>;
   readlink(path: RemotePath, options?: FileCallOptions): Promise<Buffer>;
   realpath(path: RemotePath, options?: FileCallOptions): Promise<Buffer>;
   /** A whole regular file; OutputTooLarge past bytesMax; InvalidRequest when it is not a regular file. */
@@ -134,7 +140,11 @@ export function createRemoteFiles(channels: Pick<WarmChannels, 'use'>, defaults:
       look(`stat: cannot statx ${shown(path)}`, options, (channel, limits) => sftp.stat(channel, path, limits)),
     readdir: (path, options) =>
       look(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
-        readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits),
+        collect((take) => readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits, take)),
+      ),
+    eachEntry: (path, take, options) =>
+      change(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
+        readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits, take),
       ),
     readlink: (path, options) =>
       look(`readlink: ${text(path)}`, options, (channel, limits) => sftp.readlink(channel, path, limits)),
@@ -190,6 +200,12 @@ export function createRemoteFiles(channels: Pick<WarmChannels, 'use'>, defaults:
     inOrder: (act, options) =>
       channels.use(callLimits(options), false, (channel) => act(createRemoteFiles(only(channel), defaults))),
   };
+}
+
+async function collect(list: (take: TakeEntries) => Promise<void>): Promise<DirectoryEntry[]> {
+  const all: DirectoryEntry[] = [];
+  await list((entries) => all.push(...entries));
+  return all;
 }
 
 /** One channel in place of several; who holds it makes its errors those of a caller. */

@@ -63,7 +63,7 @@ export function encodeMode(mode: number | undefined): Buffer {
 
 export function readAttributes(reader: WireReader): WireAttributes {
   const flags = reader.uint32();
-  const sizeBytes = flags & attributeFlag.size ? Number(reader.uint64()) : undefined;
+  const sizeBytes = flags & attributeFlag.size ? reader.uint32() * 2 ** 32 + reader.uint32() : undefined;
   const [uid, gid] = flags & attributeFlag.owner ? [reader.uint32(), reader.uint32()] : [undefined, undefined];
   const mode = flags & attributeFlag.permissions ? reader.uint32() : undefined;
   const [atime, mtime] = flags & attributeFlag.times ? [reader.uint32(), reader.uint32()] : [undefined, undefined];

@@ -12,46 +12,50 @@ export interface Found {
   linkTarget: string | null;
 }
 
-/** The entries of a listing, in the order given. Throws what looking up names and the time zone throws. */
-export async function describeFiles(
-  found: readonly Found[],
-  numericUid: boolean,
-  listing: ListingContext,
-): Promise<FileEntry[]> {
-  const localTime = await listing.localTime();
-  // A large directory holds few owners and few modes.
-  const [users, groups] = await Promise.all([
-    namesOf(found, 'uid', numericUid ? null : listing.users),
-    namesOf(found, 'gid', numericUid ? null : listing.groups),
-  ]);
+/** The lines of what was found, in the order given. Throws what looking up names and the time zone throws. */
+export type Describe = (found: readonly Found[]) => Promise<FileEntry[]>;
+
+/** For one listing, which may be described bit by bit: a large directory holds few owners and few modes. */
+export function createDescriber(numericUid: boolean, listing: ListingContext): Describe {
+  const users = new Map<number, string>();
+  const groups = new Map<number, string>();
   const letters = new Map<number, string>();
   const lettersOf = (mode: number): string => {
     const known = letters.get(mode) ?? permissionLetters(mode);
     letters.set(mode, known);
     return known;
   };
-  return found.map(({ name, attributes, linkTarget }) => ({
-    name,
-    type: typeLetter(attributes.mode),
-    linkTarget,
-    user: users.get(attributes.uid) ?? String(attributes.uid),
-    group: groups.get(attributes.gid) ?? String(attributes.gid),
-    permissions: lettersOf(attributes.mode),
-    lastModified: localTime(attributes.mtime),
-    size: String(attributes.sizeBytes),
-  }));
+  return async (found) => {
+    const localTime = await listing.localTime();
+    if (!numericUid) {
+      await Promise.all([learn(users, found, 'uid', listing.users), learn(groups, found, 'gid', listing.groups)]);
+    }
+    return found.map(({ name, attributes, linkTarget }) => ({
+      name,
+      type: typeLetter(attributes.mode),
+      linkTarget,
+      user: users.get(attributes.uid) ?? String(attributes.uid),
+      group: groups.get(attributes.gid) ?? String(attributes.gid),
+      permissions: lettersOf(attributes.mode),
+      lastModified: localTime(attributes.mtime),
+      size: String(attributes.sizeBytes),
+    }));
+  };
 }
 
-/** Number → name, of the numbers that occur; none where nobody is to be asked. */
-async function namesOf(
+/** Asks for the names of the numbers that are new. */
+async function learn(
+  known: Map<number, string>,
   found: readonly Found[],
   which: 'uid' | 'gid',
-  ask: ((ids: number[]) => Promise<string[]>) | null,
-): Promise<ReadonlyMap<number, string>> {
-  if (ask === null) return new Map();
-  const ids = [...new Set(found.map(({ attributes }) => attributes[which]))];
-  const names = await ask(ids);
-  return new Map(ids.map((id, at) => [id, names[at] ?? String(id)]));
+  ask: (ids: number[]) => Promise<string[]>,
+): Promise<void> {
+  const ids = new Set<number>();
+  for (const { attributes } of found) if (!known.has(attributes[which])) ids.add(attributes[which]);
+  if (ids.size === 0) return;
+  const asked = [...ids];
+  const names = await ask(asked);
+  for (const [at, id] of asked.entries()) known.set(id, names[at] ?? String(id));
 }
 
 /** One file as `ls -d` shows it: a link as itself, under the path given. Throws what RemoteFiles throws. */
@@ -66,7 +70,7 @@ export async function describeFile(
 
 /** The same of what is known of the file already. */
 export async function describeFound(found: Found, listing: ListingContext): Promise<FileEntry> {
-  const [entry] = await describeFiles([found], false, listing);
+  const [entry] = await createDescriber(false, listing)([found]);
   return entry as FileEntry;
 }
 

@@ -1,10 +1,15 @@
-/** Lists a directory over SFTP, with the meaning of `ls -l` and of its options -A, -R, -L and -n (coreutils). */
+/**
+ * Lists a directory over SFTP, with the meaning of `ls -l` and of its options -A, -R, -L and -n (coreutils). A large one is
+ * put into words and into order while the host still reads it.
+ */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { FileEntry } from '../../../shared/operations/filesystem/file-entry.ts';
 import type { ls } from '../../../shared/operations/filesystem/ls.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { TakeEntries } from '../../ssh/read-directory.ts';
 import type { FileAttributes } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
-import { describeFiles, type Found, linkTargetOf } from './describe-files.ts';
+import { createDescriber, type Describe, type Found, linkTargetOf } from './describe-files.ts';
 import { isDirectory, isSymbolicLink } from './mode-letters.ts';
 
 /** Most entries of one listing, over all directories of a recursive one. */
@@ -19,11 +24,11 @@ type Context = Pick<OperationContext, 'files' | 'listing' | 'pathGate' | 'signal
 
 export async function handleLs(input: Input, context: Context): Promise<ResultOf<typeof ls>> {
   const { files, signal } = context;
+  const describe = createDescriber(input.numericUid, context.listing);
   const top = input.dereference ? await files.stat(input.path, { signal }) : await files.lstat(input.path, { signal });
-  const found = isDirectory(top.mode)
-    ? await listTree(input, context)
-    : [{ name: input.path, attributes: top, linkTarget: await linkTargetOf(files, input.path, top, signal) }];
-  return { entries: await describeFiles(found, input.numericUid, context.listing) };
+  if (isDirectory(top.mode)) return { entries: await listTree(input, describe, context) };
+  const linkTarget = await linkTargetOf(files, input.path, top, signal);
+  return { entries: await describe([{ name: input.path, attributes: top, linkTarget }]) };
 }
 
 /** A name found in a directory, with its bytes. */
@@ -41,22 +46,28 @@ interface Branch {
 }
 
 /** The directory's entries; with `recursive` those below it as well, named relative to it. */
-async function listTree(input: Input, context: Context): Promise<Found[]> {
-  const all: Found[] = [];
+async function listTree(input: Input, describe: Describe, context: Context): Promise<FileEntry[]> {
+  const all: FileEntry[] = [];
   let level: Branch[] = [{ relative: '', directory: Buffer.from(input.path), above: [] }];
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth > depthMax)
       throw new BrokerError('OutputTooLarge', `The listing is deeper than ${depthMax} directories.`);
     const next: Branch[] = [];
-    await inParallel(level, async ({ relative, directory, above }) => {
+    await inParallel(level, async (branch) => {
+      const { relative, directory, above } = branch;
       const path = await pathDown(directory, above, input, context);
       if (path === null) return;
-      for (const entry of await listOne(directory, input, context)) {
-        const name = relative === '' ? entry.name : `${relative}/${entry.name}`;
-        all.push({ name, attributes: entry.attributes, linkTarget: entry.linkTarget });
-        if (input.recursive && isDirectory(entry.attributes.mode)) {
-          next.push({ relative: name, directory: under(directory, entry.nameBytes), above: path });
+      const describeInside = (inside: Inside[]): Promise<FileEntry[]> => {
+        if (relative !== '') for (const entry of inside) entry.name = `${relative}/${entry.name}`;
+        for (const { name, nameBytes, attributes } of input.recursive ? inside : []) {
+          if (isDirectory(attributes.mode)) {
+            next.push({ relative: name, directory: under(directory, nameBytes), above: path });
+          }
         }
+        return describe(inside);
+      };
+      for (const entries of await listOne(directory, input, describeInside, context)) {
+        for (const entry of entries) all.push(entry);
       }
       if (all.length > entriesMax) {
         throw new BrokerError('OutputTooLarge', `The listing has more than ${entriesMax} entries.`);
@@ -64,7 +75,11 @@ async function listTree(input: Input, context: Context): Promise<Found[]> {
     });
     level = next;
   }
-  return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return all.sort(byName);
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
 /** The real paths from the top down to the directory; null where it is one of those above it: links lead in a circle. */
@@ -79,22 +94,40 @@ async function pathDown(
   return above.includes(real) ? null : [...above, real];
 }
 
-async function listOne(directory: Buffer, input: Input, context: Context): Promise<Inside[]> {
+/** Runs of entries, each in order, described while the next ones are on their way. */
+async function listOne(
+  directory: Buffer,
+  input: Input,
+  describe: (inside: Inside[]) => Promise<FileEntry[]>,
+  context: Context,
+): Promise<FileEntry[][]> {
   const { files, signal } = context;
-  const entries = await files.readdir(directory, { signal, entriesMax });
-  const shown = entries.filter((entry) => input.showHidden || !entry.name.startsWith('.'));
-  const inside = shown.map(
-    ({ name, nameBytes, attributes }): Inside => ({ name, nameBytes, attributes, linkTarget: null }),
-  );
-  // Only links are asked about; for the others there is nothing to wait for.
-  const links = inside.filter(({ attributes }) => isSymbolicLink(attributes.mode));
+  const runs: Promise<FileEntry[]>[] = [];
+  const links: Inside[] = [];
+  const add = (inside: Inside[]): void => {
+    const run = describe(inside.sort(byName));
+    run.catch(() => undefined); // told below
+    runs.push(run);
+  };
+  const take: TakeEntries = (entries) => {
+    const inside: Inside[] = [];
+    for (const { name, nameBytes, attributes } of entries) {
+      if (!input.showHidden && name.startsWith('.')) continue;
+      // Only links are asked about; for the others there is nothing to wait for.
+      const kind = isSymbolicLink(attributes.mode) ? links : inside;
+      kind.push({ name, nameBytes, attributes, linkTarget: null });
+    }
+    add(inside);
+  };
+  await files.eachEntry(directory, take, { signal, entriesMax });
   await inParallel(links, async (entry) => {
     const path = under(directory, entry.nameBytes);
     const target = input.dereference ? await statOfTarget(path, context) : null;
     if (target !== null) entry.attributes = target;
     else entry.linkTarget = (await files.readlink(path, { signal })).toString();
   });
-  return inside;
+  add(links);
+  return await Promise.all(runs);
 }
 
 const slash = Buffer.from('/');
