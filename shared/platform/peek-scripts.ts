@@ -22,18 +22,27 @@ return peek(ARGV[1], ARGV[2])
 `;
 
 /**
- * The same of every task in the queue entry that was taken last. KEYS: BullMQ's list of active entries, whose first is
- * that one. ARGV: key prefix, prefix of the queue's entries. Returns {name of the entry, peeked task …}, or an empty
- * list. Tasks that a worker claims before it looks at them are left out.
+ * The same of every task in the queue entry that will be taken next. KEYS: BullMQ's list of waiting entries, of which the
+ * last is that one. ARGV: key prefix, prefix of the queue's entries. Returns {name of the entry, its data, peeked task …},
+ * or an empty list.
  */
-export const peekTakenScript = `${peekFunction}
-local entry = redis.call('LINDEX', KEYS[1], 0)
+export const lookAheadScript = `${peekFunction}
+local entry = redis.call('LINDEX', KEYS[1], -1)
 if not entry then return {} end
 local data = redis.call('HGET', ARGV[2] .. entry, 'data')
 if not data then return {} end
-local answer = {entry}
-for _, ticket in ipairs(cjson.decode(data).tasks) do
-  if not ticket.isMutation then answer[#answer + 1] = peek(ARGV[1], ticket.id) end
-end
+local answer = {entry, data}
+for _, ticket in ipairs(cjson.decode(data).tasks) do answer[#answer + 1] = peek(ARGV[1], ticket.id) end
 return answer
+`;
+
+/**
+ * Behind the taking of an entry: BullMQ has set the marker that wakes a worker for the next one; where there is none it is
+ * taken back, for nobody need look. Whoever adds an entry sets it again. KEYS: BullMQ's waiting and prioritised entries,
+ * delayed ones, marker. Returns 1 where nothing is left to take now or later, else 0.
+ */
+export const tidyMarkerScript = `
+if redis.call('LLEN', KEYS[1]) > 0 or redis.call('ZCARD', KEYS[2]) > 0 then return 0 end
+redis.call('ZREM', KEYS[4], '0')
+return redis.call('ZCARD', KEYS[3]) == 0 and 1 or 0
 `;

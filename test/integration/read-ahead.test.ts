@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import type { Peeked } from '../../shared/platform/task-answers.ts';
 import { isSurelyLonger } from '../../workers/runtime/success-of.ts';
+import type { EarlyRun } from '../../workers/runtime/task-runner.ts';
 import { eventually } from '../eventually.ts';
-import { openTasks, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
+import { openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
+
+/** Of a task whose record was read and whose entry this worker has got. */
+function taken(record: Peeked | undefined, isTaken = Promise.resolve(true)): EarlyRun {
+  return record === undefined ? { isTaken } : { record, isTaken };
+}
 
 describe('a record that is read with its queue entry', () => {
   let tasks: TaskFixture;
@@ -26,7 +33,7 @@ describe('a record that is read with its queue entry', () => {
     expect(record?.task.isCancelRequested).toBe(false);
     await tasks.store.requestCancel(task.id);
     await eventually(() => expect(tasks.cancellations.wasHeard(task.id)).toBe(true));
-    await tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', record);
+    await tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record));
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'canceled' });
     expect(perform).not.toHaveBeenCalled();
   });
@@ -36,7 +43,9 @@ describe('a record that is read with its queue entry', () => {
     await tasks.store.accept(task);
     const record = (await tasks.store.peek(task.id)) ?? undefined;
     await tasks.runner(async () => ({ ...statResult, size: 1 })).run({ id: task.id, fence: 0 }, 'first');
-    await tasks.runner(async () => ({ ...statResult, size: 2 })).run({ id: task.id, fence: 0 }, 'second', record);
+    await tasks
+      .runner(async () => ({ ...statResult, size: 2 }))
+      .run({ id: task.id, fence: 0 }, 'second', taken(record));
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', result: { size: 1 }, fence: 1 });
   });
 });
@@ -63,10 +72,76 @@ describe('a mutation whose record was read ahead', () => {
         return { jobId: '1' };
       });
     const ticket = { id: task.id, fence: 0, isMutation: true };
-    await Promise.all(['first', 'second'].map((name) => runnerOf(name).run(ticket, name, record)));
+    await Promise.all(['first', 'second'].map((name) => runnerOf(name).run(ticket, name, taken(record))));
     expect(looked.sort()).toEqual(['first', 'second']);
     expect(changed).toHaveLength(1);
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', attempt: 1, fence: 1 });
+  });
+});
+
+describe('a task that begins while its entry is taken', () => {
+  let tasks: TaskFixture;
+  beforeEach(async () => {
+    tasks = await openTasks(inject('lab').redis.url);
+  });
+  afterEach(() => tasks.close());
+
+  it('is written nothing of before this worker has got the entry', async () => {
+    const task = tasks.newTask();
+    await tasks.store.accept(task);
+    const record = (await tasks.store.peek(task.id)) ?? undefined;
+    let take: (isOurs: boolean) => void = () => {};
+    const isTaken = new Promise<boolean>((resolve) => {
+      take = resolve;
+    });
+    const perform = vi.fn(async () => statResult);
+    const running = tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record, isTaken));
+    await eventually(() => expect(perform).toHaveBeenCalled());
+    await tasks.redis.ping(); // what the run had sent would have been done before
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'pending', fence: 0 });
+    take(true);
+    await running;
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', fence: 1 });
+  });
+
+  it.each([
+    ['read', { operation: 'filesystem.stat' }],
+    [
+      'submission',
+      {
+        operation: 'compute.submit-job',
+        queue: 'batch@lab',
+        input: '{"job":{"workingDirectory":"/","script":"#!/bin/sh"}}',
+      },
+    ],
+  ])('ends without a trace where another worker got the entry of a %s', async (_kind, over) => {
+    const task = tasks.newTask(over);
+    await tasks.store.accept(task);
+    const before = await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`);
+    const record = (await tasks.store.peek(task.id)) ?? undefined;
+    const seen: unknown[] = [];
+    const runner = tasks.runner(async (_operation, { journal, signal }) => {
+      await journal.write({ phase: 'intended' }).catch((error: unknown) => seen.push(error));
+      signal.throwIfAborted();
+      seen.push('had an effect');
+    });
+    await runner.run({ id: task.id, fence: 0 }, 'e', taken(record, Promise.resolve(false)));
+    expect(seen).toMatchObject([{ code: 'WorkerLost' }]);
+    expect(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`)).toEqual(before);
+  });
+
+  it('leaves no marker for other workers to wake for, and none that comes later waits for one', async () => {
+    const runner = tasks.runner(async () => statResult);
+    await Promise.all([tasks.consume(runner), tasks.consume(runner)]);
+    const marker = `${tasks.keyPrefix}:q:${queue}:marker`;
+    const lookWithin = { timeout: 3_000 }; // a worker that was not woken looks after 5 s
+    for (let round = 0; round < 100; round += 1) {
+      const held = Array.from({ length: 1 + (round % 3) }, () =>
+        tasks.gate.acceptAndWait(statRequest, new AbortController().signal),
+      );
+      await vi.waitFor(() => Promise.all(held), lookWithin);
+    }
+    await vi.waitFor(async () => expect(await tasks.redis.exists(marker)).toBe(0), lookWithin);
   });
 });
 

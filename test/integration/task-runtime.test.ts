@@ -317,7 +317,8 @@ describe('from accept to outcome', () => {
   it('lets a mutation go on when its client goes away', async () => {
     let finish: (result: unknown) => void = () => {};
     const started = new Promise<void>((resolve) => {
-      const runner = tasks.runner(() => {
+      const runner = tasks.runner(async (_operation, { claimed }) => {
+        await claimed;
         resolve();
         return new Promise((done) => {
           finish = done;

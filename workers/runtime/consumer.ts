@@ -4,7 +4,7 @@ import type { Job } from 'bullmq';
 import type { Logger } from 'pino';
 import { laneOf, type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
-import { PeekingWorker, preparePeeking } from './peeking-worker.ts';
+import { type EarlyTicket, EarlyWorker, prepareEarly } from './early-worker.ts';
 import { type Places, placelessMax } from './places.ts';
 import type { TaskRunner } from './task-runner.ts';
 
@@ -19,6 +19,9 @@ const stallsMax = 3;
  * wait behind that for the very results it is about to read.
  */
 const lingerMs = 2;
+
+/** Records that are older are read again: the task waited for a place. */
+const freshMs = 250;
 
 export interface ConsumerOptions {
   queues: readonly string[];
@@ -46,20 +49,33 @@ function isSharing(queue: string): boolean {
 }
 
 export function startConsumer(options: ConsumerOptions): Consumer {
-  preparePeeking(options.redis);
+  prepareEarly(options.redis);
   const workers = options.queues.map((name) => {
     const gate = options.places.gate(options.concurrencyPerQueue);
     const runTasks = async (job: Job<QueueEntry>): Promise<void> => {
       const runs = await Promise.allSettled(
-        job.data.tasks.map((ticket) =>
-          gate(ticket.id, () => options.runner.run(ticket, job.id ?? '', worker.recordOf(job, ticket.id))),
+        job.data.tasks.map(
+          (ticket) =>
+            worker.begunRun(job, ticket.id) ?? gate(ticket.id, () => options.runner.run(ticket, job.id ?? '')),
         ),
       );
       await sleep(lingerMs);
       const failed = runs.find((run) => run.status === 'rejected');
       if (failed) throw failed.reason;
     };
-    const worker = new PeekingWorker(options.keyPrefix, options.redis, name, runTasks, {
+    const begin = (early: EarlyTicket): Promise<void> | undefined => {
+      if (!options.runner.mayBeginEarly(early.ticket, early.record)) return undefined;
+      const at = performance.now();
+      const run = gate(early.ticket.id, () => {
+        const { record, isTaken } = early;
+        const isFresh = performance.now() - at < freshMs;
+        return options.runner.run(early.ticket, early.entryId, isFresh ? { record, isTaken } : { isTaken });
+      });
+      run.catch(() => undefined); // told by the entry, where this worker has got it
+      return run;
+    };
+    const { keyPrefix, redis } = options;
+    const worker = new EarlyWorker({ keyPrefix, redis, begin }, name, runTasks, {
       autorun: false,
       connection: options.redis,
       prefix: queuePrefix(options.keyPrefix),

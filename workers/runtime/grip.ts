@@ -1,6 +1,7 @@
 /**
  * The hold of one attempt on its task. A mutation is claimed before its handler begins. A read may begin at once and is claimed
- * when it takes long or, with its end, in one write: it has no effect that a second run could double.
+ * when it takes long or, with its end, in one write: it has no effect that a second run could double. Of a task that began
+ * while its entry was being taken nothing is written before this worker has got the entry.
  */
 import { randomUUID } from 'node:crypto';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
@@ -19,11 +20,22 @@ export interface Grip {
   settle(end: TaskEnd): Promise<Settlement>;
 }
 
-export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string, worker: string): Grip {
+/** `isTaken`: whether this worker got the entry, where that is not known yet. */
+export function createGrip(
+  store: TaskStore,
+  ticket: TaskTicket,
+  entryId: string,
+  worker: string,
+  isTaken?: Promise<boolean>,
+): Grip {
   const by: Claimant = { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
   let claiming: Promise<Claim> | undefined;
+  const claimIfTaken = async (entry?: Record<string, unknown>): Promise<Claim> => {
+    if (isTaken !== undefined && !(await isTaken)) return { outcome: 'superseded' };
+    return await store.claim(ticket, by, entry);
+  };
   const claim = (entry?: Record<string, unknown>): Promise<Claim> => {
-    claiming ??= store.claim(ticket, by, entry).catch((error: unknown) => {
+    claiming ??= claimIfTaken(entry).catch((error: unknown) => {
       claiming = undefined; // nobody knows yet whether it holds; the same claim may be made again
       throw error;
     });
@@ -41,7 +53,10 @@ export function createGrip(store: TaskStore, ticket: TaskTicket, entryId: string
       return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry, progress);
     },
     async settle(end) {
-      if (claiming === undefined) return store.claimAndSettle(ticket, by, end);
+      if (claiming === undefined) {
+        if (isTaken !== undefined && !(await isTaken)) return { outcome: 'superseded' };
+        return store.claimAndSettle(ticket, by, end);
+      }
       const claimed = await claiming;
       if (claimed.outcome !== 'claimed') return { outcome: claimed.outcome };
       return store.settle(ticket.id, claimed.task.fence, end);

@@ -55,11 +55,18 @@ export interface TaskRunnerDependencies extends ResultBounds {
 }
 
 export interface TaskRunner {
-  /**
-   * Never throws for what a task did; throws only when the store itself refuses to work. `record`: the task as it was read
-   * a moment ago.
-   */
-  run(ticket: TaskTicket, entryId: string, record?: Peeked): Promise<void>;
+  /** Never throws for what a task did; throws only when the store itself refuses to work. */
+  run(ticket: TaskTicket, entryId: string, early?: EarlyRun): Promise<void>;
+  /** Whether a task that stands so may begin before its entry is taken. */
+  mayBeginEarly(ticket: TaskTicket, record: Peeked): boolean;
+}
+
+/** A run that begins before its entry is taken. */
+export interface EarlyRun {
+  /** The task as it was read a moment ago. */
+  record?: Peeked;
+  /** Whether this worker got the entry: nothing of the run is written before, and where it did not nothing is at all. */
+  isTaken: Promise<boolean>;
 }
 
 /** Time that a handler has to end after it was told to. */
@@ -71,13 +78,20 @@ const unclaimedReadMs = 50;
 
 export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
   return {
-    async run(ticket, entryId, record) {
+    mayBeginEarly: (ticket, record) => !deps.cancellations.isStopping() && mayBeginUnclaimed(ticket, record),
+
+    async run(ticket, entryId, early) {
       // Before anything is read here: a cancel that comes between two reads is heard all the same.
       const controller = new AbortController();
       setMaxListeners(0, controller.signal); // each command and request of a handler listens
       const unwatch = deps.cancellations.watch(ticket.id, controller);
+      early?.isTaken.then((isOurs) => {
+        if (!isOurs) controller.abort(new BrokerError('WorkerLost', 'Another worker has taken the task.'));
+      });
       try {
-        await take(deps, ticket, entryId, controller, deps.cancellations.wasHeard(ticket.id) ? undefined : record);
+        const record = deps.cancellations.wasHeard(ticket.id) ? undefined : early?.record;
+        const grip = createGrip(deps.store, ticket, entryId, deps.worker, early?.isTaken);
+        await take(deps, ticket, grip, controller, record);
       } finally {
         unwatch();
       }
@@ -88,12 +102,12 @@ export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
 async function take(
   deps: TaskRunnerDependencies,
   ticket: TaskTicket,
-  entryId: string,
+  grip: Grip,
   controller: AbortController,
   known: Peeked | undefined,
 ): Promise<void> {
   if (known === undefined && ticket.isMutation && !deps.cancellations.isStopping()) {
-    await claimAndBegin(deps, createGrip(deps.store, ticket, entryId, deps.worker), ticket, controller);
+    await claimAndBegin(deps, grip, ticket, controller);
     return;
   }
   const seen = known ?? (await deps.store.peek(ticket.id));
@@ -107,21 +121,21 @@ async function take(
     await deps.queues.add(record.queue, { ...ticket, via: 'stop' }).done;
     return;
   }
-  const operation = findOperation(record.operation);
-  const grip = createGrip(deps.store, ticket, entryId, deps.worker);
-  const mayBeginUnclaimed =
-    operation !== undefined &&
-    // Only the claim knows of a wish to cancel what was tried before.
-    (record.attempt === 0 || !beginsWithClaim(operation)) &&
-    record.journal === null &&
-    record.state === 'pending' &&
-    record.fence === ticket.fence;
-  if (!mayBeginUnclaimed) {
+  if (!mayBeginUnclaimed(ticket, seen)) {
     await claimAndBegin(deps, grip, ticket, controller);
     return;
   }
   // What the claim will make of it.
   await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
+}
+
+/** Whether the claim may come later: with the outcome of a read, with the journal, or along with the look at the paths. */
+function mayBeginUnclaimed({ fence }: TaskTicket, { task, isAdmitted }: Peeked): boolean {
+  const operation = findOperation(task.operation);
+  if (operation === undefined || !isAdmitted) return false;
+  // Only the claim knows of a wish to cancel what was tried before.
+  const isFirst = task.attempt === 0 || !beginsWithClaim(operation);
+  return isFirst && task.journal === null && task.state === 'pending' && task.fence === fence;
 }
 
 async function claimAndBegin(

@@ -1,0 +1,146 @@
+/**
+ * A BullMQ worker that, where it was idle, looks at the entry it is about to take, so that its tasks may begin while Redis
+ * syncs the taking; and that does not ask for more where the taking showed that there is none.
+ */
+import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { type Job, Worker } from 'bullmq';
+import { lookAheadScript, tidyMarkerScript } from '../../shared/platform/peek-scripts.ts';
+import type { QueueEntry, TaskTicket } from '../../shared/platform/queues.ts';
+import type { Redis } from '../../shared/platform/redis.ts';
+import { type Peeked, type PeekedFields, peekedOf } from '../../shared/platform/task-answers.ts';
+
+interface EarlyRedis {
+  gcLookAhead(...keysAndArgs: string[]): Promise<[entryId?: string, data?: string, ...tasks: PeekedFields[]]>;
+  gcTidyMarker(...keys: string[]): Promise<number>;
+}
+
+/** A task of an entry that is being taken. */
+export interface EarlyTicket {
+  ticket: TaskTicket;
+  entryId: string;
+  record: Peeked;
+  /** Whether this worker got the entry. Nothing may be written of the task before. Never rejects. */
+  isTaken: Promise<boolean>;
+}
+
+export interface EarlyWorkerOptions {
+  keyPrefix: string;
+  redis: Redis;
+  /** Begins a task, or answers undefined: then it begins when the entry is taken. The promise never rejects unheard. */
+  begin: (early: EarlyTicket) => Promise<void> | undefined;
+}
+
+/** Teaches the connection the scripts; once for each connection. */
+export function prepareEarly(redis: Redis): void {
+  redis.defineCommand('gcLookAhead', { numberOfKeys: 1, lua: lookAheadScript });
+  redis.defineCommand('gcTidyMarker', { numberOfKeys: 4, lua: tidyMarkerScript });
+}
+
+/** The runs that were begun, by task, of the entry that they are of. */
+interface Begun {
+  entryId: string;
+  runs: ReadonlyMap<string, Promise<void>>;
+}
+
+export class EarlyWorker extends Worker<QueueEntry> {
+  readonly #begun = new WeakMap<object, Begun>();
+  readonly #options: EarlyWorkerOptions;
+  readonly #redis: EarlyRedis;
+  /** Nothing was there at the last look, so what comes next is one entry, and it is waited for. */
+  #isIdle = true;
+  /** The last taking left nothing: the look that BullMQ takes next would find nothing, or what wakes it anyway. */
+  #isKnownEmpty = false;
+
+  constructor(
+    options: EarlyWorkerOptions,
+    ...[name, process, bullOptions]: ConstructorParameters<typeof Worker<QueueEntry>>
+  ) {
+    super(name, process, bullOptions);
+    this.#options = options;
+    this.#redis = options.redis as unknown as EarlyRedis;
+    this.on('drained', () => {
+      this.#isIdle = true;
+    });
+  }
+
+  /** The run of a task that began before its entry was taken; undefined where it is to begin now. */
+  begunRun(job: object, taskId: string): Promise<void> | undefined {
+    return this.#begun.get(job)?.runs.get(taskId);
+  }
+
+  protected override async moveToActive(
+    ...args: Parameters<Worker<QueueEntry>['moveToActive']>
+  ): Promise<Job<QueueEntry>> {
+    if (this.#isKnownEmpty) {
+      this.#isKnownEmpty = false;
+      return this.nextJobFromJobData();
+    }
+    const wasIdle = this.#isIdle;
+    this.#isIdle = false;
+    return wasIdle ? await this.#takeEarly(args) : await this.#take(args);
+  }
+
+  async #take(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
+    const job = (await super.moveToActive(...args)) as Job<QueueEntry> | undefined;
+    if (job === undefined) this.#isIdle = true;
+    return job as Job<QueueEntry>;
+  }
+
+  async #takeEarly(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
+    let taken: (entryId: string | undefined) => void = () => {};
+    const entryTaken = new Promise<string | undefined>((resolve) => {
+      taken = resolve;
+    });
+    const beginning = this.#beginAhead(entryTaken);
+    // Asked in a write of its own: an answer that nothing is written for does not wait for a sync.
+    await endOfTurn();
+    const tidying = this.#tidyMarker();
+    try {
+      const job = (await this.#take(args)) as Job<QueueEntry> | undefined;
+      taken(job?.id);
+      const begun = await beginning;
+      if (job !== undefined && begun !== null && begun.entryId === job.id) this.#begun.set(job, begun);
+      this.#isKnownEmpty = job !== undefined && (await tidying);
+      return job as Job<QueueEntry>;
+    } finally {
+      taken(undefined);
+    }
+  }
+
+  /** Looks at the entry that comes next, and begins its tasks as far as they may. Null where that failed. */
+  async #beginAhead(entryTaken: Promise<string | undefined>): Promise<Begun | null> {
+    try {
+      const { keyPrefix, begin } = this.#options;
+      const [entryId, data, ...fields] = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''));
+      if (entryId === undefined || data === undefined) return null;
+      const isTaken = entryTaken.then((id) => id === entryId);
+      const records = new Map(
+        fields.flatMap((task) => {
+          const record = peekedOf(task);
+          return record === null ? [] : [[record.task.id, record] as const];
+        }),
+      );
+      const { tasks } = JSON.parse(data) as QueueEntry;
+      const runs = tasks.flatMap((ticket) => {
+        const record = records.get(ticket.id);
+        const run = record && begin({ ticket, entryId, record, isTaken });
+        return run === undefined ? [] : [[ticket.id, run] as const];
+      });
+      return { entryId, runs: new Map(runs) };
+    } catch {
+      return null;
+    }
+  }
+
+  async #tidyMarker(): Promise<boolean> {
+    // BullMQ sends its command after some promises; the tick queue runs behind these, and before the turn's write.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    const [wait, prioritized, delayed, marker] = ['wait', 'prioritized', 'delayed', 'marker'].map((key) =>
+      this.toKey(key),
+    ) as [string, string, string, string];
+    return await this.#redis.gcTidyMarker(wait, prioritized, delayed, marker).then(
+      (isEmpty) => isEmpty === 1,
+      () => false,
+    );
+  }
+}
