@@ -1,5 +1,4 @@
 /** Takes entries from the queues, one BullMQ worker a queue, and stops without losing any. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import type { Logger } from 'pino';
 import { laneOf, type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
@@ -13,12 +12,6 @@ const lockMs = 10_000;
 const stalledCheckMs = 5_000;
 /** Times an entry may stall before BullMQ drops it; the sweeper then looks after its task. */
 const stallsMax = 3;
-
-/**
- * An entry whose tasks have ended is closed a moment later: its removal makes Redis sync its file, and the API would
- * wait behind that for the very results it is about to read.
- */
-const lingerMs = 2;
 
 /** Records that are older are read again: the task waited for a place. */
 const freshMs = 250;
@@ -59,7 +52,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
             worker.begunRun(job, ticket.id) ?? gate(ticket.id, () => options.runner.run(ticket, job.id ?? '')),
         ),
       );
-      await sleep(lingerMs);
+      await worker.lull();
       const failed = runs.find((run) => run.status === 'rejected');
       if (failed) throw failed.reason;
     };

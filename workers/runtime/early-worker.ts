@@ -1,6 +1,7 @@
 /**
  * A BullMQ worker that, where it was idle, looks at the entry it is about to take, so that its tasks may begin while Redis
- * syncs the taking; and that does not ask for more where the taking showed that there is none.
+ * syncs the taking; that does not ask for more where the taking showed that there is none; and that closes an entry with the
+ * taking of the next one.
  */
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
@@ -13,6 +14,10 @@ interface EarlyRedis {
   gcLookAhead(...keysAndArgs: string[]): Promise<[entryId?: string, data?: string, ...tasks: PeekedFields[]]>;
   gcTidyMarker(...keys: string[]): Promise<number>;
 }
+
+/** Longest time for which an entry that is done is kept open, and the same where others wait to be taken. */
+const lullMsMax = 20;
+const busyLullMs = 2;
 
 /** A task of an entry that is being taken. */
 export interface EarlyTicket {
@@ -46,10 +51,17 @@ export class EarlyWorker extends Worker<QueueEntry> {
   readonly #begun = new WeakMap<object, Begun>();
   readonly #options: EarlyWorkerOptions;
   readonly #redis: EarlyRedis;
-  /** Nothing was there at the last look, so what comes next is one entry, and it is waited for. */
-  #isIdle = true;
-  /** The last taking left nothing: the look that BullMQ takes next would find nothing, or what wakes it anyway. */
+  /** Nothing was there at the last look, so BullMQ waits to be woken for what comes next: its own `drained`. */
+  #isDrained = true;
+  /**
+   * The last taking left nothing: the look that BullMQ takes next would find nothing, or what wakes it anyway. Never along
+   * with `#isDrained`: then its next look is one that it was woken for, and is taken.
+   */
   #isKnownEmpty = false;
+  /** The last look found an entry and perhaps not the last one: the next is best taken with the closing of one. */
+  #isBusy = false;
+  /** Who waits for the next taking. */
+  readonly #lulls = new Set<() => void>();
 
   constructor(
     options: EarlyWorkerOptions,
@@ -58,8 +70,21 @@ export class EarlyWorker extends Worker<QueueEntry> {
     super(name, process, bullOptions);
     this.#options = options;
     this.#redis = options.redis as unknown as EarlyRedis;
-    this.on('drained', () => {
-      this.#isIdle = true;
+  }
+
+  /**
+   * Resolves when an entry whose tasks have ended may be closed without being in the way of others: closing makes Redis sync
+   * its file. That is with the next taking, whose sync it then shares, and which no task waits for; or when none comes.
+   */
+  lull(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#lulls.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, this.#isBusy ? busyLullMs : lullMsMax);
+      this.#lulls.add(end);
     });
   }
 
@@ -71,19 +96,32 @@ export class EarlyWorker extends Worker<QueueEntry> {
   protected override async moveToActive(
     ...args: Parameters<Worker<QueueEntry>['moveToActive']>
   ): Promise<Job<QueueEntry>> {
-    if (this.#isKnownEmpty) {
+    if (this.#isKnownEmpty) return this.nextJobFromJobData();
+    this.#isBusy = !this.#isDrained;
+    return this.#isDrained ? await this.#takeEarly(args) : await this.#take(args);
+  }
+
+  protected override nextJobFromJobData(
+    ...[data, ...rest]: Parameters<Worker<QueueEntry>['nextJobFromJobData']>
+  ): Promise<Job<QueueEntry>> {
+    this.#isDrained = !data;
+    if (this.#isDrained) {
+      this.#isBusy = false;
       this.#isKnownEmpty = false;
-      return this.nextJobFromJobData();
     }
-    const wasIdle = this.#isIdle;
-    this.#isIdle = false;
-    return wasIdle ? await this.#takeEarly(args) : await this.#take(args);
+    return super.nextJobFromJobData(data, ...rest);
+  }
+
+  /** With nothing more to take BullMQ waits for the marker, and an entry that comes is looked at before it is taken. */
+  protected override handleCompleted(
+    ...[result, job, token, mayFetch = () => true, span]: Parameters<Worker<QueueEntry>['handleCompleted']>
+  ): ReturnType<Worker<QueueEntry>['handleCompleted']> {
+    return super.handleCompleted(result, job, token, () => this.#isBusy && mayFetch(), span);
   }
 
   async #take(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
-    const job = (await super.moveToActive(...args)) as Job<QueueEntry> | undefined;
-    if (job === undefined) this.#isIdle = true;
-    return job as Job<QueueEntry>;
+    for (const end of [...this.#lulls]) end();
+    return await super.moveToActive(...args);
   }
 
   async #takeEarly(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
@@ -100,7 +138,11 @@ export class EarlyWorker extends Worker<QueueEntry> {
       taken(job?.id);
       const begun = await beginning;
       if (job !== undefined && begun !== null && begun.entryId === job.id) this.#begun.set(job, begun);
-      this.#isKnownEmpty = job !== undefined && (await tidying);
+      const isLast = await tidying;
+      if (!this.#isDrained) {
+        this.#isKnownEmpty = isLast;
+        this.#isBusy = !isLast;
+      }
       return job as Job<QueueEntry>;
     } finally {
       taken(undefined);
