@@ -3,7 +3,6 @@
  * syncs the taking; that does not ask for more where the taking showed that there is none; and that closes an entry with the
  * taking of the next one.
  */
-import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import { lookAheadScript, tidyMarkerScript } from '../../shared/platform/peek-scripts.ts';
 import type { QueueEntry, TaskTicket } from '../../shared/platform/queues.ts';
@@ -129,14 +128,12 @@ export class EarlyWorker extends Worker<QueueEntry> {
     const entryTaken = new Promise<string | undefined>((resolve) => {
       taken = resolve;
     });
-    const beginning = this.#beginAhead(entryTaken);
-    // Asked in a write of its own: an answer that nothing is written for does not wait for a sync.
-    await endOfTurn();
+    // Before the taking is sent: in one write with it, its answer would wait for the sync as well.
+    const begun = await this.#beginAhead(entryTaken);
     const tidying = this.#tidyMarker();
     try {
       const job = (await this.#take(args)) as Job<QueueEntry> | undefined;
       taken(job?.id);
-      const begun = await beginning;
       if (job !== undefined && begun !== null && begun.entryId === job.id) this.#begun.set(job, begun);
       const isLast = await tidying;
       if (!this.#isDrained) {
