@@ -11,7 +11,7 @@ import {
 import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
 import { Secret } from '../shared/platform/secret.ts';
-import { grantKeyOf, grantOf, objectOf, subjectOf, UsageError } from './grants.ts';
+import { grantKeyOf, grantOf, objectOf, subjectOf, UsageError, wordsOf } from './grants.ts';
 import { authzHelp } from './help.ts';
 
 export interface CliIo {
@@ -35,6 +35,9 @@ const options = {
   until: { type: 'string' },
   from: { type: 'string' },
   path: { type: 'string' },
+  client: { type: 'string' },
+  preset: { type: 'string' },
+  system: { type: 'string' },
   subject: { type: 'string' },
   object: { type: 'string' },
 } as const;
@@ -148,14 +151,14 @@ async function runModel(command: Command): Promise<number> {
 
 async function runGrant(command: Command): Promise<number> {
   const { words, values, io } = command;
-  const grant = grantOf(words, values, Date.now());
+  const grant = grantOf(wordsOf(words, values), values, Date.now());
   await clientOf(command).write({ writes: [grant] });
   io.print(`granted: ${grant.user} ${grant.relation} ${grant.object}`);
   return exitStatus.done;
 }
 
 async function runRevoke(command: Command): Promise<number> {
-  const key = grantKeyOf(command.words);
+  const key = grantKeyOf(wordsOf(command.words, command.values));
   await clientOf(command).write({ deletes: [key] });
   command.io.print(`revoked: ${key.user} ${key.relation} ${key.object}`);
   return exitStatus.done;

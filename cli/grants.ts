@@ -60,6 +60,22 @@ export function objectOf(text: string): string {
   return type === 'system' ? `${type}:${name.toLowerCase()}` : `${type}:${name}`;
 }
 
+const presetPrefix = 'preset_';
+
+/** The three words of a grant; `--client`, `--preset` and `--system` say the same for a program. Throws UsageError. */
+export function wordsOf(
+  words: readonly string[],
+  { client, preset, system }: { client?: string | undefined; preset?: string | undefined; system?: string | undefined },
+): readonly string[] {
+  if (client === undefined && preset === undefined && system === undefined) return words;
+  if (client === undefined || preset === undefined || system === undefined || words.length > 0) {
+    throw new UsageError('write SUBJECT RELATION OBJECT, or --client, --preset and --system');
+  }
+  const known = Object.keys(presets).map((name) => name.slice(presetPrefix.length));
+  if (!known.includes(preset)) throw new UsageError(`--preset ${preset}: write ${known.join(', ')}`);
+  return [`service_client:${client}`, `${presetPrefix}${preset}`, `system:${system}`];
+}
+
 /** Throws UsageError. */
 export function grantKeyOf(words: readonly string[]): GrantKey {
   const [subject, relation, target] = words;

@@ -50,6 +50,10 @@ Options
 Exit status: 0 whole; 1 something was changed, removed, moved or cut off; 2 wrong usage; 3 Redis did not answer, or a file
 could not be read; 78 wrong configuration.`;
 
+const presetNames = Object.keys(presets)
+  .map((name) => name.replace('preset_', ''))
+  .join('|');
+
 const presetLines = Object.entries<Preset>(presets).map(([name, { relations, daysMax, needsNetworks }]) => {
   const limits = `to a service client for ${daysMax} days at most${needsNetworks ? ', with --from' : ''}`;
   return `  ${name.padEnd(16)} ${relations.join(', ')}; ${limits}`;
@@ -64,6 +68,8 @@ export const authzHelp = `Usage: goldcrest authz COMMAND …
   revoke SUBJECT RELATION OBJECT   take that back
   list [--subject S] [--object O]  what is granted
   check SUBJECT RELATION OBJECT    whether it is allowed now; --from and --path name what is asked about
+
+The three words of a program's grant can be written as --client ID --preset ${presetNames} --system NAME.
 
 SUBJECT   user:NAME (on the clusters), service_client:ID (OAuth client of a program), group:NAME, project:NAME
 OBJECT    system:NAME, group:NAME, project:NAME, broker:goldcrest, task:ID, webhook:ID

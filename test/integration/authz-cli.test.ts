@@ -92,6 +92,16 @@ describe('the store', () => {
     expect((await authz('check', ...submit, '--from', '192.0.2.1')).status).toBe(1);
   });
 
+  it('takes a program’s preset by its name, and takes it back', async () => {
+    const preset = ['--client', 'nightly', '--preset', 'read', '--system', 'daint'];
+    const check = () => authz('check', 'service_client:nightly', 'read_files', 'system:daint', '--from', '10.0.0.9');
+    const granted = await authz('grant', ...preset, '--until', inAWeek, '--from', '10.0.0.0/8');
+    expect(granted.out).toBe('granted: service_client:nightly preset_read system:daint\n');
+    expect((await check()).status).toBe(0);
+    expect((await authz('revoke', ...preset)).status).toBe(0);
+    expect((await check()).status).toBe(1);
+  });
+
   it('keeps a program to directories, and lets people see the task of another user', async () => {
     const grant = ['service_client:mover', 'preset_transfer', 'system:daint'];
     const limits = ['--until', inAWeek, '--path', '/scratch/a, /store/b'];
@@ -128,6 +138,12 @@ describe('what is written wrong', () => {
     [['grant', 'service_client:x', 'preset_read', 'system:daint'], /--until is required .* 365 days/],
     [['grant', 'service_client:x', 'submit', 'system:daint', '--until', inAWeek], /--from is required/],
     [['grant', 'service_client:x', 'administer', 'system:d', '--until', '2999-01-01T00:00:00Z'], /30 days at most/],
+    [
+      ['grant', '--client', 'x', '--preset', 'fly', '--system', 'd'],
+      /--preset fly: write read, transfer, submit, full/,
+    ],
+    [['grant', '--client', 'x', '--preset', 'read'], /or --client, --preset and --system/],
+    [['grant', '--client', 'x', '--preset', 'read', '--system', 'd'], /--until is required/],
     [['frob'], /unknown command frob/],
     [['list', '--frob'], /--frob/],
   ])('is told and ends with status 2: %j', async (args, message) => {

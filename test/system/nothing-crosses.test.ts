@@ -1,15 +1,19 @@
 /** Two users on one broker: nothing of one reaches the other, by whatever route, and no secret is where it should not be. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
+import type { Operation } from '../../shared/operations/operation.ts';
+import { pathFieldsOf } from '../../shared/operations/paths.ts';
+import { findOperation, operationNames } from '../../shared/operations/registry.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { createStore } from '../integration/openfga-fixture.ts';
 import { silent } from '../integration/task-fixture.ts';
+import { type Receiver, startReceiver } from '../integration/webhook-receiver.ts';
 import {
   type Answer,
   type Broker,
@@ -20,6 +24,7 @@ import {
   taskEnd,
 } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { firecrestRequest, goodInputs, taskRequest } from './operation-requests.ts';
 import { completeUpload, directivesOf, jobOf, putParts, taskIdOf } from './transfer-fixture.ts';
 
 const lab = inject('lab');
@@ -48,6 +53,7 @@ let ids: Record<string, Record<string, string>>;
 /** Of alice's, that are to be nowhere but in the answer that hands them out. */
 const secrets: Record<string, string> = {};
 const answers: string[] = [];
+let receiver: Receiver;
 let commandLines: Promise<Set<string>>;
 let isWatching = true;
 
@@ -83,6 +89,7 @@ beforeAll(async () => {
   const passphraseFile = join(lab.folder, `${mark}-passphrase`);
   writeFileSync(passphraseFile, passphrase);
   commandLines = watchCommandLines();
+  receiver = await startReceiver((response) => response.writeHead(204).end());
   broker = await startBroker(lab, {
     s3: lab.s3,
     goldcrest: {
@@ -91,7 +98,7 @@ beforeAll(async () => {
         sealing_keys: [{ id: 'k', key: sealingKey }],
         allow_http: true,
         allowed_networks: ['127.0.0.1/32'],
-        ports: [18_080],
+        ports: [18_080, receiver.port],
       },
       ssh_credentials: {
         type: 'UserCA',
@@ -127,6 +134,7 @@ afterAll(async () => {
   await client?.delete(`/compute/lab/jobs/${ids?.compute?.job_id}`);
   own?.remove();
   await broker?.stop();
+  await receiver?.close();
   await redis?.quit();
 });
 
@@ -139,7 +147,7 @@ async function makeThings(): Promise<void> {
   const head = { operation: 'filesystem.head', system: 'lab', input: { path: file }, tags: [mark], webhook };
   const task = await asked(client.post('/tasks', head));
   await taskEnd(client, `/tasks/${task.body.id}`);
-  const job = { workingDirectory: own.path, name: mark, script: '#!/bin/sh\nsleep 300\n' };
+  const job = { workingDirectory: own.path, name: mark, script: `#!/bin/sh\necho content ${mark}\nsleep 300\n` };
   const submitted = await asked(client.post('/compute/lab/jobs', { job }));
   expect(submitted.status, submitted.text).toBe(201);
   const watched = await asked(client.post('/watches', { system: 'lab', jobId: submitted.body.jobId }));
@@ -193,6 +201,16 @@ function guesses(): { method: string; address: string; template: string; random:
   });
 }
 
+/** Names, modes, owners and contents of alice's files, but for what her job writes. */
+function stateOfFiles(): unknown[] {
+  return readdirSync(own.path)
+    .filter((name) => !name.endsWith('.out'))
+    .map((name) => {
+      const { mode, uid, size, mtimeMs } = lstatSync(join(own.path, name));
+      return [name, mode, uid, size, mtimeMs, readFileSync(join(own.path, name), 'utf8')];
+    });
+}
+
 const bodies: Record<string, unknown> = {
   'PATCH /webhooks/{id}': { description: 'mine now' },
   'POST /webhooks/{id}/rotate': {},
@@ -236,6 +254,47 @@ describe('another user', () => {
     expect((await bob.get(`/compute/lab/jobs/${ids.transfer?.job_id}`)).status).not.toBe(200);
   });
 
+  it('reads nothing that her job writes, by any route of it', async () => {
+    const output = join(own.path, `slurm-${ids.compute?.job_id}.out`);
+    const written = () => expect(readFileSync(output, 'utf8')).toContain(`content ${mark}`);
+    await vi.waitFor(written, { timeout: 30_000, interval: 100 });
+    const isRead = ({ template, method }: { template: string; method: string }): boolean =>
+      template.startsWith('/compute') && method === 'GET';
+    const tried = guesses().filter(isRead);
+    expect(tried.length).toBeGreaterThan(3);
+    for (const { address, template } of tried) {
+      const { text } = await asked(bob.get(address));
+      expect(text, template).not.toContain(`content ${mark}`);
+    }
+    expect((await client.get(`/compute/lab/jobs/${ids.compute?.job_id}/logs`)).text).toContain(`content ${mark}`);
+  });
+
+  it('has a task of his own by the Idempotency-Key that she used', async () => {
+    const headers = { 'idempotency-key': `key-${mark}` };
+    const stat = { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } };
+    const [hers, his, again] = [
+      await client.post('/tasks', stat, { headers }),
+      await bob.post('/tasks', stat, { headers }),
+      await client.post('/tasks', stat, { headers }),
+    ];
+    expect(his.body.id).not.toBe(hers.body.id);
+    expect([his.headers.get('idempotency-key-reply'), again.body.id]).toEqual(['miss', hers.body.id]);
+  });
+
+  it('is told by his webhook of his tasks, and of none of hers', async () => {
+    const made = await bob.post('/webhooks', { url: receiver.url });
+    expect(made.status, made.text).toBe(201);
+    const stat = { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } };
+    const hers = await client.post('/tasks', { ...stat, tags: [mark] });
+    await taskEnd(client, `/tasks/${hers.body.id}`);
+    const his = await bob.post('/tasks', stat);
+    const told = () => expect(receiver.received.some(({ body }) => body.includes(his.body.id))).toBe(true);
+    await vi.waitFor(told, { timeout: 30_000, interval: 50 });
+    const all = receiver.received.map(({ body }) => body).join('\n');
+    for (const id of [hers.body.id, ids.tasks?.id, ids.transfer?.id, mark]) expect(all).not.toContain(id);
+    await bob.delete(`/webhooks/${made.body.id}`);
+  });
+
   it('sees nothing in any list', async () => {
     const lists = Object.entries(document.paths).filter(([path, { get }]) => get !== undefined && !path.includes('{'));
     const streams = ['/events'];
@@ -244,6 +303,27 @@ describe('another user', () => {
       expect(text, path).not.toContain(mark);
     }
     expect((await client.get('/tasks')).text).toContain(mark);
+  });
+
+  it('gets at none of her files, and changes none, by any operation of the registry that names a path', async () => {
+    const file = join(own.path, mark);
+    const before = stateOfFiles();
+    const operations = operationNames.map((name) => [name, findOperation(name) as Operation] as const);
+    const onPaths = operations.filter(([, { paths, peer }]) => paths.length > 0 || peer !== undefined);
+    expect(onPaths.length).toBeGreaterThan(25);
+    const tries = onPaths.map(async ([name, operation]) => {
+      const others = pathFieldsOf(operation).filter(({ field }) => field !== 'path');
+      const elsewhere = Object.fromEntries(others.map(({ field }) => [field, `${file}-${field}`]));
+      const input = { ...goodInputs[name], path: file, ...elsewhere };
+      const byRoute = operation.bytes !== undefined;
+      const { method, path, body } = (byRoute ? firecrestRequest : taskRequest)(operation, 'lab', input);
+      const answer = await bob.send(method, path, body === undefined ? {} : { body });
+      const end = answer.status === 202 ? await taskEnd(bob, `/tasks/${answer.body.id}`) : null;
+      expect([name, end?.state ?? answer.status >= 400], answer.text).toEqual([name, end === null ? true : 'failed']);
+      expect([name, (JSON.stringify(end) + answer.text).includes(`content ${mark}`)]).toEqual([name, false]);
+    });
+    await Promise.all(tries);
+    expect(stateOfFiles()).toEqual(before);
   });
 
   it('is told nothing by the stream of events, and opens none with a ticket that was used or made up', async () => {

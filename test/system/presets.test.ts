@@ -112,10 +112,11 @@ describe.each(Object.entries<Preset>(presets))('%s', (preset, { relations }) => 
 
 it('a grant that has run out lets nobody in, and ends what was to begin later', async () => {
   const grant = ['service_client:fish', 'preset_read', 'system:lab'];
-  await authz('grant', ...grant, ...within(4_000));
+  await authz('grant', ...grant, ...within(6_000));
+  const notBefore = inMs(6_500);
   const fish = clients.fish as Client;
   const stat = { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } };
-  const later = await fish.post('/tasks', { ...stat, notBefore: inMs(5_000) }, { headers: near });
+  const later = await fish.post('/tasks', { ...stat, notBefore }, { headers: near });
   expect([later.status, (await fish.post('/tasks', stat, { headers: near })).status]).toEqual([202, 202]);
   const { state, error } = await taskEnd(fish, `/tasks/${later.body.id}`);
   expect([state, error.code]).toEqual(['failed', 'Forbidden']);
