@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
-import { BrokerError, toBrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
 import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
@@ -19,6 +19,7 @@ import type { Journal } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import { cancelOpenJobs } from './cancel-jobs.ts';
 import type { Cancellations } from './cancellations.ts';
+import { timeoutReason, untilDeadlineMs, whatFailed } from './failed-attempt.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
@@ -270,34 +271,6 @@ async function settledSoonAfterAbort<T>(work: Promise<T>, operation: Operation, 
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. */
-function untilDeadlineMs(task: Task, operation: Operation): number {
-  return operation.recover === 'verify' && task.journal !== null ? operation.timeoutMs : task.deadlineAt - Date.now();
-}
-
-function timeoutReason(task: Task, operation: Operation): BrokerError {
-  if (Date.now() >= task.deadlineAt) return new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
-  return new BrokerError('CommandTimeout', `The operation took longer than ${operation.timeoutMs / 1_000} s.`);
-}
-
-/** Errors of the broker's own that say nothing about what an earlier attempt did on the cluster. */
-const brokerFaults: ReadonlySet<ErrorCode> = new Set([
-  'StoreUnavailable',
-  'Internal',
-  'SystemNotFound',
-  'NotSupported',
-]);
-
-/** What ended an attempt: an abort of ours outranks the error it provoked, except where that one says more. */
-function whatFailed(thrown: unknown, operation: Operation, task: Task, signal: AbortSignal): BrokerError {
-  const error = toBrokerError(thrown);
-  const says = ['SubmissionInDoubt', 'OutcomeUnknown', 'WorkerLost'].includes(error.code);
-  const cause = signal.aborted && signal.reason instanceof BrokerError && !says ? signal.reason : error;
-  const isOpen = operation.recover === 'verify' && task.journal?.phase === 'intended';
-  if (!isOpen || !brokerFaults.has(cause.code)) return cause;
-  return new BrokerError('SubmissionInDoubt', cause.message, { cause, retryAfterSeconds: 5 });
 }
 
 function createJournal(grip: Grip, task: Task, prolong: () => void): Journal {
