@@ -14,6 +14,8 @@ export interface CommandLineOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Takes `LC_ALL` out of the environment: for a command that hands its environment on. */
   readonly unsetsLocale?: boolean;
+  /** It is for a POSIX `sh` that waits for it and for no login shell: plain words then do without a process of `env`. */
+  readonly isForSh?: boolean;
   /** Working directory; the command does not start when it cannot be entered (exit code 1 or 2). */
   readonly cwd?: Word;
   /** Ends the command with SIGTERM after this time (exit code 124), by coreutils `timeout`. */
@@ -45,8 +47,10 @@ export function commandLine(argv: readonly Word[], options: CommandLineOptions =
   const variables = Object.entries({ ...locale, ...options.env }).map(([name, value]) => assignment(name, value));
   const environment = options.unsetsLocale ? ['-u', 'LC_ALL', ...variables] : variables;
   const isPlain = options.cwd === undefined && [...environment, ...words].every((word) => plainWord.test(text(word)));
+  const isBare = options.isForSh === true && Object.keys(options.env ?? {}).length === 0;
+  const start = isBare ? [options.unsetsLocale ? 'unset LC_ALL;' : 'export LC_ALL=C;', 'exec'] : null;
   const line = isPlain
-    ? ['exec', '/usr/bin/env', ...environment, ...words].map(text).join(' ')
+    ? [...(start ?? ['exec', '/usr/bin/env', ...environment]), ...words].map(text).join(' ')
     : `exec /usr/bin/env LC_ALL=C sh -c '${decoder(script(environment, words, options.cwd))}'`;
   if (line.length > lineBytesMax) throw new BrokerError('InvalidRequest', 'The command line is too long.');
   return line;

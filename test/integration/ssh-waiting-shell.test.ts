@@ -68,6 +68,15 @@ describe('a shell that waits', () => {
       expect(rest.at(-1)).toContain("GC_MARK=o'k\n");
       expect(rest.at(-1)).not.toContain('GOLDCREST_LINE');
       expect(rest.at(-1)).toMatch(/first line\nlast line$/);
+
+      // Plain words, which go without a process of `env`.
+      await startWaiting(shell, username);
+      const environments = [
+        await shell.run(['env'], { unsetsLocale: true, usesWaitingShell }),
+        await shell.run(['env'], { unsetsLocale: true }),
+      ].map(({ stdout }) => stdout.toString().split('\n').sort());
+      const [ofWaited, ofUsual] = environments.map((lines) => lines.filter((line) => !line.startsWith('_=')));
+      expect(ofWaited).toEqual(ofUsual);
     },
   );
 

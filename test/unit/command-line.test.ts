@@ -57,6 +57,23 @@ describe('commandLine', () => {
     );
   });
 
+  it('gives a shell that waits the same words, and plain ones without a process of env', () => {
+    const options = { isForSh: true, timeoutSeconds: 5 };
+    expect(commandLine(['sbatch', '--parsable'], options)).toBe(
+      'export LC_ALL=C; exec timeout -k 2 5 sbatch --parsable',
+    );
+    const locale = (more: object): string =>
+      execFileSync('sh', ['-c', commandLine(['printenv', 'LC_ALL', 'A'], { ...options, ...more })], {
+        env: { ...process.env, LC_ALL: 'POSIX', A: 'a' },
+      }).toString();
+    expect(locale({})).toBe('C\na\n');
+    expect(() => locale({ unsetsLocale: true })).toThrow(
+      expect.objectContaining({ status: 1, stdout: Buffer.from('a\n') }),
+    );
+    expect(locale({ env: { A: 'b' } })).toBe('C\nb\n');
+    expect(wordsThrough('sh', hostile, options).map(String)).toEqual(hostile.map(String));
+  });
+
   it('refuses what cannot be an argv', () => {
     for (const argv of [['a', 'b\0'], [], [''], ['-x'], ['a=b'], ['cat', Buffer.from([65, 0])]]) {
       expect(() => commandLine(argv)).toThrowError(expect.objectContaining({ code: 'InvalidRequest' }));

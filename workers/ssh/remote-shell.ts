@@ -103,15 +103,17 @@ export function createRemoteShell(
   async function runUnobserved(argv: readonly Word[], options: RunOptions): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
     const { env, cwd, signal, unsetsLocale, isAnswered, onOutput } = options;
-    const line = commandLine(argv, {
+    const lineOptions = {
       timeoutSeconds: timeoutMs / 1000,
       killAfterSeconds,
       ...(env ? { env } : {}),
       ...(unsetsLocale ? { unsetsLocale } : {}),
       ...(cwd === undefined ? {} : { cwd }),
-    });
+    };
+    const line = commandLine(argv, lineOptions);
+    const lineForSh = (): string => commandLine(argv, { ...lineOptions, isForSh: true });
     try {
-      const ready = options.usesWaitingShell && !signal?.aborted ? waitingShell.take(line) : undefined;
+      const ready = options.usesWaitingShell && !signal?.aborted ? waitingShell.take(lineForSh) : undefined;
       const channel = ready ?? (await pool.open(username, { exec: line }, signal));
       if (options.usesWaitingShell) waitingShell.prepare();
       const startedAt = performance.now();

@@ -14,8 +14,8 @@ const waitLine = `exec sh -c 'IFS= read -r GOLDCREST_LINE && eval "unset GOLDCRE
 const lineCharsMax = 4_096;
 
 export interface WaitingShell {
-  /** The channel of the shell that waits, now that of the command in `line`, as `commandLine` makes it. Undefined where none waits. */
-  take(line: string): LentChannel | undefined;
+  /** The channel of the shell that waits, now that of the command that `makeLine` gives, as `commandLine` makes it for `sh`. Undefined where none waits. */
+  take(makeLine: () => string): LentChannel | undefined;
   /** Starts one where none waits or starts, and there is room to spare. Never throws; a failure is left to the next command. */
   prepare(): void;
 }
@@ -75,8 +75,10 @@ export function createWaitingShell(
 
   return {
     prepare,
-    take(line) {
-      if (waiting === undefined || line.length > lineCharsMax) return undefined;
+    take(makeLine) {
+      if (waiting === undefined) return undefined;
+      const line = makeLine();
+      if (line.length > lineCharsMax) return undefined;
       const { channel, handOver } = waiting;
       handOver();
       channel.stream.write(`${line}\n`);
