@@ -182,6 +182,32 @@ describe('a job of the accounting', () => {
     expect(restAccountedJob.parse(right).job.status.exitCode).toBe(0);
   });
 
+  it('tells what its largest task used of what it had asked for, past 4 GiB too, and when that is final', () => {
+    const [allocated] = accounted.tres.allocated;
+    const mem = { type: 'mem', name: null, id: 2 };
+    const tres = { allocated: [allocated, { ...mem, count: 8_192 }], requested: [{ ...mem, count: 8_192 }] };
+    const using = (count: number) => ({
+      ...accounted.steps[0],
+      tres: {
+        requested: {
+          max: [
+            { ...mem, count, node: 'n1', task: 0 },
+            { ...allocated, node: 'n1' },
+          ],
+        },
+      },
+    });
+    const { usage } = restAccountedJob.parse({ ...accounted, tres, steps: [using(2 ** 20), using(6 * 2 ** 30)] });
+    const memoryRequestedBytes = 8 * 2 ** 30;
+    expect(usage).toEqual({ isFinal: true, memoryUsedBytes: 6 * 2 ** 30, memoryRequestedBytes });
+    // A young record knows the end before it knows what was asked for.
+    expect(restAccountedJob.parse(accounted).usage).toEqual({
+      ...{ isFinal: false, memoryUsedBytes: null, memoryRequestedBytes: null },
+    });
+    const running = { ...accounted, tres, state: { current: 'RUNNING', reason: 'None' } };
+    expect(restAccountedJob.parse(running).usage).toMatchObject({ isFinal: false, memoryRequestedBytes });
+  });
+
   it('is read in the forms of later versions', () => {
     const later = {
       ...accounted,

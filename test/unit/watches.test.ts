@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../shared/operations/compute/job.ts';
 import { parseWatch, type Watch } from '../../shared/watches/watch.ts';
+import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import { advise, type Findings } from '../../workers/watches/advise.ts';
 import { createCommandBudget } from '../../workers/watches/command-budget.ts';
 import { stepOfAbsence, stepOfLook, stepOfSighting } from '../../workers/watches/next-step.ts';
@@ -118,6 +119,10 @@ describe('the pace', () => {
     expect([budget.waitMs(1), budget.waitMs(3)]).toEqual([0, 30_000]);
     now = 60_001;
     expect(budget.waitMs(5)).toBe(0);
+    const host = budget.counted({} as SchedulerHost);
+    const before = budget.spent();
+    host.asked?.(); // by HTTP
+    expect(budget.spent()).toBe(before + 1);
   });
 });
 
