@@ -15,7 +15,7 @@ import { requestSchema, resultSchema } from './json-schemas.ts';
 import { errorResponses, idempotencyHeader, type Json, jsonContent, parameter } from './parts.ts';
 
 /** Of a POST that takes an Idempotency-Key and makes no task. */
-const onceErrors: readonly ErrorCode[] = ['InvalidRequest', 'IdempotencyMismatch', 'IdempotencyRunning'];
+const onceErrors: readonly ErrorCode[] = ['InvalidRequest', 'IdempotencyMismatch', 'IdempotencyRunning', 'TaskExpired'];
 
 const ticketErrors = ['Unauthenticated', 'UsernameClaimMissing', 'Forbidden', 'Internal', 'StoreUnavailable'] as const;
 

@@ -3,6 +3,7 @@
  * those of tasks, so that no key is taken for both.
  */
 
+import { BrokerError } from '../errors/broker-error.ts';
 import { keyMismatch } from './batch-keys.ts';
 import { type Redis, withStore } from './redis.ts';
 import type { Sealer } from './sealing.ts';
@@ -16,7 +17,7 @@ const keptMs = 24 * 3_600_000;
 export interface KeptAnswers {
   /**
    * Takes the key for a request, or gives what it was answered with. `running`: the first request has no answer yet. Throws
-   * `IdempotencyMismatch` when the key was used for another request.
+   * `IdempotencyMismatch` when the key was used for another request, `TaskExpired` where its sealing key is gone.
    */
   begin(owner: string, key: string, fingerprint: string): Promise<'new' | 'running' | { answer: string }>;
   keep(owner: string, key: string, fingerprint: string, answer: string): Promise<void>;
@@ -30,6 +31,14 @@ export function createKeptAnswers(redis: Redis, keyPrefix: string, sealer: Seale
   const answerKey = (owner: string, key: string): string => `${keyPrefix}:answer:${owner}:${key}`;
   const mark = (fingerprint: string): string => `- answer:${fingerprint}`; // no task, and no task's fingerprint
   const placeOf = (owner: string, key: string): string => `answer ${owner} ${key}`;
+  const open = (sealed: string, place: string): string => {
+    try {
+      return sealer.open(sealed, place);
+    } catch (cause) {
+      const message = 'The answer to the first request with this Idempotency-Key can no longer be opened.';
+      throw new BrokerError('TaskExpired', message, { cause });
+    }
+  };
   return {
     async begin(owner, key, fingerprint) {
       const mine = mark(fingerprint);
@@ -39,7 +48,7 @@ export function createKeptAnswers(redis: Redis, keyPrefix: string, sealer: Seale
       });
       if (known === null) return 'new';
       if (known !== mine) throw keyMismatch();
-      return sealed ? { answer: sealer.open(sealed, placeOf(owner, key)) } : 'running';
+      return sealed ? { answer: open(sealed, placeOf(owner, key)) } : 'running';
     },
     keep: (owner, key, fingerprint, answer) =>
       withStore(async () => {

@@ -384,6 +384,9 @@ describe('a webhook', () => {
     check(rotated.body.secret, receiver.received[0] as Received);
     await eventually(async () => expect(await log(id)).toMatchObject([{ state: 'delivered' }]));
 
+    await tasks.redis.set(`${tasks.keyPrefix}:answer:${principalKey(alice)}:a`, 'gone.AAAA', 'XX');
+    expect((await make('a')).body.code).toBe('TaskExpired'); // and no second one
+
     const refused = await make('c', 'alice', { url: 'https://169.254.169.254/' });
     expect([refused.status, (await make('c')).status]).toEqual([400, 201]); // what was refused takes no key
   });
