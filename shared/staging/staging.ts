@@ -15,6 +15,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   PutBucketCorsCommand,
   PutBucketLifecycleConfigurationCommand,
   S3Client,
@@ -53,8 +54,11 @@ export interface Staging {
   beginUpload(object: StagedObject): Promise<string>;
   /** Parts in order of their numbers. Safe to run twice. */
   completeUpload(upload: StagedUpload, etags: readonly string[]): Promise<void>;
-  /** Removes what was uploaded of parts; one that is gone or completed is left alone. */
-  abortUpload(upload: StagedUpload): Promise<void>;
+  /**
+   * Removes what was uploaded of parts to that key, in whichever upload: a worker may have been lost before it could say
+   * which one it had begun. What was completed is left alone.
+   */
+  abortUploads(object: StagedObject): Promise<void>;
   removeObject(object: StagedObject): Promise<void>;
   /** Null: there is none (yet). */
   look(object: StagedObject): Promise<ObjectFacts | null>;
@@ -85,7 +89,11 @@ function connect(config: S3Config, endpoint: string): S3Client {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 2,
-    requestHandler: { requestTimeout: requestTimeoutMs, connectionTimeout: 5_000 },
+    requestHandler: {
+      requestTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true, // it only warns else
+      connectionTimeout: 5_000,
+    },
   });
 }
 
@@ -189,11 +197,15 @@ export function createStaging(config: S3Config): Staging {
           await client.send(new HeadObjectCommand(place(upload)));
         });
       }),
-    abortUpload: (upload) =>
+    abortUploads: (object) =>
       withStaging(async () => {
-        await client
-          .send(new AbortMultipartUploadCommand({ ...place(upload), UploadId: upload.uploadId }))
-          .catch(unless('NoSuchUpload', undefined));
+        const { Bucket, Key } = place(object);
+        const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }));
+        for (const { UploadId } of Uploads.filter((upload) => upload.Key === Key)) {
+          await client
+            .send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+            .catch(unless('NoSuchUpload', undefined));
+        }
       }),
     removeObject: (object) =>
       withStaging(async () => {

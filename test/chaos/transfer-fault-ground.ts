@@ -67,6 +67,8 @@ export async function openTransferFaultGround(lab: LabFacts, ttlSeconds: number)
     scheduler: 'process',
     systemName: 'command',
     s3: lab.s3,
+    // All that a test holds at once.
+    goldcrest: { tasks: { moves_per_user_max: 30 } },
     staging: { private_url: proxy.url, ttl: ttlSeconds, multipart },
     otherSystems: (['job', 'stream'] as const).map((mover) => ({
       name: mover,
@@ -146,6 +148,8 @@ function looksAtEnds({ client, store, owner, leftovers }: EndParts) {
       const { body } = await client.get(`/tasks/${begun.id}/transfer`);
       const got = await fetch(String(body.downloadUrl));
       expect(digest(Buffer.from(await got.arrayBuffer()))).toBe(digest(content));
+      // The object for its client, and no upload besides.
+      expect(await stagedOf(store, owner.username, begun.id)).toHaveLength(1);
     },
     async expectFailed(begun, reason, target) {
       const end = await jobEnd(client, jobOf(begun.answer), endTimeoutMs);

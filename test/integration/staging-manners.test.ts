@@ -130,7 +130,7 @@ describe('pages of the origins that are configured', () => {
     expect((await preflight(url, 'https://evil.example')).status).toBe(403);
     const put = await fetch(url, { method: 'PUT', body: 'x', headers: { origin } });
     expect(put.headers.get('access-control-expose-headers')).toMatch(/ETag/i);
-    await staging.abortUpload(upload);
+    await staging.abortUploads(object);
   });
 
   it('are none where none are configured', async () => {

@@ -83,7 +83,7 @@ describe('an address', () => {
     expect((await fetch(url.replace('partNumber=1', 'partNumber=2'), { method: 'PUT', body: 'x' })).status).toBe(403);
     await new Promise((resolve) => setTimeout(resolve, 2_500)); // the signature's clock counts whole seconds
     expect((await fetch(url, { method: 'PUT', body: 'x' })).status).toBe(403);
-    await staging.abortUpload(upload);
+    await staging.abortUploads(object);
   });
 
   it('a thousand of them are signed a few at a time, so that others have their turn', async () => {
@@ -119,7 +119,7 @@ describe('an upload in parts', () => {
     expect(await (await fetch(await staging.signDownload(object, 'client'))).text()).toBe(body);
     await staging.removeObject(object);
     await staging.removeObject(object);
-    await staging.abortUpload(upload);
+    await staging.abortUploads(object);
     expect(await staging.look(object)).toBeNull();
   });
 });

@@ -1,8 +1,12 @@
 /** The key a job carries so that it can be found again: `goldcrest:<task id>`. */
 
-/** The key of a task's job; letters, digits, `-` and `:` only, so it needs no quotes anywhere. */
-export function jobKey(taskId: string): string {
-  return `goldcrest:${taskId}`;
+/**
+ * The key of a task's job; letters, digits, `-` and `:` only, so it needs no quotes anywhere. `run`: of work that is
+ * submitted anew after a run that ended, since a key is good for one job.
+ */
+export function jobKey(taskId: string, run = 1): string {
+  const key = `goldcrest:${taskId}`;
+  return run > 1 ? `${key}:${run}` : key;
 }
 
 /** Whether the key stands in a text as a whole word: not within a longer id. */

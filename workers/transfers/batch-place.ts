@@ -29,21 +29,22 @@ const openStates = new Set(['PENDING', 'RUNNING', 'SUSPENDED', 'REQUEUED', 'STOP
 export function batchPlace(context: PlaceContext, account: string | null): WorkPlace {
   const name = workName(context.task.id);
   return {
-    async start({ argv, input }, isAgain) {
+    async start({ argv, input }, run, isAgain) {
       const work: RemoteWork = { argv: supervised(argv), input };
       const { report, isFresh, directory } = await stageWork(context, name, commandLine(work.argv), input, isAgain);
-      if (!isFresh) return settle(report, context);
-      const jobId = await submit(directory, context, account);
+      if (!isFresh) return settle(report, run, context);
+      const key = jobKey(context.task.id, run);
+      const jobId = await submit(directory, key, context, account);
       // In doubt: the next look asks the scheduler for it.
       if (jobId !== null) await noteJob(context, name, jobId);
       return { ...report, phase: 'queued', jobId };
     },
     look: async (seen) =>
-      (await glanceAtWork(context.files, name, seen)) ?? settle(await lookAtWork(context, name), context),
-    async stop() {
+      (await glanceAtWork(context.files, name, seen)) ?? settle(await lookAtWork(context, name), seen.runs, context),
+    async stop(run) {
       const report = await stopWork(context, name);
       if (report.phase === 'ended' || report.phase === 'absent') return report;
-      const jobId = report.jobId ?? (await findJob(context)).jobId;
+      const jobId = report.jobId ?? (await findJob(run, context)).jobId;
       if (jobId === null) return report;
       await cancel(jobId, context);
       // It may begin all the same, and finds the mark, or no directory.
@@ -62,11 +63,16 @@ function supervised(argv: RemoteWork['argv']): RemoteWork['argv'] {
 }
 
 /** Null: it may have been taken. */
-async function submit(directory: string, context: PlaceContext, account: string | null): Promise<string | null> {
-  const { scheduler, host, task, signal } = context;
+async function submit(
+  directory: string,
+  key: string,
+  context: PlaceContext,
+  account: string | null,
+): Promise<string | null> {
+  const { scheduler, host, signal } = context;
   try {
     const job = describe(directory, context, account);
-    const { jobId } = await scheduler.submit(host, { job, key: jobKey(task.id), signal });
+    const { jobId } = await scheduler.submit(host, { job, key, signal });
     return jobId;
   } catch (error) {
     if (error instanceof BrokerError && error.code === 'SubmissionInDoubt') return null;
@@ -87,9 +93,9 @@ function describe(directory: string, { system }: PlaceContext, account: string |
 }
 
 /** What a look at the directory cannot tell before the work has begun: whether there is a job that will begin it. */
-async function settle(report: WorkReport, context: PlaceContext): Promise<WorkReport> {
+async function settle(report: WorkReport, run: number, context: PlaceContext): Promise<WorkReport> {
   if (report.phase !== 'starting') return report;
-  const found = report.jobId === null ? await findJob(context) : { jobId: report.jobId, isCertain: true };
+  const found = report.jobId === null ? await findJob(run, context) : { jobId: report.jobId, isCertain: true };
   const { jobId } = found;
   // Nobody knows of one: after a while without a sign of life it is submitted anew.
   if (jobId === null) return found.isCertain ? report : { ...report, phase: 'queued' };
@@ -100,10 +106,10 @@ async function settle(report: WorkReport, context: PlaceContext): Promise<WorkRe
   throw new BrokerError('TransferFailed', `The batch job ${jobId} of this work ended before it began.`);
 }
 
-/** The open job that carries the task's key. */
-async function findJob(context: PlaceContext): Promise<{ jobId: string | null; isCertain: boolean }> {
+/** The open job that carries the key of the task's run. */
+async function findJob(run: number, context: PlaceContext): Promise<{ jobId: string | null; isCertain: boolean }> {
   const { scheduler, host, task, signal } = context;
-  const request = { key: jobKey(task.id), submittedAfter: task.createdAt, signal };
+  const request = { key: jobKey(task.id, run), submittedAfter: task.createdAt, signal };
   const { jobIds, isCertain } = await scheduler.findByKey(host, request);
   for (const jobId of [...jobIds].reverse()) {
     if (await isOpen(jobId, context)) return { jobId, isCertain };

@@ -62,7 +62,7 @@ async function follow(work: CarriedWork, journal: TransferJournal, context: Carr
   try {
     report = await context.place.look(journal);
   } catch (error) {
-    if (!isPassing(error)) await abandon(context);
+    if (!isPassing(error)) await abandon(journal.runs, context);
     return waitAfterFault(error, context);
   }
   return judge(work, journal, report, context);
@@ -70,13 +70,13 @@ async function follow(work: CarriedWork, journal: TransferJournal, context: Carr
 
 /** Ends work that must not go on behind a task that failed. */
 export async function endWork(placeContext: PlaceContext): Promise<void> {
-  await abandon({ ...placeContext, place: workPlaceOf(placeContext, null) });
+  await abandon(1, { ...placeContext, place: workPlaceOf(placeContext, null) });
 }
 
 /** Its state cannot be made out, and never will be: it must not go on behind a task that failed. */
-async function abandon(context: CarryContext): Promise<void> {
+async function abandon(run: number, context: CarryContext): Promise<void> {
   const { place, log } = context;
-  for (const clean of [() => place.stop(), () => place.remove()]) {
+  for (const clean of [() => place.stop(run), () => place.remove()]) {
     await clean().catch((error: unknown) => log.error({ err: error }, 'work was left on the cluster'));
   }
 }
@@ -98,10 +98,10 @@ async function start(
   await context.journal.write({ ...begun, beatAt: begun.startedAt });
   let report: WorkReport;
   try {
-    report = await context.place.start(prepared, isAgain);
+    report = await context.place.start(prepared, begun.runs, isAgain);
   } catch (error) {
     // It may have been started: the next look tells.
-    if (!isPassing(error)) await abandon(context);
+    if (!isPassing(error)) await abandon(begun.runs, context);
     return waitAfterFault(error, context);
   }
   return judge(work, { ...begun, beatAt: begun.startedAt }, report, context);
@@ -159,7 +159,7 @@ async function restart(
   context: CarryContext,
 ): Promise<WorkEnd | Parked> {
   context.log.warn({ phase: report.phase, runs: journal.runs }, 'the work on the cluster was lost');
-  const stopped = await context.place.stop();
+  const stopped = await context.place.stop(journal.runs);
   // Not begun: what was to begin it has run out of time long since, and finds no directory if it comes all the same.
   const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting' || stopped.phase === 'queued';
   // After a crash of the host, what is noted as done may not have come to its disk.
@@ -193,7 +193,7 @@ async function stop(journal: TransferJournal, context: CarryContext): Promise<Wo
   if (journal.phase !== 'working') throw reason;
   let report: WorkReport;
   try {
-    report = await context.place.stop();
+    report = await context.place.stop(journal.runs);
   } catch (error) {
     return waitAfterFault(error, context);
   }

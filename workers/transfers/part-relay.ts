@@ -150,7 +150,7 @@ function open(url: string, { method, headers, signal }: Call) {
       else {
         response.resume();
         body.destroy();
-        reject(refusal(status));
+        reject(refusal(status, url));
       }
     });
   });
@@ -158,9 +158,20 @@ function open(url: string, { method, headers, signal }: Call) {
   return { body, answer };
 }
 
-function refusal(status: number): BrokerError {
+function refusal(status: number, url: string): BrokerError {
+  if (status === 403 && hasRunOut(url)) return passing('The address of a part ran out before it was used.');
   if (status >= 500 || status === 429 || status === 408) return passing(`The staging store answered ${status}.`);
   return new BrokerError('TransferFailed', `The staging store refused a part with status ${status}.`);
+}
+
+/** Whether the time of a signed address is up, as it says itself. */
+function hasRunOut(url: string): boolean {
+  const { searchParams } = new URL(url);
+  const signed = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(searchParams.get('X-Amz-Date') ?? '');
+  if (signed === null) return false;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = signed.slice(1).map(Number);
+  const signedAt = Date.UTC(year, month - 1, day, hour, minute, second);
+  return Date.now() >= signedAt + Number(searchParams.get('X-Amz-Expires')) * 1_000;
 }
 
 function passing(message: string, cause?: unknown): BrokerError {

@@ -78,7 +78,7 @@ export async function unstage(
   const staged = journal?.staged;
   if (staged === undefined) return;
   const staging = stagingOf(context);
-  const removed = await Promise.allSettled([staging.abortUpload(staged), staging.removeObject(staged)]);
+  const removed = await Promise.allSettled([staging.abortUploads(staged), staging.removeObject(staged)]);
   for (const result of removed) {
     if (result.status === 'rejected')
       context.log.warn({ err: result.reason, key: staged.key }, 'staged bytes were left');

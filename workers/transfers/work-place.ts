@@ -16,12 +16,12 @@ import {
 } from './remote-work.ts';
 
 export interface WorkPlace {
-  /** Starts the work, once however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
-  start(work: RemoteWork, isAgain: boolean): Promise<WorkReport>;
-  /** `seen`: the last sign of life, and when that was first seen. */
-  look(seen: { beat: number; beatAt: number }): Promise<WorkReport>;
+  /** Starts the work, once for each `run` however often it is called; `isAgain`: what an earlier, ended run of it did stays. */
+  start(work: RemoteWork, run: number, isAgain: boolean): Promise<WorkReport>;
+  /** `seen`: the last sign of life, when that was first seen, and in which run. */
+  look(seen: { beat: number; beatAt: number; runs: number }): Promise<WorkReport>;
   /** Ends the work where it can from here; what it reports may still be `running` or `elsewhere`. */
-  stop(): Promise<WorkReport>;
+  stop(run: number): Promise<WorkReport>;
   /** Removes what was kept of it. Safe to run twice. */
   remove(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export function workPlaceOf(context: PlaceContext, account: string | null): Work
 function loginPlace(context: PlaceContext): WorkPlace {
   const name = workName(context.task.id);
   return {
-    start: (work, isAgain) => startWork(context, name, work, isAgain),
+    start: (work, _run, isAgain) => startWork(context, name, work, isAgain),
     look: async (seen) => (await glanceAtWork(context.files, name, seen)) ?? lookAtWork(context, name),
     stop: () => stopWork(context, name),
     remove: () => removeWork(context, name),

@@ -79,5 +79,8 @@ async function sendParts(
   }
   const completed = await whenStoreAnswers(() => stagingOf(context).completeUpload(staged, end.etags), 'kept', context);
   if (completed instanceof Parked) return completed;
+  await stagingOf(context)
+    .abortUploads(staged)
+    .catch((error: unknown) => context.log.warn({ err: error, key: staged.key }, 'begun uploads may be left'));
   return { path, ...movedFacts(staged.sizeBytes, end) };
 }
