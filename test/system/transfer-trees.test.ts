@@ -281,6 +281,7 @@ it('the lines of docs/transfers.md do what the page says', async () => {
   const here = mkdtempSync(join(tmpdir(), 'gc-transfers-'));
   mkdirSync(join(here, 'results', 'sub'), { recursive: true });
   for (const name of ['a', 'sub/b', 'sub/c.log']) writeFileSync(join(here, 'results', name), name);
+  writeFileSync(join(here, 'big.bin'), randomBytes(17 * 2 ** 20 + 7));
   const place = at('documented');
   mkdirSync(place);
   giveTree(place, owner);
@@ -293,7 +294,9 @@ it('the lines of docs/transfers.md do what the page says', async () => {
   const said = await runCommand('bash', ['-euo', 'pipefail', '-c', `cd "$HERE"; ${script}`], {
     env: { ...env, HOME_THERE: place, HERE: here },
   });
-  expect(said.stdout.match(/"result":\{"path"/g)).toHaveLength(3);
+  expect(said.stdout.match(/"result":\{"path"/g)).toHaveLength(5);
+  expect(readFileSync(join(here, 'big.again')).equals(readFileSync(join(place, 'big.bin')))).toBe(true);
+  expect(existsSync(join(here, 'etag.3'))).toBe(true);
   const names = (root: string) => readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
   for (const root of [join(place, 'results'), join(here, 'fetched'), join(place, 'copy')]) {
     expect(names(root)).toEqual(['a', 'sub', 'sub/b']);
