@@ -22,7 +22,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import type { S3Config } from '../platform/config/config.ts';
+import type { S3Config } from '../platform/config/data-transfer.ts';
 import { qualifiedBucket } from './bucket-name.ts';
 import { hasName, storeFault } from './store-fault.ts';
 

@@ -1,6 +1,6 @@
 /** The lab's store as a configuration has it. */
 import type { S3Facts } from '../../lab/parts/s3.ts';
-import type { S3Config } from '../../shared/platform/config/config.ts';
+import type { S3Config } from '../../shared/platform/config/data-transfer.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 
 /** Clients reach it by a name, the cluster by an address. */

@@ -6,7 +6,7 @@ import { GetBucketCorsCommand, HeadObjectCommand, PutBucketCorsCommand, S3Client
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { stagingKeyId } from '../../lab/ceph-configuration.ts';
 import { runCommand } from '../../lab/run-command.ts';
-import type { S3Config } from '../../shared/platform/config/config.ts';
+import type { S3Config } from '../../shared/platform/config/data-transfer.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { bucketName } from '../../shared/staging/bucket-name.ts';
 import { createStaging, type Staging } from '../../shared/staging/staging.ts';

@@ -6,7 +6,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { S3Config } from '../../shared/platform/config/config.ts';
+import type { S3Config } from '../../shared/platform/config/data-transfer.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { bucketName } from '../../shared/staging/bucket-name.ts';
 import { createStaging, type Staging } from '../../shared/staging/staging.ts';

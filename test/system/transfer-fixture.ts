@@ -1,5 +1,5 @@
 /** What the tests of transfers share: a FirecREST client's own way with a transfer's job, and a look for what is left behind. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { vi } from 'vitest';
 import type { LabUser } from '../../lab/users.ts';
 import { userProcesses } from '../user-processes.ts';
@@ -81,6 +81,21 @@ export async function completeUpload({ completeUploadUrl }: Directives, etags: r
   const list = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</CompleteMultipartUpload>`;
   const body = Buffer.from(`<?xml version='1.0' encoding='utf-8'?>\n${list}`);
   return fetch(completeUploadUrl, { method: 'POST', body });
+}
+
+/** What is left of one task's transfer: its directory of work, partial files, and the processes that have its id or are at home there. */
+export function leftoversOf(taskId: string, lab: { folder: string }, user: LabUser, directory: string): string[] {
+  const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
+  const processes = userProcesses(lab, user).filter(({ pid, line }) => `${line} ${placeOf(pid)}`.includes(taskId));
+  return [...names.filter((name) => name.includes(taskId)), ...processes.map(({ line }) => line)];
+}
+
+function placeOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return ''; // it has ended meanwhile
+  }
 }
 
 /**

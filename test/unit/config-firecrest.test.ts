@@ -30,7 +30,7 @@ describe('a FirecREST v2 file', () => {
     expect(config.authentication.issuers[0]?.issuer).toBe('https://idp.example.org/realms/hpc');
   });
 
-  it('has its keys that FirecREST ignores reported with key and line, private keys that stand in it, and nothing else', () => {
+  it('has its keys that FirecREST ignores reported with key and line, private keys in it and transfers not served too', () => {
     expect(load().warnings).toEqual([
       {
         key: 'clusters[0].probing.startup_grace_period',
@@ -47,6 +47,18 @@ describe('a FirecREST v2 file', () => {
         place: expect.stringContaining('firecrest-v2.yaml:') as string,
         message: expect.stringContaining('keep it in a file') as string,
       })),
+      {
+        key: 'clusters[1].data_operation.data_transfer',
+        place: 'test/fixtures/config/firecrest-v2.yaml:106',
+        message: expect.stringMatching(
+          /^has no effect: a streamer has secrets; it needs goldcrest.tokens.sealing_keys/,
+        ),
+      },
+      {
+        key: 'clusters[3].data_operation.data_transfer',
+        place: 'test/fixtures/config/firecrest-v2.yaml:136',
+        message: 'has no effect: this version does not serve transfers by wormhole',
+      },
     ]);
   });
 
@@ -172,10 +184,20 @@ describe('a FirecREST v2 file', () => {
       },
     });
     expect(streamer?.scheduler).toMatchObject({ apiUrl: 'http://slurmrestd.alpha.example.org:6820/', timeout: null });
-    expect(streamer?.dataOperation.data_transfer).toMatchObject({ serviceType: 'streamer', portRange: [5700, 5710] });
-    expect(wormhole?.dataOperation.data_transfer).toEqual({ serviceType: 'wormhole', pypiIndexUrl: null });
+    // What is not served is not told.
+    expect(streamer?.dataOperation.data_transfer).toBeNull();
+    expect(wormhole?.dataOperation.data_transfer).toBeNull();
     expect(defaults?.dataOperation.data_transfer).toBeNull();
     expect(defaults?.probing).toEqual({ services: null, intervalCheck: 120 });
+  });
+
+  it('has its streamer where there is a key to seal its secrets', () => {
+    const key = Buffer.alloc(32, 7).toString('base64');
+    const env = { GOLDCREST_TOKENS__SEALING_KEYS__0__ID: 'k1', GOLDCREST_TOKENS__SEALING_KEYS__0__KEY: key };
+    const [, system] = loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml', env).config.systems;
+    const told = { serviceType: 'streamer', portRange: [5700, 5710] };
+    expect(system?.firecrest.dataOperation.data_transfer).toMatchObject(told);
+    expect(system?.dataOperation.dataTransfer).toMatchObject({ type: 'streamer', portRange: [5700, 5710] });
   });
 
   it('may name a key service, without a limit of connections', () => {

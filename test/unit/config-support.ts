@@ -17,9 +17,10 @@ export function loadText(
 }
 
 /** Loads fixtures from disk. */
-export function loadFixture(file: string, overlay?: string): LoadedConfig {
+export function loadFixture(file: string, overlay?: string, env: Record<string, string> = {}): LoadedConfig {
   return loadConfig({
     env: {
+      ...env,
       YAML_CONFIG_FILE: `test/fixtures/config/${file}`,
       ...(overlay === undefined ? {} : { GOLDCREST_OVERLAY: `test/fixtures/config/${overlay}` }),
     },

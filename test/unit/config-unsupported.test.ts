@@ -73,8 +73,6 @@ describe('a key of FirecREST without effect in this version is warned about', ()
     const places = found.map(({ key, place }) => [key, Number(place.split(':').at(-1))]);
     expect(places).toEqual([
       ['clusters[1].probing.services.s3', 102],
-      ['clusters[1].data_operation.data_transfer', 106],
-      ['clusters[3].data_operation.data_transfer', 136],
       ['logger.enable_tracing_log', 143],
       ['logger.loggable_request_headers', 144],
     ]);

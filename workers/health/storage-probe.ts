@@ -1,6 +1,6 @@
 /** Asks the staging store for its buckets, with the keys that transfers use and on a connection of its own. */
 import { ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
-import type { S3Config } from '../../shared/platform/config/config.ts';
+import type { S3Config } from '../../shared/platform/config/data-transfer.ts';
 import { down, up, type Verdict } from './verdict.ts';
 
 /** What is said never names the endpoint: it is the private one, which clients are not shown. */

@@ -26,6 +26,8 @@ export interface CarriedWork {
   totalBytes: number | null;
   /** In the place of the bytes of the steps that are done. */
   progressOf?: (report: WorkReport, seconds: number) => Progress;
+  /** What a look notes in the journal while the work goes on. */
+  noteOf?: (report: WorkReport) => Partial<TransferJournal>;
   /** Longest time between two looks, where it is to be shorter than it would be. */
   lookMsMax?: number;
 }
@@ -123,7 +125,8 @@ async function judge(
     return finish(journal, end, context);
   }
   const isAlive = report.beat !== journal.beat || report.phase === 'running' || report.phase === 'queued';
-  const seen: TransferJournal = isAlive ? { ...journal, beat: report.beat, beatAt: now } : journal;
+  const noted = { ...journal, ...work.noteOf?.(report) };
+  const seen: TransferJournal = isAlive ? { ...noted, beat: report.beat, beatAt: now } : noted;
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
   const isMoving = work.totalBytes !== null && report.phase !== 'queued';

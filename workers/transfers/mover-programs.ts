@@ -5,10 +5,22 @@
  *
  * Exit codes: 71 the store refused (expired address, object gone), 72 the store did not answer after several tries, 73
  * the file cannot be read or written, 75 the file changed meanwhile, 76 what arrived is not what was sent, 78 it is not what
- * the store has and may come right another time.
+ * the store has and may come right another time. Of a stream to a client: 79 nobody came, 80 the connection broke off, 81 the
+ * file is too large, 82 there is no port.
  */
 
-export const moverExit = { refused: 71, silent: 72, file: 73, changed: 75, damaged: 76, unlike: 78 } as const;
+export const moverExit = {
+  refused: 71,
+  silent: 72,
+  file: 73,
+  changed: 75,
+  damaged: 76,
+  unlike: 78,
+  absent: 79,
+  brokeOff: 80,
+  tooLarge: 81,
+  noPort: 82,
+} as const;
 
 /** What tools say of a file system that takes no more. */
 export const spaceSayings = [

@@ -60,23 +60,19 @@ export async function whenStoreAnswers<T>(
   }
 }
 
-/** Removes an object whose bytes have arrived. What cannot be removed now expires in the store. */
-export async function removeStaged(
-  staged: StagedFile,
-  context: Pick<OperationContext, 'staging' | 'log'>,
-): Promise<void> {
-  await stagingOf(context)
-    .removeObject(staged)
-    .catch((error: unknown) => context.log.warn({ err: error, key: staged.key }, 'staged bytes were left'));
-}
-
 /** Takes back what the store holds of a transfer. What cannot be removed now expires there. */
 export async function unstage(
   journal: TransferJournal | null,
   context: Pick<OperationContext, 'staging' | 'log'>,
 ): Promise<void> {
-  const staged = journal?.staged;
-  if (staged === undefined) return;
+  if (journal?.staged !== undefined) await removeStaged(journal.staged, context);
+}
+
+/** The same of an object whose bytes have arrived. */
+export async function removeStaged(
+  staged: StagedFile,
+  context: Pick<OperationContext, 'staging' | 'log'>,
+): Promise<void> {
   const staging = stagingOf(context);
   const removed = await Promise.allSettled([staging.abortUploads(staged), staging.removeObject(staged)]);
   for (const result of removed) {

@@ -1,6 +1,7 @@
 /** What the looks at one transfer tell each other. It is in the task's record, and the API signs addresses from it. */
 import { z } from 'zod';
 import { stagedFile } from '../../shared/tasks/staged-file.ts';
+import { streamEntry } from '../../shared/tasks/stream-entry.ts';
 
 const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.string(), stderr: z.string() });
 
@@ -30,6 +31,8 @@ export const transferJournal = z.object({
   fruitlessRuns: z.int().optional(),
   begunBytes: z.number().optional(),
   end: workEnd.optional(),
+  /** Of a file that goes straight between the client and the cluster. */
+  stream: streamEntry.optional(),
   /** Of a mover through the worker: the parts that are done, in their order, and when the first began and the last ended. */
   streamed: z.array(streamedPart).optional(),
   /** They are moved once more, since what arrived was not what the store has. */
@@ -39,6 +42,9 @@ export const transferJournal = z.object({
 });
 
 export type TransferJournal = z.infer<typeof transferJournal>;
+/** Nothing was done yet. */
+export const newTransferJournal: TransferJournal = { phase: 'prepared', runs: 0, startedAt: 0, beat: 0, beatAt: 0 };
+
 export type StreamedPart = z.infer<typeof streamedPart>;
 export type WorkEnd = z.infer<typeof workEnd>;
 

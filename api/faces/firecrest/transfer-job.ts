@@ -4,23 +4,45 @@ import type { Job } from '../../../shared/operations/compute/job.ts';
 import type { JobMetadata } from '../../../shared/operations/compute/job-metadata.ts';
 import { findOperation } from '../../../shared/operations/registry.ts';
 import { type TransferJob, transferJobOf } from '../../../shared/operations/transfer/transfer-job.ts';
+import type { StreamerConfig } from '../../../shared/platform/config/data-transfer.ts';
+import { createSealer } from '../../../shared/platform/sealing.ts';
 import type { Staging } from '../../../shared/staging/staging.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
-import type { TaskState } from '../../../shared/tasks/states.ts';
+import { isTerminal, type TaskState } from '../../../shared/tasks/states.ts';
+import { streamEntryOf, streamPlace } from '../../../shared/tasks/stream-entry.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
 import type { SystemEntry } from '../../http/app-env.ts';
 
 type Signer = Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>;
 
 /** What the client does next, with addresses signed for it now; undefined where it does nothing. */
-export async function directivesOf(task: Task, signer: Signer | undefined): Promise<object | undefined> {
+export async function directivesOf(
+  task: Task,
+  system: SystemEntry,
+  signer: Signer | undefined,
+): Promise<object | undefined> {
   const isUpload = task.operation === 'transfer.upload';
   if (!isUpload && task.operation !== 'transfer.download') return undefined;
+  const { dataTransfer } = system.dataOperation;
+  if (dataTransfer?.type === 'streamer') return streamDirectives(task, dataTransfer);
   const staged = stagedFileOf(task.journal);
   if (staged === null || signer === undefined) {
     throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'nothing is staged' } });
   }
   return isUpload ? uploadDirectives(staged, signer) : downloadDirectives(staged, signer);
+}
+
+/** In the clear only here: what FirecREST's streamer calls coordinates, base64 of JSON. */
+function streamDirectives(task: Pick<Task, 'id' | 'journal'>, config: StreamerConfig): object {
+  const stream = streamEntryOf(task.journal);
+  const sealer = createSealer(config.sealingKeys);
+  if (stream === null || sealer === null) {
+    throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'there is no stream' } });
+  }
+  const secret = sealer.open(stream.sealedSecret, streamPlace(task.id));
+  const coordinates = JSON.stringify({ ports: config.portRange, ips: config.publicIps, secret });
+  const encoded = Buffer.from(coordinates).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+  return { transferMethod: 'streamer', coordinates: encoded };
 }
 
 async function uploadDirectives(staged: StagedFile, signer: Signer): Promise<object> {
@@ -42,7 +64,7 @@ export async function startedAnswer(
   system: SystemEntry,
   signer: Signer | undefined,
 ): Promise<{ transferJob: TransferJob; transferDirectives?: object }> {
-  const transferDirectives = await directivesOf(task, signer);
+  const transferDirectives = await directivesOf(task, system, signer);
   const transferJob = transferJobOf(task, system);
   return { transferJob, ...(transferDirectives === undefined ? {} : { transferDirectives }) };
 }
@@ -61,7 +83,9 @@ function epochSeconds(ms: number | null): number | null {
 
 /** The job. Its exit code is 0 or 1, as a script's would be. */
 export function jobOf(task: Task, system: SystemEntry, now: number): Job {
-  const state = jobStates[task.state];
+  const stream = isTerminal(task.state) ? null : streamEntryOf(task.journal);
+  // Clients connect when it runs, which is when it listens.
+  const state = stream === null ? jobStates[task.state] : stream.port === undefined ? 'PENDING' : 'RUNNING';
   const isWaiting = task.state === 'pending' && task.progress !== null;
   const exitCode = task.finishedAt === null ? null : task.state === 'completed' ? 0 : 1;
   const elapsedMs = task.startedAt === null ? null : (task.finishedAt ?? now) - task.startedAt;

@@ -7,6 +7,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { OperationName } from '../../../shared/operations/registry.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
+import { streamEntryOf } from '../../../shared/tasks/stream-entry.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { invalidField } from '../../http/invalid-request.ts';
@@ -56,6 +57,10 @@ function transferOf(task: Task, name: string | undefined): Transfer {
 function stagedOf(task: Transfer): StagedFile {
   if (!uploads.has(task.operation) && !downloads.has(task.operation)) {
     throw new BrokerError('InvalidRequest', 'The task is no transfer through the staging store.');
+  }
+  if (streamEntryOf(task.journal) !== null) {
+    const where = 'its coordinates are in the answer of POST /filesystem/{system_name}/transfer/…, which began it';
+    throw new BrokerError('InvalidRequest', `The file goes straight between client and cluster; ${where}.`);
   }
   const staged = stagedFileOf(task.journal);
   if (staged === null) throw new BrokerError('TaskConflict', 'The task has not been looked at yet; wait a moment.');

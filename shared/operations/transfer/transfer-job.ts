@@ -23,18 +23,28 @@ export type TransferJob = z.infer<typeof transferJob>;
 export const transferJobBody = z.object({ transferJob });
 
 /** The answers of upload and download; what the client does next is in the directives. */
+const streamer = z.object({
+  transferMethod: z.literal('streamer'),
+  coordinates: z.string().describe('For `streamer send` and `streamer receive`; whoever has them may connect'),
+});
 export const uploadBody = z.object({
   transferJob,
-  transferDirectives: z.object({
-    transferMethod: z.literal('s3'),
-    partsUploadUrls: z.array(z.string()),
-    completeUploadUrl: z.string(),
-    maxPartSize: z.int(),
-  }),
+  transferDirectives: z.discriminatedUnion('transferMethod', [
+    z.object({
+      transferMethod: z.literal('s3'),
+      partsUploadUrls: z.array(z.string()),
+      completeUploadUrl: z.string(),
+      maxPartSize: z.int(),
+    }),
+    streamer,
+  ]),
 });
 export const downloadBody = z.object({
   transferJob,
-  transferDirectives: z.object({ transferMethod: z.literal('s3'), downloadUrl: z.string() }),
+  transferDirectives: z.discriminatedUnion('transferMethod', [
+    z.object({ transferMethod: z.literal('s3'), downloadUrl: z.string() }),
+    streamer,
+  ]),
 });
 
 /** Whom a batch job that does the work is charged to. */
@@ -73,7 +83,7 @@ export function admitMethod(
   system: AdmittingSystem,
 ): void {
   const has = system.dataOperation.dataTransfer?.type;
-  if (has !== 's3' || input.transferDirectives.transferMethod !== has) {
+  if (has === undefined || input.transferDirectives.transferMethod !== has) {
     throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
   }
   admitAccount(input, system);

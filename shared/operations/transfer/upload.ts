@@ -16,8 +16,8 @@ export const stagedUpload = defineOperation({
     path: remotePath.describe('The file to be; an existing one is replaced when the new one is whole'),
     account,
     transferDirectives: z.object({
-      transferMethod: clusterText(32).describe('s3'),
-      fileSize: fileSize.nullish().describe('Bytes of the file'),
+      transferMethod: clusterText(32).describe('s3 or streamer, as the system has it'),
+      fileSize: fileSize.nullish().describe('Bytes of the file; needed for s3'),
       sha256: sha256.nullish().describe('Addition: what the file must add up to, or it is not put in place'),
     }),
   }),
@@ -47,7 +47,7 @@ export const stagedUpload = defineOperation({
   paths: [{ field: 'path', isLinkUnless: [] }],
   admit(input, system) {
     admitMethod(input, system);
-    if (input.transferDirectives.fileSize != null) return;
+    if (input.transferDirectives.fileSize != null || input.transferDirectives.transferMethod !== 's3') return;
     const message = 'is required: the number of bytes of the file';
     throw new BrokerError('InvalidRequest', `Invalid request: \`transferDirectives.fileSize\` ${message}.`, {
       fields: [{ location: 'body', name: 'transferDirectives', pointer: '/transferDirectives/fileSize', message }],

@@ -220,10 +220,11 @@ function buildLogs({ goldcrest: { logs } }: FileSettings): LogsConfig {
 }
 
 function buildSystems(settings: FileSettings, questions: Questions): SystemConfig[] {
-  const { systems, host_keys: sharedHostKeys } = settings.goldcrest;
-  return settings.clusters.map((cluster) => {
+  const { systems, host_keys: sharedHostKeys, tokens, webhooks } = settings.goldcrest;
+  const sealingKeys = tokens.sealing_keys.length > 0 ? tokens.sealing_keys : webhooks.sealing_keys;
+  return settings.clusters.map((cluster, index) => {
     const own = Object.hasOwn(systems, cluster.name) ? systems[cluster.name] : undefined;
     const section = own ?? systemSchema.parse({});
-    return buildSystem({ cluster, section, sharedHostKeys }, questions);
+    return buildSystem({ cluster, section, sharedHostKeys, sealingKeys, index }, questions);
   });
 }

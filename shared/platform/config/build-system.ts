@@ -1,4 +1,6 @@
 /** One system from a cluster of FirecREST's list and what `goldcrest.systems` adds to it. */
+
+import type { SealingKey } from '../sealing.ts';
 import type {
   DataOperationConfig,
   HostKeysConfig,
@@ -23,6 +25,10 @@ export interface SystemParts {
   section: SystemSection;
   /** Host keys for systems that have none of their own. */
   sharedHostKeys: HostKeysSection | undefined;
+  /** That may seal what clients of a streamer are given. */
+  sealingKeys: SealingKey[];
+  /** Of the cluster in its list. */
+  index: number;
 }
 
 /** The system; asks for host keys that are missing. */
@@ -30,6 +36,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
   const { cluster, section } = parts;
   const { scheduler, service_account: account } = cluster;
   const username = section.service_account_username ?? null;
+  const dataTransfer = buildTransfer(parts, questions);
   return {
     name: cluster.name,
     ssh: buildSsh(parts, questions),
@@ -57,14 +64,15 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
     dataOperation: {
       maxOpsFileSizeBytes: cluster.data_operation.max_ops_file_size,
       jobDirectives: cluster.data_operation.datatransfer_jobs_directives,
-      dataTransfer: buildTransfer(parts, questions),
+      dataTransfer,
     },
     transfers: {
       mover: section.transfers.mover,
       bucketPrefix: section.transfers.bucket_prefix,
       directTo: section.transfers.direct_to.map((name) => name.toLowerCase()),
     },
-    firecrest: firecrestView(cluster),
+    // A system tells of what it can do, and of nothing else.
+    firecrest: firecrestView(cluster, dataTransfer !== null),
   };
 }
 
@@ -159,15 +167,24 @@ function buildProbing({ probing }: ClusterSettings): ProbingConfig {
 }
 
 function buildTransfer(
-  { cluster, section: { transfers } }: SystemParts,
+  { cluster, section: { transfers }, sealingKeys, index }: SystemParts,
   questions: Questions,
 ): DataOperationConfig['dataTransfer'] {
   const transfer = cluster.data_operation.data_transfer;
   if (!transfer) return null;
   const refuse = (key: string, message: string) =>
     questions.refuse(['goldcrest', 'systems', cluster.name, 'transfers', key], message);
-  if (transfer.service_type === 'wormhole') return { type: 'wormhole', pypiIndexUrl: transfer.pypi_index_url ?? null };
+  const without = (message: string): null => {
+    questions.warn(['clusters', index, 'data_operation', 'data_transfer'], `has no effect: ${message}`);
+    return null;
+  };
+  if (transfer.service_type === 'wormhole') return without('this version does not serve transfers by wormhole');
   if (transfer.service_type === 'streamer') {
+    if (sealingKeys.length === 0) {
+      return without(
+        'a streamer has secrets; it needs goldcrest.tokens.sealing_keys or goldcrest.webhooks.sealing_keys',
+      );
+    }
     return {
       type: 'streamer',
       pypiIndexUrl: transfer.pypi_index_url ?? null,
@@ -176,6 +193,7 @@ function buildTransfer(
       publicIps: transfer.public_ips ?? ['localhost'],
       waitTimeoutMs: transfer.wait_timeout * 1_000,
       inboundTransferBytesMax: transfer.inbound_transfer_limit,
+      sealingKeys,
     };
   }
   if (transfers.address_style === 'virtual-host' && transfer.tenant) {

@@ -11,6 +11,7 @@ import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { SealingKey } from '../sealing.ts';
 import type { Secret } from '../secret.ts';
 import type { AuthorizationConfig } from './authorization-config.ts';
+import type { S3Config, StreamerConfig } from './data-transfer.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
@@ -313,48 +314,8 @@ export interface DataOperationConfig {
   maxOpsFileSizeBytes: number;
   /** Lines put on top of a transfer job's script; `{account}` stands for the account. */
   jobDirectives: string[];
-  dataTransfer: S3Config | StreamerConfig | WormholeConfig | null;
-}
-
-export interface S3Config {
-  type: 's3';
-  name: string;
-  /** Endpoint the worker and the cluster use. */
-  privateUrl: Secret;
-  /** Endpoint clients use; presigned URLs name it. */
-  publicUrl: string;
-  accessKeyId: Secret;
-  secretAccessKey: Secret;
-  region: string;
-  /** Life of presigned URLs; at most 7 days (SigV4). */
-  ttlSeconds: number;
-  /** Ceph tenant, put before the bucket name; null: none. */
-  tenant: string | null;
-  multipart: { partSizeBytesMax: number; parallelRuns: number; useSplit: boolean; tmpFolder: string };
-  /** Objects expire after so many days. */
-  bucketLifecycleDays: number;
-  /** `path`: the bucket is the first part of the path; `virtual-host`: it stands before the host name. */
-  addressStyle: 'path' | 'virtual-host';
-  /** What the store encrypts objects with; null: as it does by itself. */
-  encryption: { algorithm: 'AES256' | 'aws:kms'; keyId: string | null } | null;
-  /** Origins of web pages that may use signed addresses; empty: the CORS rules of buckets are left alone. */
-  corsOrigins: string[];
-}
-
-export interface StreamerConfig {
-  type: 'streamer';
-  pypiIndexUrl: string | null;
-  host: string | null;
-  /** First and last port, both included. */
-  portRange: [number, number];
-  publicIps: string[];
-  waitTimeoutMs: number;
-  inboundTransferBytesMax: number;
-}
-
-export interface WormholeConfig {
-  type: 'wormhole';
-  pypiIndexUrl: string | null;
+  /** Null: none, or none that this version serves. */
+  dataTransfer: S3Config | StreamerConfig | null;
 }
 
 export interface LogConfig {

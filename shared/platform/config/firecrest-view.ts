@@ -70,7 +70,7 @@ export interface FirecrestWormholeView {
 const masked = '**********';
 
 /** The view of a cluster. */
-export function firecrestView(cluster: ClusterSettings): FirecrestSystemView {
+export function firecrestView(cluster: ClusterSettings, hasTransfers: boolean): FirecrestSystemView {
   const { ssh, scheduler, probing, data_operation: operation } = cluster;
   return {
     name: cluster.name,
@@ -105,7 +105,7 @@ export function firecrestView(cluster: ClusterSettings): FirecrestSystemView {
     dataOperation: {
       datatransfer_jobs_directives: operation.datatransfer_jobs_directives,
       max_ops_file_size: operation.max_ops_file_size,
-      data_transfer: transferView(operation.data_transfer ?? null),
+      data_transfer: hasTransfers ? transferView(operation.data_transfer ?? null) : null,
     },
   };
 }

@@ -147,9 +147,13 @@ const s3 = section(
 
 const streamer = section(
   {
-    service_type: z.literal('streamer').describe('Transfers through FirecREST’s streamer.'),
-    pypi_index_url: webAddress().nullish().describe('Package index for the streamer on the compute nodes.'),
-    host: text().nullish().describe('Address the streamer binds.'),
+    service_type: z
+      .literal('streamer')
+      .describe(
+        'Transfers by FirecREST’s streamer; needs a sealing key of `goldcrest.tokens` or `goldcrest.webhooks`.',
+      ),
+    pypi_index_url: webAddress().nullish().describe('Kept for compatibility; nothing is installed.'),
+    host: text().nullish().describe('Address that the streamer listens at; all of its host if not given.'),
     port_range: z
       .array(port())
       .length(2, 'must be two ports, first and last')
@@ -188,7 +192,7 @@ const dataOperation = section(
     data_transfer: z
       .discriminatedUnion('service_type', [s3, streamer, wormhole], { error: oneOf('s3, streamer, wormhole') })
       .nullish()
-      .describe('How large files move. s3 is served; the others are not by this version, with a warning.'),
+      .describe('How large files move. Transfers by wormhole are not served by this version, with a warning.'),
   },
   open,
 );

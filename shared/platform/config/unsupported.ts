@@ -30,14 +30,8 @@ export function findWithoutEffect(config: Config, placeOf: PlaceOf): ConfigProbl
   const warn = (message: string, path: Path) => problems.push(problemAt(placeOf, message, [path]));
   const hasTokenUrl = config.authentication.issuers.some(({ tokenUrl }) => tokenUrl !== null);
   config.systems.forEach((system, index) => {
-    const { dataOperation } = system;
     for (const { service, message } of findUnprobed(system, hasTokenUrl)) {
       warn(message, ['clusters', index, 'probing', 'services', service]);
-    }
-    const transfer = dataOperation.dataTransfer;
-    if (transfer !== null && transfer.type !== 's3') {
-      const path = ['clusters', index, 'data_operation', 'data_transfer'];
-      warn(`has no effect: this version does not serve transfers by ${transfer.type}`, path);
     }
   });
   const noTracing = 'has no effect: this version writes no tracing log';

@@ -16,7 +16,8 @@ import {
   unstage,
   whenStoreAnswers,
 } from '../../transfers/staged-transfer.ts';
-import { readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import { streamFile } from '../../transfers/streamer/stream-file.ts';
+import { newTransferJournal, readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
 import { isDirectory, isRegularFile } from '../filesystem/mode-letters.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { Parked } from '../parked.ts';
@@ -28,6 +29,7 @@ type Result = ResultOf<typeof stagedDownload>;
 /** One look. An end that is not a good one leaves nothing in the store. */
 export async function handleTransferDownload(input: Input, context: OperationContext): Promise<Result | Parked> {
   const journal = readTransferJournal(context.journal.entry);
+  if (input.transferDirectives.transferMethod === 'streamer') return sendStream(input, journal, context);
   if (journal === null) return prepare(input, context);
   try {
     return await sendParts(input, journal, context);
@@ -46,6 +48,19 @@ async function prepare({ path }: Input, context: OperationContext): Promise<Park
   const staged = await beginStaging(path, sizeBytes, wholeMebibytes(Math.min(partBytesMax, movedPartBytes)), context);
   const journal: TransferJournal = { phase: 'prepared', staged, mtime, runs: 0, startedAt: 0, beat: 0, beatAt: 0 };
   return new Parked({ place: 'kept', waitMs: 0, journal });
+}
+
+/** Straight to the client. */
+async function sendStream(
+  { path, account }: Input,
+  journal: TransferJournal | null,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  if (journal === null) refuseUnwanted(context);
+  const sizeBytes = journal === null ? (await checkSource(path, context)).sizeBytes : null;
+  const wish = { way: 'send' as const, path, partPath: '', account, sizeBytes };
+  const end = await streamFile(wish, journal ?? newTransferJournal, context);
+  return end instanceof Parked ? end : { path, ...movedFacts(end.bytes, end) };
 }
 
 /** dd counts in MiB. */

@@ -19,8 +19,9 @@ import {
   unstage,
   whenStoreAnswers,
 } from '../../transfers/staged-transfer.ts';
+import { streamFile } from '../../transfers/streamer/stream-file.ts';
 import { checkRoom } from '../../transfers/target-room.ts';
-import { readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import { newTransferJournal, readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
 import { isDirectory, isRegularFile, isSymbolicLink } from '../filesystem/mode-letters.ts';
 import { partialPath } from '../filesystem/partial-path.ts';
 import { unlessMissing } from '../filesystem/unless-missing.ts';
@@ -38,6 +39,7 @@ const lookMsMax = 15_000;
 /** One look. Whatever ends it for good leaves nothing behind, neither in the store nor on the cluster. */
 export async function handleTransferUpload(input: Input, context: OperationContext): Promise<Result | Parked> {
   const journal = readTransferJournal(context.journal.entry);
+  if (input.transferDirectives.transferMethod === 'streamer') return receiveStream(input, journal, context);
   if (journal === null) return prepare(input, context);
   try {
     return await (journal.phase === 'waiting' ? waitForClient(journal, context) : fetchParts(input, journal, context));
@@ -116,6 +118,32 @@ async function fetchParts(
   if (end instanceof Parked) return end;
   await removeStaged(staged, context);
   return { path, ...movedFacts(staged.sizeBytes, end), quotaBytesLeft: journal.quotaBytesLeft ?? null };
+}
+
+/** Straight from the client. As with FirecREST v2, a file that is there is not replaced. */
+async function receiveStream(
+  { path, account, transferDirectives }: Input,
+  journal: TransferJournal | null,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  const sizeBytes = transferDirectives.fileSize ?? null;
+  let known = journal;
+  if (known === null) {
+    refuseUnwanted(context);
+    known = { ...newTransferJournal, quotaBytesLeft: await checkTarget(path, sizeBytes ?? 0, context) };
+    const found = await unlessMissing(context.files.lstat(path, { signal: context.signal }));
+    if (found !== null) throw new BrokerError('PermissionDenied', `Target file '${path}' already exists.`);
+  }
+  const partPath = partialPath(path, context.task.id);
+  try {
+    const wish = { way: 'receive' as const, path, partPath, account, sizeBytes };
+    const end = await streamFile(wish, known, context);
+    if (end instanceof Parked) return end;
+    return { path, ...movedFacts(end.bytes, end), quotaBytesLeft: known.quotaBytesLeft ?? null };
+  } catch (error) {
+    if (!mayBeRepeated(error)) await discardPart(path, context);
+    throw error;
+  }
 }
 
 function stagedOf({ staged }: TransferJournal): StagedFile {

@@ -1,0 +1,104 @@
+/**
+ * A file straight between a client and the cluster: a program there (`stream-program.ts`) listens for FirecREST's streamer
+ * where the system's mover says, until the client has come and the file has passed. While it waits for the client nobody
+ * waits with it.
+ */
+import { randomBytes } from 'node:crypto';
+import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { StreamerConfig } from '../../../shared/platform/config/data-transfer.ts';
+import { createSealer } from '../../../shared/platform/sealing.ts';
+import { streamPlace } from '../../../shared/tasks/stream-entry.ts';
+import type { OperationContext } from '../../operations/operation-context.ts';
+import { Parked } from '../../operations/parked.ts';
+import { carryOut } from '../carry-out.ts';
+import type { WorkReport } from '../remote-work.ts';
+import { digestOf } from '../script-mover.ts';
+import type { TransferJournal, WorkEnd } from '../transfer-journal.ts';
+import { streamProgram } from './stream-program.ts';
+
+export interface StreamWish {
+  way: 'send' | 'receive';
+  path: string;
+  /** Of what is received, beside the file. */
+  partPath: string;
+  account: string | null;
+  /** Null: the client has not said. */
+  sizeBytes: number | null;
+}
+
+export interface Streamed {
+  bytes: number;
+  sha256: string;
+  seconds: number;
+}
+
+/** Looks are further apart the longer the client takes. */
+const lookMsMin = 1_500;
+const lookMsMax = 15_000;
+const secretBytes = 16;
+
+/** One look. TransferFailed for what came damaged, broke off or never came; and what `carryOut` throws. */
+export async function streamFile(
+  wish: StreamWish,
+  journal: TransferJournal,
+  context: OperationContext,
+): Promise<Streamed | Parked> {
+  const config = streamerOf(context);
+  const sealer = createSealer(config.sealingKeys);
+  if (sealer === null) throw new BrokerError('Internal', 'The streamer of the system has no sealing key.');
+  const place = streamPlace(context.task.id);
+  const secret = journal.stream === undefined ? randomBytes(secretBytes).toString('base64url') : null;
+  const stream = journal.stream ?? { sealedSecret: sealer.seal(secret ?? '', place), isConnected: false };
+  const waitSeconds = Math.max(
+    1,
+    Math.round(Math.min(config.waitTimeoutMs, context.task.deadlineAt - Date.now()) / 1_000),
+  );
+  const limits = [config.inboundTransferBytesMax, waitSeconds].map(String);
+  const at = [config.host ?? '0.0.0.0', ...config.portRange.map(String)];
+  const argv = ['perl', '-e', streamProgram, wish.way, wish.path, wish.partPath, ...limits, ...at];
+  const work = {
+    prepare: async () => ({ argv, input: `${sealer.open(stream.sealedSecret, place)}\n` }),
+    isRepeatable: true,
+    account: wish.account,
+    totalBytes: wish.sizeBytes,
+    noteOf: ({ stdout }: WorkReport) => ({ stream: { ...stream, ...seenIn(stdout) } }),
+  };
+  const end = await carryOut(work, { ...journal, stream }, context);
+  return end instanceof Parked ? whileWaiting(end, journal, context) : outcomeOf(end, wish.path);
+}
+
+function streamerOf({ system }: Pick<OperationContext, 'system'>): StreamerConfig {
+  const { dataTransfer } = system.dataOperation;
+  if (dataTransfer?.type === 'streamer') return dataTransfer;
+  throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+}
+
+function seenIn(stdout: string): { port?: number; isConnected: boolean } {
+  const port = /^listening (\d+)$/m.exec(stdout)?.[1];
+  return { ...(port === undefined ? {} : { port: Number(port) }), isConnected: /^connected$/m.test(stdout) };
+}
+
+/** Until the client has come the task stands aside; then it takes a place again. */
+function whileWaiting({ options }: Parked, before: TransferJournal, { task }: OperationContext): Parked {
+  const { stream } = (options.journal ?? before) as TransferJournal;
+  if (stream?.port === undefined) return new Parked(options);
+  if (stream.isConnected) {
+    const wasAside = before.stream?.port !== undefined && !before.stream.isConnected;
+    return wasAside ? new Parked({ ...options, place: 'turn', waitMs: 0 }) : new Parked(options);
+  }
+  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (Date.now() - task.createdAt) / 200));
+  const progress = {
+    done: 0,
+    total: options.progress?.total ?? null,
+    unit: 'bytes' as const,
+    message: 'waiting for the client',
+  };
+  return new Parked({ ...options, place: 'aside', waitMs, progress });
+}
+
+function outcomeOf(end: WorkEnd, path: string): Streamed {
+  const sha256 = digestOf(end, path);
+  const fact = (name: string): number =>
+    Number(new RegExp(`^${name} (\\d+(?:\\.\\d+)?)$`, 'm').exec(end.stdout)?.[1] ?? 0);
+  return { bytes: fact('bytes'), sha256, seconds: fact('took') };
+}
