@@ -5,5 +5,6 @@ import { startBroker } from '../system/broker-fixture.ts';
 export function startClientBroker() {
   const lab = inject('lab');
   const fileSystems = [{ path: '/home', data_type: 'scratch', default_work_dir: true }];
-  return startBroker(lab, { ...{ s3: lab.s3 }, fileSystems });
+  const staging = { multipart: { max_part_size: 16 * 2 ** 20 } };
+  return startBroker(lab, { ...{ s3: lab.s3, staging }, fileSystems });
 }

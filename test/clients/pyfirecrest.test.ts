@@ -41,4 +41,13 @@ for (const client of ['Firecrest', 'AsyncFirecrest']) {
   });
 }
 
+/** Enough for several parts; more by hand, as 1024. */
+const largeMib = Number(process.env.GOLDCREST_LARGE_FILE_MIB ?? 64);
+testScript({
+  title: `Firecrest with a file of ${largeMib} MiB`,
+  script: 'python/pyfirecrest_large.py',
+  broker: () => broker,
+  facts: () => ({ client: 'Firecrest', large_mib: largeMib }),
+});
+
 testScript({ title: 'the firecrest program', script: 'python/pyfirecrest_program.py', broker: () => broker });

@@ -203,6 +203,11 @@ describe('an upload', () => {
   it.each([
     ['no size', { transferMethod: 's3' }, /`transferDirectives.fileSize` is required/],
     ['a negative size', { transferMethod: 's3', fileSize: -1 }, /fileSize.* must not be negative/],
+    [
+      'more than S3 takes',
+      { transferMethod: 's3', fileSize: 5 * 2 ** 40 + 1 },
+      /fileSize.* must be at most 5497558138880/,
+    ],
     ['another way', { transferMethod: 'streamer', fileSize: 1 }, /^Requested transfer method is not available\.$/],
   ])('with %s is refused', async (_title, transferDirectives, message) => {
     const answer = await client.post(`${transfer}/upload`, { path: at('x'), transferDirectives });
