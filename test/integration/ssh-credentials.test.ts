@@ -128,7 +128,7 @@ describe('a user CA', () => {
     const behind = await provider.credentialFor('behind', 'gcalice');
     expect(describeCertificate(behind.certificate)).toMatch(/source-address 192\.0\.2\.0\/24 Extensions: \(none\)/);
     expect(describeCertificate(behind.jumpCertificate)).toMatch(
-      /source-address 192\.0\.2\.7 Extensions: permit-port-forwarding\s*$/,
+      /Critical Options: force-command \/bin\/false source-address 192\.0\.2\.7 Extensions: permit-port-forwarding\s*$/,
     );
     expect((expiresAt ?? 0) - Date.now()).toBeGreaterThan(290_000);
     expect(await whoAmI(provider)).toBe('gcalice');
@@ -247,6 +247,28 @@ describe('a jump host', () => {
     const ended = () =>
       (readFileSync(jump.logFile, 'utf8').match(/Connection closed|Disconnected from user/g) ?? []).length;
     await expect.poll(ended).toBeGreaterThan(0);
+  });
+
+  it('runs nothing for the certificate that is made for it', async () => {
+    const ours = labUserCa(lab);
+    const swapped: CredentialProvider = {
+      async credentialFor(system, username) {
+        const { jumpCertificate, ...credential } = await ours.credentialFor(system, username);
+        return { ...credential, certificate: jumpCertificate ?? '' };
+      },
+    };
+    const { host, port } = jump;
+    const ssh = sshTo(
+      systemOptions(lab.sshd, { host, port, hostKeys: { mode: 'verify', pinnedKeys: [jump.hostKey] } }),
+      swapped,
+    );
+    try {
+      const { stdout, exitCode } = await ssh.shell('lab', 'gcalice').run(['id', '-un']);
+      expect([stdout.toString(), exitCode]).toEqual(['', 1]);
+      await expect(ssh.files('lab', 'gcalice').stat('/')).rejects.toBeInstanceOf(Error);
+    } finally {
+      await ssh.close();
+    }
   });
 
   it('with another host key is refused before anything is sent', async () => {

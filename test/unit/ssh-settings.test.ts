@@ -46,9 +46,22 @@ describe('the settings of a login', () => {
     expect([addressIn(certificate), addressIn(jumpCertificate)]).toEqual(['192.0.2.0/24', '10.0.0.2']);
     const permits = (text = '') => readCertificateText(text).signed.includes('permit-port-forwarding');
     expect([direct.certificate, certificate, jumpCertificate].map(permits)).toEqual([false, false, true]);
+    expect(readCertificateText(jumpCertificate ?? '').criticalOptions).toEqual(['force-command', 'source-address']);
     expect(readCertificateText(certificate ?? '')).toMatchObject({
       principals: ['alice'],
       criticalOptions: ['source-address'],
     });
+  });
+
+  it('make a fresh key for each of them', async () => {
+    const provider = createCredentials(
+      config,
+      createUserTokens(async () => null),
+    );
+    const made = await Promise.all(Array.from({ length: 20 }, () => provider.credentialFor('one', 'alice')));
+    expect(new Set(made.map(({ key }) => key.getPublicSSH().toString('base64'))).size).toBe(20);
+    for (const { key, certificate = '' } of made) {
+      expect(readCertificateText(certificate).publicKey.equals(key.getPublicSSH())).toBe(true);
+    }
   });
 });

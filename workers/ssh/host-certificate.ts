@@ -27,7 +27,7 @@ export function certificateProblem(certificate: CertificateFacts, expected: Expe
   if (expected.revoked.has(signer)) return `is of an authority (${signer}) that is revoked`;
   if (!expected.authorities.has(signer)) return `is of an authority (${signer}) that is not known`;
   if (!isSignedBy(authority, certificate.signed, certificate.signature)) {
-    return `is not signed by the authority that it names (${signer})`;
+    return `has no signature of its authority (${signer}) that is taken here: ed25519, ecdsa, or RSA with SHA-2`;
   }
   if (!certificate.isForHosts) return 'is not for hosts';
   if (!principals.some((name) => matchesPattern(name.toLowerCase(), host))) {

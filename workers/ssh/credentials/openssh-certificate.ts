@@ -12,12 +12,14 @@ export interface CertificateContent {
   readonly validBefore: number;
   /** CIDR list for the critical option `source-address`. */
   readonly sourceAddress?: string;
-  /** The one extension a jump host needs; without it the certificate has none. */
-  readonly permitPortForwarding?: boolean;
+  /** For a jump host: ports may be forwarded, the one extension it needs, and no command is run but one that does nothing. */
+  readonly forwardsPortsOnly?: boolean;
 }
 
 const certificateType = 'ssh-ed25519-cert-v01@openssh.com';
 const userCertificate = 1;
+/** Run in place of whatever is asked for. */
+const doesNothing = '/bin/false';
 
 /** The one-line text of a `-cert.pub` file. Throws what the signer throws. */
 export async function signUserCertificate(
@@ -27,7 +29,7 @@ export async function signUserCertificate(
 ): Promise<string> {
   const publicKey = readWire(subject.getPublicSSH());
   publicKey.string();
-  const { sourceAddress } = content;
+  const { sourceAddress, forwardsPortsOnly = false } = content;
   const body = Buffer.concat([
     sshString(certificateType),
     sshString(randomBytes(32)),
@@ -38,8 +40,14 @@ export async function signUserCertificate(
     sshString(sshString(content.principal)),
     uint64(content.validAfter),
     uint64(content.validBefore),
-    sshString(sourceAddress ? pair('source-address', sshString(sourceAddress)) : ''),
-    sshString(content.permitPortForwarding ? pair('permit-port-forwarding', Buffer.alloc(0)) : ''),
+    // In the order of their names, as they must be.
+    sshString(
+      Buffer.concat([
+        ...(forwardsPortsOnly ? [pair('force-command', sshString(doesNothing))] : []),
+        ...(sourceAddress ? [pair('source-address', sshString(sourceAddress))] : []),
+      ]),
+    ),
+    sshString(forwardsPortsOnly ? pair('permit-port-forwarding', Buffer.alloc(0)) : ''),
     sshString(''),
     sshString(ca.publicKey),
   ]);

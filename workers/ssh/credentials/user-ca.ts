@@ -32,7 +32,7 @@ interface CertificateOptions {
 }
 
 export interface CertificateRoute {
-  /** Only then is a certificate made that permits the forwarding of ports. */
+  /** Only then is a second certificate made, which permits the forwarding of ports and nothing else. */
   readonly hasJumpHost: boolean;
   /** In place of the general one. */
   readonly sourceAddress?: string | undefined;
@@ -57,7 +57,7 @@ export function createUserCa(options: UserCaOptions): CredentialProvider {
     const certificate = await signUserCertificate(ca, key, { ...content, ...(sourceAddress ? { sourceAddress } : {}) });
     if (!hasJumpHost) return { certificate };
     const jumpCertificate = await signUserCertificate(ca, key, {
-      ...{ ...content, permitPortForwarding: true },
+      ...{ ...content, forwardsPortsOnly: true },
       ...(jumpSourceAddress ? { sourceAddress: jumpSourceAddress } : {}),
     });
     return { certificate, jumpCertificate };
