@@ -18,6 +18,7 @@ const readAtOnce = 500;
 const options = {
   help: { type: 'boolean', short: 'h' },
   'key-file': { type: 'string' },
+  'among-log': { type: 'boolean' },
 } as const;
 
 /** Resolves to the exit status; prints every failure. */
@@ -28,9 +29,9 @@ export async function runAudit(args: readonly string[], io: CliIo): Promise<numb
     return parsed === null ? exitStatus.usage : exitStatus.done;
   }
   const [name, ...paths] = parsed.positionals;
-  const keyFile = parsed.values['key-file'];
+  const { 'key-file': keyFile, 'among-log': isAmongLog = false } = parsed.values;
   try {
-    if (name === 'verify' && paths.length > 0) return verifyFiles(paths, keyFile, io);
+    if (name === 'verify' && paths.length > 0) return verifyFiles(paths, { keyFile, isAmongLog }, io);
     if (name === 'verify') return await verifyConfigured(loadConfig({ env: io.env }).config, io);
     if (name === 'export' && paths.length === 0) return await printLines(loadConfig({ env: io.env }).config, io);
   } catch (error) {
@@ -49,9 +50,17 @@ function parse(args: readonly string[]) {
   }
 }
 
-function verifyFiles(paths: readonly string[], keyFile: string | undefined, io: CliIo): number {
+interface FilesOptions {
+  keyFile: string | undefined;
+  /** They are what a process has written to its standard output: lines that begin as no record are those of its log. */
+  isAmongLog: boolean;
+}
+
+function verifyFiles(paths: readonly string[], { keyFile, isAmongLog }: FilesOptions, io: CliIo): number {
+  const isOurs = ({ text }: PlacedLine): boolean => !isAmongLog || text.startsWith('{"writer":');
+  const lines = [...linesOf(paths)].filter(isOurs);
   const key = keyFile === undefined ? null : new Secret(readFileSync(keyFile, 'utf8').trim());
-  return report(verifyLines(linesOf(paths), { key, heads: null, mayBeginLate: false }), 'files', io);
+  return report(verifyLines(lines, { key, heads: null, mayBeginLate: false }), 'files', io);
 }
 
 /** Each file's lines, those of a directory in the order of their names, which is that of the chain. */
@@ -84,9 +93,11 @@ async function verifyConfigured(config: Config, io: CliIo): Promise<number> {
   });
 }
 
-/** Of a writer whose records have all left the stream there is nothing to compare. */
+/** Of a writer whose last record is no younger than the oldest that is kept there is nothing to compare: it may have left. */
 function atHand(heads: ReadonlyMap<string, Head>, kept: readonly PlacedLine[]): Map<string, Head> {
-  return new Map([...heads].filter(([writer]) => kept.some(({ text }) => text.startsWith(`{"writer":"${writer}"`))));
+  const [oldest] = kept;
+  const oldestAt = oldest === undefined ? -1 : Number(oldest.place.split('-')[0]);
+  return new Map([...heads].filter(([, { at }]) => at > oldestAt));
 }
 
 async function readStream(store: AuditStore): Promise<PlacedLine[]> {

@@ -46,6 +46,7 @@ export const auditHelp = `Usage: goldcrest audit COMMAND …
 
 Options
   --key-file FILE        with PATH…: file with the key of the chain (goldcrest.audit.key)
+  --among-log            with PATH…: files that hold what processes wrote to standard output (goldcrest.audit.stdout)
 
 Exit status: 0 whole; 1 something was changed, removed, moved or cut off; 2 wrong usage; 3 Redis did not answer, or a file
 could not be read; 78 wrong configuration.`;

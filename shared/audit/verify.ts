@@ -11,6 +11,8 @@ export interface PlacedLine {
 export interface Head {
   seq: number;
   hash: string;
+  /** When it came to Redis, in milliseconds since the epoch. */
+  at: number;
 }
 
 export interface VerifyOptions {

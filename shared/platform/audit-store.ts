@@ -98,11 +98,12 @@ export function createAuditStore(redis: Redis, settings: { keyPrefix: string; re
     readOn: (owner, after, count) => read(owner, (key) => redis.xrange(key, `(${after}`, '+', 'COUNT', count)),
     heads: () =>
       withStore(async () => {
-        const known = Object.entries(await redis.hgetall(heads));
+        const [known, scored] = await Promise.all([redis.hgetall(heads), redis.zrange(times, '0', '-1', 'WITHSCORES')]);
+        const at = new Map(scored.flatMap((writer, n) => (n % 2 === 0 ? [[writer, Number(scored[n + 1])]] : [])));
         return new Map(
-          known.map(([writer, text]) => {
+          Object.entries(known).map(([writer, text]) => {
             const [seq, hash = ''] = text.split(' ');
-            return [writer, { seq: Number(seq), hash }];
+            return [writer, { seq: Number(seq), hash, at: at.get(writer) ?? 0 }];
           }),
         );
       }),

@@ -6,6 +6,7 @@ import type { SshdFacts } from '../../lab/parts/sshd.ts';
 import type { CredentialProvider } from '../../workers/ssh/credentials/credential-provider.ts';
 import { createUserCa } from '../../workers/ssh/credentials/user-ca.ts';
 import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
+import type { ObserveCommand } from '../../workers/ssh/observe-command.ts';
 import type { SshSystemOptions } from '../../workers/ssh/options.ts';
 import { createSsh, type Ssh } from '../../workers/ssh/ssh.ts';
 
@@ -38,7 +39,8 @@ export function systemOptions(server: SshdFacts, more: Partial<SshSystemOptions>
   };
 }
 
-export function sshTo(options: SshSystemOptions, credentials: CredentialProvider): Ssh {
+export function sshTo(options: SshSystemOptions, credentials: CredentialProvider, observe?: ObserveCommand): Ssh {
   const handshakes = createInProcessHandshakeLimiter(8);
-  return createSsh({ systems: [options], credentials: () => credentials, handshakes, log: silent });
+  const observing = observe === undefined ? {} : { observe };
+  return createSsh({ systems: [options], credentials: () => credentials, handshakes, log: silent, ...observing });
 }

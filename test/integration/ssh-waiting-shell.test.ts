@@ -105,6 +105,28 @@ describe('a shell that waits', () => {
     await vi.waitFor(() => expect(waitingShells('gccarol')).toEqual([]), 20_000);
   });
 
+  it('is told of when it starts, and when a command takes it over or it ends unused', async () => {
+    const told: string[] = [];
+    const observed = sshTo(systemOptions(lab.sshd), labUserCa(lab), ({ argv, username, isLasting }) => {
+      const what = `${username} ${argv[2]?.includes('GOLDCREST_LINE') ? 'shell' : argv.join(' ')}`;
+      told.push(`${what} ${isLasting ? 'begins' : 'is sent'}`);
+      return ({ isEarly }) => void told.push(`${what} ${isEarly ? 'taken over' : 'ended'}`);
+    });
+    const shell = observed.shell('lab', 'gccarol');
+    const isReady = () => vi.waitFor(() => expect(observed.poolStats()[0]).toMatchObject({ slotsInUse: 1 }), 20_000);
+    for (const word of ['one', 'two']) {
+      await shell.run(['echo', word], { usesWaitingShell });
+      await isReady();
+    }
+    await observed.close();
+    await vi.waitFor(() => expect(told.at(-1)).toBe('gccarol shell ended'), 20_000);
+    expect(told).toEqual([
+      ...['gccarol echo one is sent', 'gccarol shell begins', 'gccarol echo one ended'],
+      ...['gccarol echo two is sent', 'gccarol shell taken over', 'gccarol shell begins', 'gccarol echo two ended'],
+      'gccarol shell ended',
+    ]);
+  });
+
   it('is not started where a user has few channels', async () => {
     const few = sshTo(
       systemOptions(lab.sshd, { channelsPerConnectionMax: 4, connectionsPerUserMax: 1 }),

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { runAudit } from '../../cli/audit.ts';
-import { createLineFiles } from '../../shared/audit/audit-lines.ts';
+import { createLineFiles, createLinesTo } from '../../shared/audit/audit-lines.ts';
 import { createChain } from '../../shared/audit/chain.ts';
 import { auditedWords } from '../../shared/audit/command-words.ts';
 import type { AuditFacts } from '../../shared/audit/record.ts';
@@ -68,11 +68,11 @@ describe('a chain', () => {
   });
 
   it('shows lines missing at its end where the end is known, and a writer of whom nothing is left', () => {
-    const heads = new Map([['api-1', { seq: 20, hash: lines[19]?.hash ?? '' }]]);
+    const heads = new Map([['api-1', { seq: 20, hash: lines[19]?.hash ?? '', at: 1 }]]);
     expect(verify(texts, { heads }).problems).toEqual([]);
     expect(verify(texts.slice(0, 19), { heads }).problems[0]).toMatch(/records after 19 are missing/);
     expect(verify([], { heads }).problems[0]).toMatch(/all of its records are missing/);
-    const other = new Map([['api-1', { seq: 20, hash: 'f'.repeat(64) }]]);
+    const other = new Map([['api-1', { seq: 20, hash: 'f'.repeat(64), at: 1 }]]);
     expect(verify(texts, { heads: other }).problems[0]).toMatch(/not the one Redis knows/);
   });
 
@@ -105,6 +105,35 @@ describe('goldcrest audit verify', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('/tmp/x', '/tmp/y'));
     expect(await runAudit(['verify', directory], io)).toBe(1);
     expect(printed.join('\n')).toContain(`BROKEN ${file}:1: was changed`);
+  });
+});
+
+describe('a trail on standard output', () => {
+  it('is whole among the lines of the log, and what is missing there is found', async () => {
+    const written: string[] = [];
+    const stdout = { write: (text: string) => void written.push(text) };
+    const lines = createLinesTo(stdout);
+    const trail = createAuditTrail({ writer: 'w', key: null, lines, store: { append: async () => true }, log });
+    const logged = pino({}, stdout);
+    for (let n = 0; n < 5; n += 1) {
+      logged.info({ n }, 'a line of the log');
+      trail.append(facts);
+    }
+    await trail.close();
+    const file = join(folder, 'stdout.log');
+    const printed: string[] = [];
+    const io = { env: {}, print: (line: string) => void printed.push(line), complain: () => {} };
+    const verdict = (texts: readonly string[]) => {
+      writeFileSync(file, texts.join(''));
+      return runAudit(['verify', file, '--among-log'], io);
+    };
+    expect(await verdict(written)).toBe(0);
+    expect(printed.at(-1)).toBe('files: 7 records of 1 processes: whole');
+    const at = written.findIndex((text) => text.startsWith('{"writer":"w","seq":3'));
+    expect(await verdict(written.toSpliced(at, 1))).toBe(1);
+    // A record that is made to look as a line of the log is one that is missing.
+    expect(await verdict(written.with(at, (written[at] ?? '').replace('{"writer"', '{"level"')))).toBe(1);
+    expect(await runAudit(['verify', file], io)).toBe(1);
   });
 });
 

@@ -86,7 +86,10 @@ export function createRemoteShell(
   username: string,
   defaults: ShellDefaults,
 ): RemoteShell {
-  const waitingShell = createWaitingShell(pool, username, { keepMs: waitingShellKeepMs });
+  const waitingShell = createWaitingShell(pool, username, {
+    keepMs: waitingShellKeepMs,
+    observe: defaults.observe,
+  });
 
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
     const ended = defaults.observe?.({ username, argv, origin: options.origin });

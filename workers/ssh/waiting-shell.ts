@@ -3,12 +3,15 @@
  * often more than the command itself, is over by then.
  */
 import type { ConnectionPool, LentChannel } from './connection-pool.ts';
+import type { CommandEnd } from './observe-command.ts';
+import type { ShellDefaults } from './remote-shell.ts';
 
 /**
  * Reads one line and becomes the command that it holds; ends with its input where none comes. `read` takes a byte at a time
  * from what is no file, so all that follows the line is the command's own input. Any login shell reads it alike.
  */
-const waitLine = `exec sh -c 'IFS= read -r GOLDCREST_LINE && eval "unset GOLDCREST_LINE; $GOLDCREST_LINE"'`;
+const waitProgram = 'IFS= read -r GOLDCREST_LINE && eval "unset GOLDCREST_LINE; $GOLDCREST_LINE"';
+const waitLine = `exec sh -c '${waitProgram}'`;
 
 /** A byte at a time is a system call for each: longer lines go the usual way. */
 const lineCharsMax = 4_096;
@@ -23,19 +26,22 @@ export interface WaitingShell {
 interface Waiting {
   readonly channel: LentChannel;
   /** Leaves it as it is, for who takes it over. */
-  readonly handOver: () => void;
+  readonly takeOver: () => void;
 }
 
-/** `keepMs`: how long it waits. What a user changes in the start-up files of the shell is seen that much later. */
+/**
+ * `keepMs`: how long it waits. What a user changes in the start-up files of the shell is seen that much later. `observe` is
+ * told of the shell as of a command: it is a session on the host. That ends early for it where a command takes it over.
+ */
 export function createWaitingShell(
   pool: Pick<ConnectionPool, 'open' | 'hasSpare'>,
   username: string,
-  { keepMs }: { keepMs: number },
+  { keepMs, observe }: { keepMs: number; observe: ShellDefaults['observe'] },
 ): WaitingShell {
   let waiting: Waiting | undefined;
   let isStarting = false;
 
-  function keep(channel: LentChannel): void {
+  function keep(channel: LentChannel, ended: (end: CommandEnd) => void): void {
     const { stream, connection } = channel;
     const handOver = (): void => {
       waiting = undefined;
@@ -46,11 +52,16 @@ export function createWaitingShell(
     };
     const giveUp = (): void => {
       handOver();
+      ended({ exitCode: channel.exit()?.code ?? null });
       stream.close();
       channel.release();
     };
     const timer = setTimeout(giveUp, keepMs).unref();
-    waiting = { channel, handOver };
+    const takeOver = (): void => {
+      handOver();
+      ended({ exitCode: null, isEarly: true });
+    };
+    waiting = { channel, takeOver };
     channel.park(true);
     stream.once('exit', giveUp); // a host may end a shell that does nothing
     const forget = connection.whenRetired(giveUp);
@@ -58,9 +69,13 @@ export function createWaitingShell(
   }
 
   async function start(): Promise<void> {
-    const channel = await pool.open(username, { exec: waitLine });
+    const ended = observe?.({ username, argv: ['sh', '-c', waitProgram], origin: undefined, isLasting: true });
+    const channel = await pool.open(username, { exec: waitLine }).catch((error: unknown) => {
+      ended?.({ exitCode: null, error: 'not opened' });
+      throw error;
+    });
     channel.stream.on('error', () => undefined); // its close follows
-    keep(channel);
+    keep(channel, (end) => ended?.(end));
   }
 
   function prepare(): void {
@@ -79,8 +94,8 @@ export function createWaitingShell(
       if (waiting === undefined) return undefined;
       const line = makeLine();
       if (line.length > lineCharsMax) return undefined;
-      const { channel, handOver } = waiting;
-      handOver();
+      const { channel, takeOver } = waiting;
+      takeOver();
       channel.stream.write(`${line}\n`);
       return channel;
     },
