@@ -28,7 +28,7 @@ async function startWaiting(shell: RemoteShell, username: string): Promise<numbe
 function waitingShells(username: string): number[] {
   const user = lab.users.find((candidate) => candidate.username === username);
   if (user === undefined) throw new Error(`no user ${username}`);
-  const all = userProcesses(lab, user).filter(({ line }) => line.includes('GOLDCREST_LINE &&'));
+  const all = userProcesses(lab, user).filter(({ line }) => line.includes('GOLDCREST_LINE; } &&'));
   return all.map(({ pid }) => pid);
 }
 

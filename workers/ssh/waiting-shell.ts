@@ -10,7 +10,7 @@ import type { ShellDefaults } from './remote-shell.ts';
  * Reads one line and becomes the command that it holds; ends with its input where none comes. `read` takes a byte at a time
  * from what is no file, so all that follows the line is the command's own input. Any login shell reads it alike.
  */
-const waitProgram = 'IFS= read -r GOLDCREST_LINE && eval "unset GOLDCREST_LINE; $GOLDCREST_LINE"';
+const waitProgram = '{ IFS= read -r GOLDCREST_LINE; } && eval "unset GOLDCREST_LINE; $GOLDCREST_LINE"';
 const waitLine = `exec sh -c '${waitProgram}'`;
 
 /** A byte at a time is a system call for each: longer lines go the usual way. */
