@@ -50,6 +50,7 @@ function refuse(message: string, cause?: unknown): BrokerError {
 
 function headerOf(proof: string): { alg: string; jwk: JWK } {
   let header: ReturnType<typeof decodeProtectedHeader>;
+  if (proof.includes(',')) throw refuse('one header with one signed JWT is needed.');
   try {
     header = decodeProtectedHeader(proof);
   } catch (error) {

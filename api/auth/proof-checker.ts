@@ -5,6 +5,8 @@ import { readProof, type SentProof } from './dpop-proof.ts';
 
 /** How far the time of a proof may be from ours, before and after, where no nonce tells its age. */
 const windowMs = 60_000;
+/** How far the clocks of API processes may be apart: a proof is remembered so much longer than it would be taken. */
+const clocksApartMs = 10_000;
 
 export interface ProofWish {
   token: string;
@@ -38,7 +40,7 @@ export function createProofChecker(memory: ProofMemory, now: () => number = Date
       );
     }
     // Remembered for as long as it would be taken.
-    const keepMs = isNonceRequired ? 3 * nonceMs : issuedAtMs + windowMs - nowMs + 1_000;
+    const keepMs = isNonceRequired ? 3 * nonceMs : issuedAtMs + windowMs - nowMs + clocksApartMs;
     if (!(await memory.remember(id, Math.ceil(keepMs)))) {
       throw new BrokerError('ProofInvalid', 'DPoP proof: it was used before; sign a new one for each request.');
     }

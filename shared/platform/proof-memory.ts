@@ -27,8 +27,10 @@ export function createProofMemory(redis: Redis, keyPrefix: string): ProofMemory 
     freshNonce: (nowMs) =>
       withStore(async () => {
         const nonce = randomBytes(16).toString('base64url');
+        const key = nonceKey(turnOf(nowMs));
         // The first process that asks in a turn makes it, the others find it there.
-        return (await redis.set(nonceKey(turnOf(nowMs)), nonce, 'PX', 3 * nonceMs, 'NX', 'GET')) ?? nonce;
+        const [, kept] = await Promise.all([redis.set(key, nonce, 'PX', 3 * nonceMs, 'NX'), redis.get(key)]);
+        return kept ?? nonce;
       }),
     isKnownNonce: (nonce, nowMs) =>
       withStore(async () => {

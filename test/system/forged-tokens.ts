@@ -74,6 +74,12 @@ export async function createTokenTable(): Promise<TokenTable> {
       await sign({}, { crit: ['x'], x: 1 }).catch(() => `${header}.e30.${signature}`),
     ),
     'a token of another kind': refuse(await sign({}, { typ: 'logout+jwt' })),
+    'a token that is bound to a key': refuse(await sign({ cnf: { jkt: 'a'.repeat(43) } }), /bound to a key/),
+    'a good token under DPoP, which is off': {
+      authorization: `DPoP ${good}`,
+      status: 401,
+      message: /^Invalid authentication credentials$/,
+    },
     'a token of 20,000 characters': refuse(await sign({ padding: 'x'.repeat(14_000) })),
     'no user name': refuse(await sign({ preferred_username: undefined }), /preferred_username/, 400),
     'a user name that is an option': refuse(await sign({ preferred_username: '-oProxyCommand=x' }), /user name/, 400),
