@@ -1,7 +1,12 @@
 /** FirecREST v2's faults of operation, and that every one of its 22 known defects has a test that bears its number. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { listen } from '../../api/http/listen.ts';
+import { openInternalPort } from '../../workers/runtime/internal-port.ts';
+import { createLocalGate, createTestApp } from './api-fixture.ts';
 
 interface Lock {
   packages: Record<string, { version?: string; integrity?: string; inBundle?: boolean; optional?: boolean }>;
@@ -20,6 +25,29 @@ it('defect 21: every package is of one exact version, and the lock file knows it
       version === undefined || !(integrity?.startsWith('sha512-') || inBundle || optional),
   );
   expect(loose.map(([path]) => path)).toEqual([]);
+});
+
+it('defect 21: what a worker has run on a cluster fetches no packages and names no version of an interpreter', () => {
+  const files = readdirSync('workers', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  expect(files.length).toBeGreaterThan(100);
+  const naming = /\b(?:pip3?|pipx|conda|pypi|npm|npx|python[\d.]*|perl\d[\d.]*)\b/i;
+  expect(files.filter((name) => naming.test(readFileSync(join('workers', name), 'utf8')))).toEqual([]);
+});
+
+it('defect 21: API and worker are reached by IPv6 as by IPv4, where the machine has both', async () => {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []);
+  const log = pino({ level: 'silent' });
+  for (const host of ['127.0.0.1', '::1'].filter((address) => addresses.includes(address))) {
+    const { gate } = createLocalGate(() => ({ state: 'completed', result: { entries: [] } }));
+    const api = await listen({ app: createTestApp(gate), host, port: 0, log });
+    const named = host.includes(':') ? `[${host}]` : host;
+    expect((await fetch(`http://${named}:${api.port}/livez`)).status).toBe(200);
+    await api.close(100);
+    const worker = await openInternalPort({ host, port: 0, url: null, log });
+    const { url } = worker.open('GET', 10_000, (_request, response) => response.end('here'));
+    expect(await (await fetch(url)).text()).toBe('here');
+    await worker.close();
+  }
 });
 
 it('each defect has a test that is named after it', () => {
