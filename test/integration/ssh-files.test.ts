@@ -47,7 +47,7 @@ afterAll(async () => {
 
 describe('files', () => {
   it('come back as they were written, whatever their size, and in parts', async () => {
-    for (const sizeBytes of [0, 1, 32_768, 32_769, 5_000_001]) {
+    for (const sizeBytes of [0, 1, 32_768, 32_769, 131_072, 131_073, 5_000_001]) {
       const path = join(folder, `size-${sizeBytes}`);
       const data = Buffer.alloc(sizeBytes, 'abcdefg\xfe\0', 'latin1');
       await files.writeFile(path, data, { mode: 0o640 });

@@ -111,7 +111,7 @@ async function breakingOff(response: ServerResponse, work: () => Promise<void>):
 }
 
 /** Bytes that go out in one write; each write wakes the API, and through it the client. */
-const writeBytes = 256 * 1024;
+const writeBytes = 128 * 1024;
 /** What does not come to as much goes out after this. */
 const gatherMs = 1;
 

@@ -1,14 +1,7 @@
 /** Reads and writes the bytes of regular files over SFTP. Anything else is refused before it is opened. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { shown, text } from './file-errors.ts';
-import {
-  chunkBytes,
-  closeUnwaited,
-  type FreshLimits,
-  type OpenFile,
-  requestsAhead,
-  withReadHandle,
-} from './open-file.ts';
+import { closeUnwaited, type FreshLimits, type OpenFile, requestsAhead, withReadHandle } from './open-file.ts';
 import type { FileAttributes, RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
@@ -138,9 +131,10 @@ async function writeOpened(
   limits: RequestLimits,
 ): Promise<void> {
   try {
-    await inParallel(Math.ceil(data.length / chunkBytes), (index) => {
-      const at = index * chunkBytes;
-      return sftp.write(channel, handle, offsetBytes + at, data.subarray(at, at + chunkBytes), limits);
+    const { requestBytes } = channel;
+    await inParallel(requestsAhead(channel), Math.ceil(data.length / requestBytes), (index) => {
+      const at = index * requestBytes;
+      return sftp.write(channel, handle, offsetBytes + at, data.subarray(at, at + requestBytes), limits);
     });
   } catch (error) {
     closeUnwaited(channel, handle, limits); // the error of the write is the one to tell
@@ -149,10 +143,10 @@ async function writeOpened(
   await sftp.close(channel, handle, limits);
 }
 
-async function inParallel<T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> {
+async function inParallel<T>(atOnceMax: number, count: number, act: (index: number) => Promise<T>): Promise<T[]> {
   const results = new Array<T>(count);
   let next = 0;
-  const workers = Array.from({ length: Math.min(requestsAhead, count) }, async () => {
+  const workers = Array.from({ length: Math.min(atOnceMax, count) }, async () => {
     for (let index = next++; index < count; index = next++) results[index] = await act(index);
   });
   const settled = await Promise.allSettled(workers);

@@ -1,6 +1,6 @@
 /** One file that is being made, open for writing on one SFTP channel, with many requests under way. */
 import { beforeAbort } from './before-abort.ts';
-import { chunkBytes, closeUnwaited, type FreshLimits, requestsAhead } from './open-file.ts';
+import { closeUnwaited, type FreshLimits, requestsAhead } from './open-file.ts';
 import type { RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
@@ -35,6 +35,7 @@ export async function withNewFile<T>(
 function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits) {
   const { signal } = fresh();
   const unaborted = (): RequestLimits => ({ deadlineAt: fresh().deadlineAt });
+  const aheadMax = requestsAhead(channel);
   const underWay = new Set<Promise<void>>();
   let at = 0;
   let failure: { error: unknown } | undefined;
@@ -56,7 +57,7 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
   };
   const untilRoom = async (): Promise<void> => {
     // Answers come in order, so the oldest of those that are too many is the one to wait for.
-    while (underWay.size > requestsAhead) {
+    while (underWay.size > aheadMax) {
       const [oldest] = underWay;
       await beforeAbort(oldest ?? Promise.resolve(), signal);
       throwFailure();
@@ -67,8 +68,9 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
     append(bytes: Buffer): undefined | Promise<void> {
       throwFailure();
       signal?.throwIfAborted();
-      for (let from = 0; from < bytes.length; from += chunkBytes) send(bytes.subarray(from, from + chunkBytes));
-      return underWay.size > requestsAhead ? untilRoom() : undefined;
+      const { requestBytes } = channel;
+      for (let from = 0; from < bytes.length; from += requestBytes) send(bytes.subarray(from, from + requestBytes));
+      return underWay.size > aheadMax ? untilRoom() : undefined;
     },
     async finish(): Promise<void> {
       // Right behind the writes: the server answers in order, so this is one round trip for all of them.

@@ -6,10 +6,13 @@ import * as sftp from './sftp-requests.ts';
 import { openFlag, status } from './sftp-wire.ts';
 import { hasStatus } from './warm-channels.ts';
 
-/** Every server takes this much in one request. */
-export const chunkBytes = 32 * 1024;
-/** 2 MiB under way, which is what ssh2's window admits. */
-export const requestsAhead = 64;
+/** Bytes under way, which is what ssh2's window admits. */
+const aheadBytes = 2 * 1024 * 1024;
+
+/** Requests under way at a time, of a channel's largest size. */
+export function requestsAhead({ requestBytes }: Pick<SftpChannel, 'requestBytes'>): number {
+  return aheadBytes / requestBytes;
+}
 
 /** A file that is open for reading. Reads may run at the same time. */
 export interface OpenFile {
@@ -65,7 +68,7 @@ async function readAtOnce(
   lengthBytes: number,
   fresh: FreshLimits,
 ): Promise<Buffer> {
-  if (lengthBytes <= chunkBytes) return await readChunk(channel, handle, offsetBytes, lengthBytes, fresh);
+  if (lengthBytes <= channel.requestBytes) return await readChunk(channel, handle, offsetBytes, lengthBytes, fresh);
   const chunks: Buffer[] = [];
   await streamRange(channel, handle, offsetBytes, lengthBytes, fresh, (chunk) => {
     chunks.push(chunk);
@@ -88,9 +91,10 @@ async function streamRange(
   // One listener for the abort, not one for each request under way.
   const { signal } = fresh();
   const unaborted = (): RequestLimits => ({ deadlineAt: fresh().deadlineAt });
+  const aheadMax = requestsAhead(channel);
   const askOn = (): void => {
-    while (ahead.length < requestsAhead && asked < lengthBytes) {
-      const wantedBytes = Math.min(chunkBytes, lengthBytes - asked);
+    while (ahead.length < aheadMax && asked < lengthBytes) {
+      const wantedBytes = Math.min(channel.requestBytes, lengthBytes - asked);
       const chunk = readChunk(channel, handle, offsetBytes + asked, wantedBytes, unaborted);
       chunk.catch(() => undefined); // told when its turn comes, if it comes
       ahead.push({ chunk, wantedBytes });
@@ -120,7 +124,7 @@ export async function readChunk(
   let length = 0;
   try {
     while (length < lengthBytes) {
-      const wanted = Math.min(chunkBytes, lengthBytes - length);
+      const wanted = Math.min(channel.requestBytes, lengthBytes - length);
       const part = await sftp.read(channel, handle, offsetBytes + length, wanted, fresh());
       if (part.length === 0) break;
       parts.push(part);
