@@ -24,6 +24,10 @@ put() {
 }
 
 if [ -e "$base/complete/made" ]; then
+  # Volumes that were made before the workers asked OpenFGA.
+  if [ -e "$base/api/openfga_token" ] && [ ! -e "$base/worker/openfga_token" ]; then
+    put worker openfga_token "$goldcrest" "$(cat "$base/api/openfga_token")"
+  fi
   echo 'secrets: nothing to do'
   exit 0
 fi
@@ -55,7 +59,7 @@ for reader in api worker; do
 done
 
 openfga_token=$(random)
-put api openfga_token "$goldcrest" "$openfga_token"
+for reader in api worker; do put "$reader" openfga_token "$goldcrest" "$openfga_token"; done
 put openfga config.yaml "$openfga" "$(
   cat <<YAML
 authn: {method: preshared, preshared: {keys: [$openfga_token]}}

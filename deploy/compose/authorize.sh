@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the store of OpenFGA at the first start: the model, and what the people of the realm may do. Its id goes to the
-# API, by a volume. What is there already stays, so it may run at every start. More grants:
+# API and the workers, by a volume. What is there already stays, so it may run at every start. More grants:
 #   docker compose run --rm authz grant user:bob preset_read system:compose
 set -eu
 

@@ -16,6 +16,7 @@ const service = z.object({
   image: z.string(),
   build: z.object({ context: z.string(), dockerfile: z.string() }).optional(),
   user: z.string().optional(),
+  command: z.array(z.string()).optional(),
   read_only: z.boolean().optional(),
   cap_drop: z.array(z.string()).optional(),
   stop_grace_period: z.string().optional(),
@@ -43,7 +44,7 @@ function configurationOf(name: string): LoadedConfig & { secretFiles: string[] }
   const { environment } = serviceOf(name);
   const secretFiles: string[] = [];
   const loaded = loadConfig({
-    env: name === 'api' ? { ...environment, GOLDCREST_AUTHORIZATION__STORE_ID: 'of-authorize-sh' } : environment,
+    env: { ...environment, GOLDCREST_AUTHORIZATION__STORE_ID: 'of-authorize-sh' },
     files: {
       ...diskReader,
       readFile(path) {
@@ -131,6 +132,20 @@ describe('the configuration of docker-compose.yml', () => {
     expect(configurationOf('api').config.sshCredentials).toMatchObject({ type: 'static-keys', keys: {} });
   });
 
+  it('lets the workers ask the OpenFGA that the API asks, for they judge directories and work in the background', () => {
+    for (const name of ['api', 'worker']) {
+      const { config, secretFiles } = configurationOf(name);
+      expect(config.authorization).toMatchObject({ type: 'openfga', url: 'http://openfga:8080' });
+      expect(secretFiles).toContain('/run/secrets/goldcrest/openfga_token');
+      const { command, volumes, depends_on: before } = serviceOf(name);
+      expect(command?.at(-1)).toMatch(
+        /^GOLDCREST_AUTHORIZATION__STORE_ID="\$\$\(cat \/run\/authz\/store_id\)" exec node /,
+      );
+      expect(volumes).toContain('authz-store:/run/authz:ro');
+      expect(before).toHaveProperty('authz');
+    }
+  });
+
   it('names secret files that make-secrets.sh writes for that service, and the script writes them once', () => {
     if (process.getuid?.() !== 0) return expect(readFileSync('deploy/make-secrets.sh', 'utf8')).toContain('user_ca');
     const folder = mkdtempSync(join(tmpdir(), 'gc-secrets-'));
@@ -147,8 +162,11 @@ describe('the configuration of docker-compose.yml', () => {
       const before = readFileSync(join(folder, 'worker', 'user_ca'), 'utf8');
       expect(before).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
       expect(statSync(join(folder, 'worker', 'user_ca')).mode & 0o777).toBe(0o400);
+      const [ofApi = '', ofWorker = ''] = ['api', 'worker'].map((name) => join(folder, name, 'openfga_token'));
+      rmSync(ofWorker); // as volumes are that an earlier version made
       run();
       expect(readFileSync(join(folder, 'worker', 'user_ca'), 'utf8')).toBe(before);
+      expect(readFileSync(ofWorker, 'utf8')).toBe(readFileSync(ofApi, 'utf8'));
     } finally {
       rmSync(folder, { recursive: true });
     }
