@@ -51,7 +51,9 @@ const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
 const room = watchStoreRoom(redis, log);
 const jobNumbers = createJobNumbers(redis, keyPrefix);
 const tokenSealer = createTokenSealer(config);
+const access = await createAccess(config.authorization);
 const gate = createTaskGate({
+  policy: access.policy,
   ...{ store, queues, waiters, room, instance, jobNumbers },
   ...(tokenSealer === null ? {} : { sealToken: tokenSealer.seal }),
   settings: { ...config.tasks, consentLives: config.consent },
@@ -70,7 +72,6 @@ const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: conf
 const { trail, store: auditStore } = openTrail({
   ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
-const access = await createAccess(config.authorization);
 const sealer = createSealer(config.webhooks.sealingKeys);
 let isStopping = false;
 

@@ -99,7 +99,7 @@ const watches = createWatchStore(redis, keyPrefix);
 const observeCalls = (system: string) => recordCalls(trail, system);
 const schedulers = new Map(served.map((system) => [system.name, createScheduler(system, observeCalls(system.name))]));
 const access = await createAccess(config.authorization);
-const checkConsent = createCheckConsent(access.checkAccess);
+const checkConsent = createCheckConsent(access);
 const perform = createPerform({
   systems: config.systems,
   ssh,
@@ -108,7 +108,7 @@ const perform = createPerform({
   readHealth: () => readKnownHealth(health, config.systems),
   watchesOf: createJobWatches(watches, config.watches),
   logs: config.logs,
-  checkPaths: config.authorization.type === 'builtin' ? null : access.checkPaths,
+  checkPaths: access.policy === 'builtin' ? null : access.checkPaths,
   sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
   port,
   tell: (task, url) => store.announce(task, url),

@@ -11,7 +11,7 @@ import { RateLimitError, type RateState } from '../../shared/platform/user-rate.
 import { openJobsOf } from '../../shared/tasks/chain.ts';
 import { type ConsentLives, consentKindOf, usualEndOf } from '../../shared/tasks/consent.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
-import { type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import { type Policy, type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import { isStoreAway, whatIsKnown } from './lost-accept.ts';
 import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
@@ -118,6 +118,8 @@ export interface TaskGateDependencies {
   /** The reply channel's name for this process. */
   instance: string;
   jobNumbers: JobNumbers;
+  /** What judges the requests; it stands in their records, for the workers. */
+  policy: Policy;
   /** Seals the caller's token into the record of a task, where SSH credentials need one; left out: no token is kept. */
   sealToken?: (token: string, taskId: string) => string;
   settings: AdmissionBounds & { keepMs: number; heldReadKeepMs: number; consentLives: ConsentLives };
@@ -183,6 +185,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.priority === undefined ? {} : { priority: request.priority }),
       ...(request.startAt === undefined ? {} : { startAt: request.startAt }),
       ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
+      policy: deps.policy,
       ...(request.address === undefined ? {} : { address: request.address }),
       ...(deps.sealToken && request.token && request.system ? { sealedToken: deps.sealToken(request.token, id) } : {}),
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),

@@ -1,6 +1,6 @@
 /** Who may do what on which system: the seam for a relationship checker, and the policy used when none is configured. */
 import type { Relation } from '../operations/operation.ts';
-import type { Principal } from '../tasks/task.ts';
+import type { Policy, Principal } from '../tasks/task.ts';
 
 /**
  * Resolves when the principal may, on the named system or (null) on the broker itself; a grant for some directories only
@@ -45,6 +45,7 @@ export type OthersChecker = (
 ) => Promise<boolean>;
 
 export interface Access {
+  policy: Policy;
   checkAccess: AccessChecker;
   checkPaths: PathChecker;
   findVisible: SystemsFinder;
@@ -53,6 +54,7 @@ export interface Access {
 
 /** The built-in policy: a valid token may use every system as itself, and sees nothing of others. */
 export const openAccess: Access = {
+  policy: 'builtin',
   checkAccess: async () => {},
   checkPaths: async () => {},
   findVisible: async () => null,

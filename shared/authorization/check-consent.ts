@@ -4,14 +4,16 @@
  */
 import { BrokerError, toBrokerError } from '../errors/broker-error.ts';
 import type { Relation } from '../operations/operation.ts';
-import type { Principal } from '../tasks/task.ts';
-import type { AccessChecker } from './access-checker.ts';
+import type { Policy, Principal } from '../tasks/task.ts';
+import type { Access } from './access-checker.ts';
+import { policyMissing } from './missing-access.ts';
 
-/** Who agreed, from where, until when in milliseconds since the epoch. */
+/** Who agreed, from where, until when in milliseconds since the epoch, and which policy let it in. */
 export interface GivenConsent {
   principal: Principal;
   address: string | null;
   until: number;
+  policy: Policy;
 }
 
 /** One class of operations on one system; null: the broker itself. */
@@ -22,11 +24,15 @@ export interface ConsentedAct {
 
 /**
  * Resolves where all of it may still be done. Throws ConsentExpired past the end, Forbidden where a grant was taken back or
- * has run out, AuthorizationUnavailable where nobody can tell: then nothing is to be begun, and it is asked again later.
+ * has run out, AuthorizationUnavailable where nobody can tell, or this process has not the policy that let it in: then
+ * nothing is to be begun, and it is asked again later.
  */
 export type CheckConsent = (consent: GivenConsent, acts: readonly ConsentedAct[]) => Promise<void>;
 
-export function createCheckConsent(checkAccess: AccessChecker, now: () => number = Date.now): CheckConsent {
+export function createCheckConsent(
+  { checkAccess, policy }: Pick<Access, 'checkAccess' | 'policy'>,
+  now: () => number = Date.now,
+): CheckConsent {
   const check = async ({ principal, address }: GivenConsent, { relation, system }: ConsentedAct): Promise<void> => {
     try {
       await checkAccess(principal, relation, system, address ?? undefined);
@@ -39,6 +45,7 @@ export function createCheckConsent(checkAccess: AccessChecker, now: () => number
   };
   return async (consent, acts) => {
     if (now() >= consent.until) throw consentExpired(consent.until);
+    if (consent.policy === 'openfga' && policy !== 'openfga') throw policyMissing();
     for (const act of acts) await check(consent, act);
   };
 }

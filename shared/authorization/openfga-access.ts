@@ -85,6 +85,7 @@ export function createOpenFgaAccess(options: OpenFgaAccessOptions): Access {
   };
 
   return {
+    policy: 'openfga',
     async checkAccess(principal, relation, system, address = unknownAddress) {
       // What is about the broker is about what is the caller's own, unless it is administration.
       if (system === null && relation !== 'administer') return;

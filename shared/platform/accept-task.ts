@@ -46,6 +46,7 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
     ...(task.isIndexed ? { emits: '1' } : {}),
     ...(task.webhook === undefined ? {} : { webhook: task.webhook }),
     ...(task.address === undefined ? {} : { address: task.address }),
+    ...(task.policy === 'openfga' ? { policy: task.policy } : {}),
     ...(task.sealedToken === undefined ? {} : { token: task.sealedToken }),
     ...(task.tags?.length ? { tags: storedTags(task.tags) } : {}),
     ...(task.priority ? { priority: task.priority, waitScore: place } : {}),

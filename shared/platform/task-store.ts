@@ -4,7 +4,7 @@
  */
 import type { NewChain } from '../tasks/chain.ts';
 import type { TaskState } from '../tasks/states.ts';
-import { type Progress, parseTask, type Task } from '../tasks/task.ts';
+import { type Policy, type Progress, parseTask, type Task } from '../tasks/task.ts';
 import { type AcceptingRedis, acceptTask } from './accept-task.ts';
 import { type BatchKeys, createBatchKeys } from './batch-keys.ts';
 import { peekScript } from './peek-scripts.ts';
@@ -65,6 +65,8 @@ export interface NewTask {
   startAt?: number;
   /** Where the request came from. */
   address?: string;
+  /** Which policy let it in; left out: the built-in one. */
+  policy?: Policy;
   /** The owner's access token, sealed for this task. */
   sealedToken?: string;
   /** Its steps, where it has several; operation, system, queue and input are those of the first to run. */

@@ -27,6 +27,11 @@ export interface TimelineStep {
   step?: number;
 }
 
+/** Who is asked what a user may do: nobody besides the token, or OpenFGA. */
+export const policies = ['builtin', 'openfga'] as const;
+
+export type Policy = (typeof policies)[number];
+
 /** How far a task has come. */
 export const progressView = z.object({
   done: z.number(),
@@ -99,6 +104,8 @@ export interface Task {
   webhook: string | null;
   /** Where the request came from; null: not known. */
   address: string | null;
+  /** Which policy let it in: a worker that does not have it must not go on by a wider one. */
+  policy: Policy;
 }
 
 const storedHash = z.object({
@@ -138,6 +145,7 @@ const storedHash = z.object({
   retryOf: z.string().optional(),
   webhook: z.string().optional(),
   address: z.string().optional(),
+  policy: z.enum(policies).default('builtin'),
 });
 
 /** The record from the fields of its hash. Throws a ZodError when the hash is not a task. */
@@ -181,6 +189,7 @@ export function parseTask(fields: Record<string, string>): Task {
     retryOf: hash.retryOf ?? null,
     webhook: hash.webhook ?? null,
     address: hash.address ?? null,
+    policy: hash.policy,
   };
 }
 

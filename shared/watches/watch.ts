@@ -3,7 +3,7 @@
  * job. With it stands the consent under which a worker goes on when the token that asked is gone.
  */
 import { z } from 'zod';
-import type { Principal } from '../tasks/task.ts';
+import { type Policy, type Principal, policies } from '../tasks/task.ts';
 import { jobDiagnosis } from './diagnosis.ts';
 
 /**
@@ -33,6 +33,8 @@ const consent = z.object({
   username: z.string().describe('The account on the cluster that the work is done as'),
   /** Where the request came from; null: not known. */
   address: z.string().nullable().default(null),
+  /** Which policy let it in. */
+  policy: z.enum(policies).default('builtin'),
   actions: z.array(z.string()),
   givenAt: z.number(),
   /** Milliseconds since the epoch. */
@@ -113,14 +115,15 @@ export function isWatchId(text: string): boolean {
 export interface ConsentWish {
   principal: Principal;
   address: string | null;
+  policy: Policy;
   taskId: string;
   now: number;
   keptMs: number;
 }
 
-export function consentOf({ principal, address, taskId, now, keptMs }: ConsentWish): Consent {
+export function consentOf({ principal, address, policy, taskId, now, keptMs }: ConsentWish): Consent {
   const until = now + keptMs;
-  return { ...principal, address, actions: [...consentActions], givenAt: now, until, taskId };
+  return { ...principal, address, policy, actions: [...consentActions], givenAt: now, until, taskId };
 }
 
 const time = z.iso.datetime();

@@ -98,6 +98,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const consentLives = { task: 30 * dayMs, chain: 30 * dayMs, transfer: 30 * dayMs };
   const gateSettings = { ...settings, heldReadKeepMs: 60_000, movesPerUserMax: 2, consentLives };
   const gate = createTaskGate({
+    policy: 'builtin',
     store,
     queues,
     waiters,

@@ -31,7 +31,14 @@ export function itWatchesJobs(lab: () => SchedulerLab, candidate: () => Candidat
     const add = async (jobId: string): Promise<string> => {
       const [taskId, now] = [randomUUID(), Date.now()];
       const principal = { issuer: 'i', subject: 's', client: null, username };
-      const consent = consentOf({ principal, address: null, taskId, now, keptMs: settings.watchMsMax });
+      const consent = consentOf({
+        principal,
+        address: null,
+        policy: 'builtin',
+        taskId,
+        now,
+        keptMs: settings.watchMsMax,
+      });
       const watch = { id: watchIdOf(taskId), owner: 'o', system: 'lab', jobId, webhook: '', standing: null };
       await store.add({ ...watch, createdAt: now - 60_000, consent }, settings.bounds);
       return watch.id;
@@ -56,7 +63,7 @@ export function itWatchesJobs(lab: () => SchedulerLab, candidate: () => Candidat
           stats: ssh.stats('lab', username),
         });
       },
-      checkConsent: createCheckConsent(openAccess.checkAccess),
+      checkConsent: createCheckConsent(openAccess),
       ...{ store, settings, signal: stop.signal, log: pino({ level: 'silent' }) },
     });
     try {

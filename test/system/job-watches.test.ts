@@ -222,7 +222,7 @@ it('a job that is gone is lost only by proofs, and 10,000 watched ones cost the 
   const add = async (watched: string): Promise<string> => {
     const taskId = randomUUID();
     const now = Date.now();
-    const consent = consentOf({ principal, address: null, taskId, now, keptMs: 3_600_000 });
+    const consent = consentOf({ principal, address: null, policy: 'builtin', taskId, now, keptMs: 3_600_000 });
     const watch = { id: watchIdOf(taskId), owner, system: 'lab', jobId: watched, consent, webhook: '', standing: null };
     expect(await store.add({ ...watch, createdAt: now - 60_000 }, null)).toBe('added');
     return watch.id;

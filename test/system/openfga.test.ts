@@ -1,6 +1,7 @@
 /** A broker that asks OpenFGA, through its API: who gets in, what is shown, and what a revocation or an outage does. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { createLabFolder, reapLab } from '../../lab/lab-folder.ts';
 import { type OpenFgaPart, startOpenFga } from '../../lab/parts/openfga.ts';
 import { userNamed } from '../../lab/users.ts';
@@ -14,6 +15,7 @@ const asAlice = 'service_client:alice';
 const home = pathQuery(alice.home);
 const stat = `/filesystem/lab/ops/stat?${home}`;
 const cacheMs = 2_000;
+const waiting = { timeout: 30_000, interval: 100 };
 
 const folder = createLabFolder();
 let server: OpenFgaPart;
@@ -122,13 +124,39 @@ describe('a grant', () => {
   });
 });
 
+describe('a worker without goldcrest.authorization', () => {
+  it('does nothing that OpenFGA let in, held or in the background, and one that has it goes on', async () => {
+    const whole = readFileSync(broker.configFile, 'utf8');
+    const lacking = parse(whole) as { goldcrest: Record<string, unknown> };
+    delete lacking.goldcrest.authorization;
+    await broker.workers[0]?.stop();
+    writeFileSync(broker.configFile, stringify(lacking));
+    const worker = await broker.addWorker();
+    writeFileSync(broker.configFile, whole);
+    const held = client.get(stat);
+    const { body } = await client.post('/tasks', taskOf('filesystem.stat', { path: alice.home }, 'lab'));
+    const log = () => readFileSync(worker.logFile, 'utf8');
+    const isNotBegun = new RegExp(`${body.id}.*goldcrest\\.authorization.*cannot be found out whether`);
+    try {
+      await vi.waitFor(() => expect(log()).toContain('"message":"OpenFGA let this in, and the worker cannot'), waiting);
+      await vi.waitFor(() => expect(log()).toMatch(isNotBegun), waiting);
+      expect((await client.get(`/tasks/${body.id}`)).body).toMatchObject({ result: null, error: null });
+    } finally {
+      await worker.stop();
+      await broker.addWorker();
+    }
+    expect((await taskEnd(client, `/tasks/${body.id}`)).state).toBe('completed');
+    expect((await held).status).toBe(200);
+  });
+});
+
 describe('while OpenFGA', () => {
   it('does not answer, work in the background is not begun, and goes on when it does', async () => {
     const notBefore = new Date(Date.now() + 3_000).toISOString();
     const wish = { ...taskOf('filesystem.stat', { path: alice.home }, 'lab'), notBefore };
     const accepted = await client.post('/tasks', wish);
     expect(accepted.status, accepted.text).toBe(202);
-    const logOfWorker = broker.workers[0]?.logFile ?? '';
+    const logOfWorker = broker.workers.at(-1)?.logFile ?? '';
     server.pause();
     try {
       const isAsked = () =>

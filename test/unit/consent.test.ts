@@ -1,6 +1,8 @@
 /** Consents at their edges: how long they last, what is asked, and what still happens after their end. */
 import { describe, expect, it } from 'vitest';
+import { openAccess } from '../../shared/authorization/access-checker.ts';
 import { createCheckConsent } from '../../shared/authorization/check-consent.ts';
+import { missingPaths } from '../../shared/authorization/missing-access.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import { settlingMs, usualEndOf } from '../../shared/tasks/consent.ts';
@@ -61,13 +63,11 @@ describe('the end of a consent', () => {
 
   it('is not asked about: past it nothing may be done', async () => {
     let asked = 0;
-    const check = createCheckConsent(
-      async () => {
-        asked += 1;
-      },
-      () => 1_000,
-    );
-    const consent = { principal, address: null, until: 1_000 };
+    const checkAccess = async () => {
+      asked += 1;
+    };
+    const check = createCheckConsent({ policy: 'openfga', checkAccess }, () => 1_000);
+    const consent = { principal, address: null, until: 1_000, policy: 'openfga' as const };
     expect(await codeOf(check(consent, [{ relation: 'submit', system: 'lab' }]))).toBe('ConsentExpired');
     expect(asked).toBe(0);
   });
@@ -76,8 +76,11 @@ describe('the end of a consent', () => {
 describe('what is asked before work in the background', () => {
   const asked: unknown[] = [];
   const stillAllowed = createStillAllowed(
-    createCheckConsent(async (who, relation, system, address) => {
-      asked.push([who.username, relation, system, address]);
+    createCheckConsent({
+      policy: 'openfga',
+      checkAccess: async (who, relation, system, address) => {
+        asked.push([who.username, relation, system, address]);
+      },
     }),
   );
 
@@ -113,12 +116,35 @@ describe('what is asked before work in the background', () => {
 
   it('leaves it open where nobody can tell, and says who took it back where somebody did', async () => {
     const refusal = (error: BrokerError) =>
-      createCheckConsent(() => Promise.reject(error))({ principal, address: null, until: Date.now() + 1_000 }, [
-        { relation: 'submit', system: 'lab' },
-      ]);
+      createCheckConsent({ policy: 'openfga', checkAccess: () => Promise.reject(error) })(
+        { principal, address: null, until: Date.now() + 1_000, policy: 'openfga' },
+        [{ relation: 'submit', system: 'lab' }],
+      );
     expect(await codeOf(refusal(new BrokerError('AuthorizationUnavailable')))).toBe('AuthorizationUnavailable');
     await expect(refusal(new BrokerError('Forbidden', 'You may not submit jobs on lab.'))).rejects.toThrow(
       'The permission was taken back, or has ended, since this was asked for. You may not submit jobs on lab.',
     );
+  });
+});
+
+describe('a worker without goldcrest.authorization', () => {
+  const stillAllowed = createStillAllowed(createCheckConsent(openAccess));
+  const remove = findOperation('filesystem.rm');
+  const told = [
+    'AuthorizationUnavailable',
+    'OpenFGA let this in, and the worker cannot ask it: its configuration lacks goldcrest.authorization.',
+  ];
+
+  it('begins nothing in the background that OpenFGA let in, and all that the built-in policy did', async () => {
+    if (remove === undefined) throw new Error('no such operation');
+    const refusal = await stillAllowed(remove, taskOf('filesystem.rm', { policy: 'openfga' }));
+    expect([refusal?.code, refusal?.message]).toEqual(told);
+    expect(await stillAllowed(remove, taskOf('filesystem.rm'))).toBeNull();
+  });
+
+  it('reaches no path by a grant that may be for directories, and cancels jobs, which no such grant is about', async () => {
+    const refusal = await missingPaths(principal, 'read_files', 'lab', ['/']).catch((error: BrokerError) => error);
+    expect([refusal?.code, refusal?.message]).toEqual(told);
+    await expect(missingPaths(principal, 'cancel', 'lab', [])).resolves.toBeUndefined();
   });
 });

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { PathChecker } from '../../shared/authorization/access-checker.ts';
+import { missingPaths } from '../../shared/authorization/missing-access.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import { admitPaths } from '../../shared/operations/paths.ts';
@@ -46,7 +47,7 @@ export interface PerformDependencies {
   tell: TaskStore['announce'];
   /** Store per system name, for systems that have one. */
   stagings: ReadonlyMap<string, Staging>;
-  /** Whether a grant for some directories reaches what is asked for; null: there are none such. */
+  /** Whether a grant for some directories reaches what is asked for; null: there are none such, for what the built-in policy let in. */
   checkPaths: PathChecker | null;
   log: Logger;
 }
@@ -85,12 +86,13 @@ export function createPerform(deps: PerformDependencies) {
     const roots = system.fileSystems.map(({ path }) => path);
     const realRoots = realRootsOf(`${name} ${username}`, files);
     const { principal, address } = task;
+    const checkPaths = deps.checkPaths ?? (task.policy === 'openfga' ? missingPaths : null);
     const also = operation.alsoRelation?.(input as never) ?? null;
     const checkReach = async (locations: readonly string[]): Promise<void> => {
-      await deps.checkPaths?.(principal, operation.relation, name, locations, address ?? undefined);
-      if (also !== null) await deps.checkPaths?.(principal, also, name, [], address ?? undefined);
+      await checkPaths?.(principal, operation.relation, name, locations, address ?? undefined);
+      if (also !== null) await checkPaths?.(principal, also, name, [], address ?? undefined);
     };
-    const reach = deps.checkPaths === null ? {} : { checkReach };
+    const reach = checkPaths === null ? {} : { checkReach };
     const pathGate = createPathGate({ systemName: name, roots, realRoots, files, stats, ...reach });
     const host = { username, shell, files, origin };
     return { system, username, shell, files, pathGate, scheduler, host, staging: deps.stagings.get(name) ?? null };

@@ -15,9 +15,9 @@ export type StillAllowed = (operation: Operation, task: Task) => Promise<BrokerE
 
 export function createStillAllowed(checkConsent: CheckConsent): StillAllowed {
   return async (operation, task) => {
-    const { principal, address, deadlineAt: until } = task;
+    const { principal, address, deadlineAt: until, policy } = task;
     try {
-      await checkConsent({ principal, address, until }, actsOf(operation, task));
+      await checkConsent({ principal, address, until, policy }, actsOf(operation, task));
       return null;
     } catch (thrown) {
       return toBrokerError(thrown);

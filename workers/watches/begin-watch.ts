@@ -26,7 +26,7 @@ export function createJobWatches(
     const words = whose === 'user' ? `You watch ${bounds.perUserMax} jobs` : `${bounds.totalMax} jobs are watched`;
     return new BrokerError('TooManyWatches', `${words}, the bound.`, { retryAfterSeconds: 30 });
   };
-  return ({ id: taskId, owner, principal, address, system, webhook, chain }) => ({
+  return ({ id: taskId, owner, principal, address, policy, system, webhook, chain }) => ({
     async ensureRoom() {
       const lacking = await store.lacksRoom(owner, bounds);
       if (lacking !== null) throw tooMany(lacking);
@@ -34,7 +34,7 @@ export function createJobWatches(
     async begin(jobId, standing, room) {
       const now = Date.now();
       const id = watchIdOf(taskId, chain?.at);
-      const consent = consentOf({ principal, address, taskId, now, keptMs: watchMsMax });
+      const consent = consentOf({ principal, address, policy, taskId, now, keptMs: watchMsMax });
       const watch = {
         id,
         owner,

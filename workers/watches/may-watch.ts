@@ -15,7 +15,8 @@ export async function findAllowed(checkConsent: CheckConsent, watches: readonly 
   const asked = watches.map(async (watch): Promise<{ watch: Watch; error: BrokerError | null }> => {
     const { system, consent } = watch;
     const acts = [{ relation: watchJob.relation, system }];
-    const checking = checkConsent({ principal: consent, address: consent.address, until: consent.until }, acts);
+    const { address, until, policy } = consent;
+    const checking = checkConsent({ principal: consent, address, until, policy }, acts);
     return { watch, error: await checking.then(() => null, toBrokerError) };
   });
   const standings: Standings = { allowed: [], ended: [] };
