@@ -107,9 +107,11 @@ beforeEach(() => {
   commands = [];
   run = async (name, input, claimed = Promise.resolve()) => {
     const operation = findOperation(name) ?? expect.unreachable(name);
+    const parsed = operation.input.parse(input);
+    const principal = { username: alice.username };
     const attempt = {
-      task: { id: 'test', attempt: 1, system: 'lab', chain: null, principal: { username: alice.username } },
-      ...{ input: operation.input.parse(input), signal: new AbortController().signal, log: silent },
+      task: { id: 'test', attempt: 1, system: 'lab', chain: null, principal, input: parsed },
+      ...{ input: parsed, signal: new AbortController().signal, log: silent },
       journal: { entry: null },
       claimed,
     };
