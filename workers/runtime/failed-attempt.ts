@@ -9,9 +9,13 @@ export function untilDeadlineMs(task: Task, operation: Operation): number {
   return operation.recover === 'verify' && task.journal !== null ? operation.timeoutMs : task.deadlineAt - Date.now();
 }
 
-/** Why an attempt is told to stop that ran for as long as it may. */
-export function timeoutReason(task: Task, operation: Operation): BrokerError {
-  if (Date.now() >= task.deadlineAt) return new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
+/**
+ * Why an attempt is told to stop that ran for as long as it may. `untilMs`: how far off its deadline was when its timer was
+ * set; a timer may fire a moment before the clock says so.
+ */
+export function timeoutReason(task: Task, operation: Operation, untilMs: number): BrokerError {
+  if (untilMs < operation.timeoutMs || Date.now() >= task.deadlineAt)
+    return new BrokerError('DeadlineExceeded', 'The deadline of the task passed.');
   return new BrokerError('CommandTimeout', `The operation took longer than ${operation.timeoutMs / 1_000} s.`);
 }
 

@@ -195,11 +195,11 @@ async function attempt(
   log: Logger,
   refusal?: BrokerError,
 ): Promise<void> {
-  const limit = (): NodeJS.Timeout =>
-    setTimeout(
-      () => controller.abort(timeoutReason(task, operation)),
-      Math.max(1, Math.min(operation.timeoutMs, untilDeadlineMs(task, operation))),
-    );
+  const limit = (): NodeJS.Timeout => {
+    const untilMs = untilDeadlineMs(task, operation);
+    const stop = (): void => controller.abort(timeoutReason(task, operation, untilMs));
+    return setTimeout(stop, Math.max(1, Math.min(operation.timeoutMs, untilMs)));
+  };
   let timer = limit();
   const prolong = (): void => {
     clearTimeout(timer);
