@@ -10,7 +10,7 @@ import type { ConfigProblem } from './config-error.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import { createQuestions, type Questions } from './questions.ts';
 import type { FileSettings } from './schema-file.ts';
-import { systemSchema } from './schema-goldcrest.ts';
+import { systemSchema } from './schema-system.ts';
 import { suggest } from './suggest.ts';
 import type { TasksConfig } from './tasks.ts';
 import { placeOf, type TreeNode } from './tree.ts';

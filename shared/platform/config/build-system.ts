@@ -13,7 +13,7 @@ import { firecrestView, portRange } from './firecrest-view.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
 import type { Questions } from './questions.ts';
 import type { ClusterSettings } from './schema-file.ts';
-import type { HostKeysSection, SystemSection } from './schema-goldcrest.ts';
+import type { HostKeysSection, SystemSection } from './schema-system.ts';
 
 /** Limit for one scheduler request where FirecREST's file switches the limit off. */
 const schedulerTimeoutSeconds = 10;
