@@ -12,6 +12,8 @@ describe('a FirecREST v2 file', () => {
       'goldcrest.redis.url',
       'goldcrest.issuers[0].issuer',
       'goldcrest.issuers[0].audiences',
+      'ssh_credentials.keys.astroUser.private_key',
+      'ssh_credentials.keys.probe.private_key',
       'goldcrest.systems.alpha-ssh.proxy_host_keys',
       ...['alpha-ssh', 'alpha-rest', 'alpha-hybrid', 'beta-pbs', 'gamma-defaults'].flatMap((name) => [
         `goldcrest.systems.${name}.host_keys`,
@@ -25,12 +27,27 @@ describe('a FirecREST v2 file', () => {
   it('loads when the pasted YAML is used as the overlay', () => {
     const text = readFileSync('test/fixtures/config/firecrest-v2.yaml', 'utf8');
     const snippet = refusal(() => loadText(text)).snippet ?? '';
-    const { config } = loadText(text, { GOLDCREST_OVERLAY: 'over.yaml' }, { 'over.yaml': snippet });
+    const keys = Object.fromEntries(['astroUser', 'probe'].map((user) => [`/run/secrets/ssh_key_of_${user}`, user]));
+    const { config } = loadText(text, { GOLDCREST_OVERLAY: 'over.yaml' }, { 'over.yaml': snippet, ...keys });
     expect(config.systems).toHaveLength(5);
     expect(config.authentication.issuers[0]?.issuer).toBe('https://idp.example.org/realms/hpc');
   });
 
-  it('has its keys that FirecREST ignores reported with key and line, private keys in it and transfers not served too', () => {
+  it('is read unchanged where its private keys are in files', () => {
+    const [text = '', over = ''] = ['firecrest-v2.yaml', 'goldcrest.overlay.yaml'].map((name) =>
+      readFileSync(`test/fixtures/config/${name}`, 'utf8'),
+    );
+    const inFiles = text.replaceAll(/"inline-private-key-of-(\w+)"/g, '"secret_file:/run/keys/$1"');
+    const withoutKeys = over.replace(/^ssh_credentials:[\s\S]*?(?=^clusters:)/m, '');
+    const files = { over: withoutKeys, '/run/keys/astroUser': 'key of astroUser', '/run/keys/probe': 'key of probe' };
+    const { config, warnings } = loadText(inFiles, { GOLDCREST_OVERLAY: 'over' }, files);
+    const { sshCredentials } = config;
+    const keys = sshCredentials.type === 'static-keys' ? Object.values(sshCredentials.keys) : [];
+    expect(keys.map(({ privateKey }) => privateKey.reveal())).toEqual(['key of astroUser', 'key of probe']);
+    expect(warnings.map(({ key }) => key)).toEqual(load().warnings.map(({ key }) => key));
+  });
+
+  it('has its keys that FirecREST ignores reported with key and line, transfers not served too', () => {
     expect(load().warnings).toEqual([
       {
         key: 'clusters[0].probing.startup_grace_period',
@@ -42,11 +59,6 @@ describe('a FirecREST v2 file', () => {
         place: 'test/fixtures/config/firecrest-v2.yaml:70',
         message: 'is not used',
       },
-      ...['astroUser', 'probe'].map((user) => ({
-        key: `ssh_credentials.keys.${user}.private_key`,
-        place: expect.stringContaining('firecrest-v2.yaml:') as string,
-        message: expect.stringContaining('keep it in a file') as string,
-      })),
       {
         key: 'clusters[1].data_operation.data_transfer',
         place: 'test/fixtures/config/firecrest-v2.yaml:106',

@@ -247,6 +247,36 @@ describe('a mistake in the configuration is named with key and line', () => {
   });
 });
 
+describe('a private key that stands in the configuration itself', () => {
+  const inline = small.replace('"secret_file:/run/keys/alice"', 'inline-text-of-the-key');
+  const ca = 'ssh_credentials: {type: UserCA, private_key: inline-text-of-the-key}\nclusters:';
+
+  it('is refused at the start with its line, and not shown; the YAML to paste names a file', () => {
+    const { problems, snippet, message } = refusal(() => loadText(inline));
+    expect(problems).toEqual([
+      {
+        ...{ key: 'ssh_credentials.keys.alice.private_key', place: 'site.yaml:4' },
+        message: 'a private key may not stand in the configuration itself: put it into a file, and name that here',
+      },
+    ]);
+    expect(message).not.toContain('inline-text-of-the-key');
+    const files = { over: snippet ?? '', '/run/secrets/ssh_key_of_alice': 'key-text' };
+    const { config, warnings } = loadText(inline, { GOLDCREST_OVERLAY: 'over' }, files);
+    const keys = config.sshCredentials.type === 'static-keys' ? config.sshCredentials.keys : {};
+    expect([keys.alice?.privateKey.reveal(), warnings]).toEqual(['key-text', []]);
+  });
+
+  it('is refused of a CA too, wherever it is configured, and from the environment', () => {
+    const shared = small.replace(/ssh_credentials:[\s\S]*?clusters:/, ca);
+    const ours = small.replace('  host_keys:', '  ssh_credentials: {type: UserCA, private_key: inline}\n  host_keys:');
+    const env = { GOLDCREST_SSH_CREDENTIALS__TYPE: 'UserCA', GOLDCREST_SSH_CREDENTIALS__PRIVATE_KEY: 'inline' };
+    const keysOf = (load: () => unknown) => refusal(load).problems.map(({ key }) => key);
+    expect(keysOf(() => loadText(shared))).toEqual(['ssh_credentials.private_key']);
+    expect(keysOf(() => loadText(ours))).toEqual(['goldcrest.ssh_credentials.private_key']);
+    expect(keysOf(() => loadText(small, env))).toEqual(['goldcrest.ssh_credentials.private_key']);
+  });
+});
+
 describe('safety that is given up', () => {
   it('is possible only by name and comes back as a warning with its line', () => {
     const text = small

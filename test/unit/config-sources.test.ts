@@ -111,6 +111,8 @@ describe('a secret', () => {
     'inline-private-key-of-astroUser',
     'inline-passphrase-of-astroUser',
     'inline-private-key-of-probe',
+    'private-key-of-astroUser-in-a-file',
+    'private-key-of-probe-in-a-file',
     'inline-service-account-secret',
     'inline-access-key-id',
     'inline-secret-access-key',

@@ -10,6 +10,8 @@ import type { IssuerSection } from './schema-issuers.ts';
 
 /** What FirecREST's `0` (no limit) stands for here, where every pool has a bound. */
 const connectionsWhenUnlimited = 1_000;
+/** Where an example keeps the key of the CA. */
+const userCaFile = '/run/secrets/goldcrest_user_ca';
 
 /** The issuers. The first takes what it lacks from FirecREST's `auth.authentication`, key sets included. */
 export function buildIssuers(settings: FileSettings, questions: Questions): IssuerConfig[] {
@@ -117,7 +119,7 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
   const given = settings.goldcrest.ssh_credentials ?? settings.ssh_credentials;
   if (given !== undefined) {
     const path = [...(settings.goldcrest.ssh_credentials ? ['goldcrest'] : []), 'ssh_credentials'];
-    for (const key of privateKeysOf(given)) questions.warnUnlessFile([...path, ...key]);
+    for (const { key, file } of privateKeysOf(given)) questions.requireFile([...path, ...key], file);
     if ('url' in given && given.url.startsWith('http:')) {
       questions.warn(
         ['ssh_credentials', 'url'],
@@ -127,16 +129,20 @@ export function buildSshCredentials(settings: FileSettings, questions: Questions
     return credentialsOf(given, questions);
   }
   const example = {
-    goldcrest: { ssh_credentials: { type: 'UserCA', private_key: 'secret_file:/run/secrets/goldcrest_user_ca' } },
+    goldcrest: { ssh_credentials: { type: 'UserCA', private_key: `secret_file:${userCaFile}` } },
   };
   const message = 'is required: SSHService, SSHCA or SSHStaticKeys as in FirecREST, or UserCA';
   return questions.ask({ key: 'ssh_credentials', message, example }, { type: 'static-keys', keys: {} });
 }
 
-/** Where private keys stand below `ssh_credentials`. */
-function privateKeysOf(given: CredentialSettings): string[][] {
-  if (given.type === 'SSHStaticKeys') return Object.keys(given.keys).map((user) => ['keys', user, 'private_key']);
-  return given.type === 'UserCA' && given.private_key !== undefined ? [['private_key']] : [];
+/** Where private keys stand below `ssh_credentials`, and where each might be kept. */
+function privateKeysOf(given: CredentialSettings): { key: string[]; file: string }[] {
+  if (given.type === 'SSHStaticKeys') {
+    const users = Object.keys(given.keys);
+    return users.map((user) => ({ key: ['keys', user, 'private_key'], file: `/run/secrets/ssh_key_of_${user}` }));
+  }
+  const isHere = given.type === 'UserCA' && given.private_key !== undefined;
+  return isHere ? [{ key: ['private_key'], file: userCaFile }] : [];
 }
 
 function credentialsOf(given: CredentialSettings, questions: Questions): SshCredentialsConfig {

@@ -15,8 +15,8 @@ export interface Questions {
   refuse(path: readonly PropertyKey[], message: string): void;
   /** Notes something to log. */
   warn(path: readonly PropertyKey[], message: string): void;
-  /** Notes a key that stands in the configuration itself, where everybody who may read that has it. */
-  warnUnlessFile(path: readonly PropertyKey[]): void;
+  /** Refuses a key that stands in the configuration itself, where everybody who may read that has it; `file`: an example. */
+  requireFile(path: readonly PropertyKey[], file: string): void;
   warnings: ConfigProblem[];
   /** Throws ConfigError if anything is missing or wrong. */
   settle(): void;
@@ -45,10 +45,13 @@ export function createQuestions(root: TreeNode): Questions {
     },
     refuse: (path, message) => void problems.push(at(path, message)),
     warn: (path, message) => void warnings.push(at(path, message)),
-    warnUnlessFile(path) {
+    requireFile(path, file) {
       const node = nodeAt(root, path);
       if (node?.kind !== 'leaf' || node.value instanceof Secret) return;
-      warnings.push(at(path, 'a private key stands in the configuration itself: keep it in a file (secret_file:/…)'));
+      const message = 'a private key may not stand in the configuration itself: put it into a file, and name that here';
+      problems.push(at(path, message));
+      const named: ExampleValue = `secret_file:${file}`;
+      examples.push(path.reduceRight<ExampleValue>((below, step) => ({ [String(step)]: below }), named) as Example);
     },
     settle() {
       if (problems.length === 0) return;
