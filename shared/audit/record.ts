@@ -31,7 +31,10 @@ export const auditRecord = z.object({
   decision: z
     .string()
     .describe('allowed, denied or refused; of what was done: begun, answered (before its end), completed, failed …'),
-  why: z.string().nullable().describe('What allowed it, or the code and message of the error'),
+  why: z
+    .string()
+    .nullable()
+    .describe('What allowed it, the code and message of the error, or that it ran in a shell that was started ahead'),
   status: z.int().nullable().describe('HTTP status of the answer, of us or of slurmrestd, where that was known'),
   as: z.string().nullable().describe('Cluster user that a command ran as'),
   argv: z

@@ -13,7 +13,7 @@ import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
 
 export type FileContext = Pick<
   OperationContext,
-  'files' | 'shell' | 'listing' | 'pathGate' | 'signal' | 'system' | 'task' | 'log' | 'username'
+  'files' | 'stats' | 'shell' | 'listing' | 'pathGate' | 'signal' | 'system' | 'task' | 'log' | 'username'
 >;
 
 export interface FileHost {
@@ -54,7 +54,14 @@ export function openFileHost(
       const [shell, files, names] = [ssh.shell('lab', username), ssh.files('lab', username), ssh.names('lab')];
       const now = Date.now();
       return {
-        ...{ username, shell, files, log: silent, signal: signal ?? new AbortController().signal },
+        ...{
+          username,
+          shell,
+          files,
+          stats: ssh.stats('lab', username),
+          log: silent,
+          signal: signal ?? new AbortController().signal,
+        },
         // The handlers look at nothing else of it.
         system: { name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes } } as unknown as SystemConfig,
         pathGate: gateOf(ssh, username, roots),

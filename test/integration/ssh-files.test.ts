@@ -167,6 +167,30 @@ describe('files', () => {
   }, 60_000);
 });
 
+describe('the content of a small file, in one message', () => {
+  it('is all of it, byte for byte, up to 32 KiB; of anything else, and of what may not be read, there is none', async () => {
+    const data = Buffer.from(Array.from({ length: 32 * 1024 }, (_, at) => (at * 7) % 256));
+    const write = (name: string | Buffer, sizeBytes: number): void =>
+      writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(name)]), data.subarray(0, sizeBytes));
+    const odd = Buffer.from([0x63, 0xff, 0x0a, 0x27]);
+    write('content-1', 1);
+    write('content-full', 32 * 1024);
+    write(odd, 300);
+    writeFileSync(join(folder, 'content-over'), Buffer.concat([data, Buffer.from('x')]));
+    symlinkSync('content-full', join(folder, 'to-content'));
+    const content = async (path: string | Buffer) => await stats.content(path);
+    expect(await content(join(folder, 'content-1'))).toEqual(data.subarray(0, 1));
+    expect((await content(join(folder, 'to-content')))?.equals(data)).toBe(true);
+    expect((await content(Buffer.concat([Buffer.from(`${folder}/`), odd])))?.equals(data.subarray(0, 300))).toBe(true);
+    const none = ['content-over', 'secret/file', 'fifo', 'to-fifo', 'nothing', ''].map((name) => join(folder, name));
+    expect(await Promise.all([...none, '/dev/zero', '/proc/self/status'].map(content))).toEqual(Array(8).fill(null));
+    // Many at once, more than goes out in one write.
+    const all = await Promise.all(Array.from({ length: 64 }, () => content(join(folder, 'content-full'))));
+    expect(all.every((each) => each?.equals(data))).toBe(true);
+    expect(await stats.stat(join(folder, 'content-1'))).toMatchObject({ sizeBytes: 1 });
+  });
+});
+
 describe('stats', () => {
   it('tell all ten fields as lstat(2) and stat(2) do', async () => {
     const link = join(folder, 'to-passwd');

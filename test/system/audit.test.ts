@@ -216,9 +216,12 @@ it('every command that the host was asked to run has a record', async () => {
     readFileSync(sshd.logFile, 'utf8')
       .split('\n')
       .filter((line) => line.includes('Starting session: command'));
-  // A shell that was started ahead is a session of its own until a command takes it over, which then begins none.
-  const isTakenOver = ({ kind, decision, argv }: AuditRecord) =>
-    kind === 'command' && decision === 'answered' && argv?.[2]?.includes('GOLDCREST_LINE') === true;
+  // A shell that was started ahead is a session of its own until a command takes it over, which then begins none; nor does
+  // one that runs in a loop, which is a session too.
+  const isTakenOver = ({ kind, decision, argv, why }: AuditRecord) =>
+    kind === 'command' &&
+    ((decision === 'answered' && argv?.[2]?.includes('GOLDCREST_LINE') === true) ||
+      why?.includes('in a shell that was started ahead') === true);
   const begun = (): string[] => {
     const all = records();
     const users = all.filter(({ kind, start }) => kind === 'command-start' || (kind === 'command' && start === null));

@@ -62,15 +62,19 @@ function recordDeed(trail: Trail, { system, username, argv, behind, isBegun }: D
   };
 }
 
+/** Of a command that began no session on its host; that of the shell has a record. */
+const inLoop = 'ran in a shell that was started ahead';
+
 /** Throws StoreUnavailable where no record can be written: then no command is run. */
 export function recordCommands(trail: Trail): ObserveCommand {
   return ({ system, username, argv, origin, isLasting }) => {
     const behind = origin as Origin | undefined;
     const isBegun = behind?.isMutation === true || isLasting === true;
     const ended = recordDeed(trail, { system, username, argv: auditedWords(argv), behind, isBegun });
-    return ({ exitCode, isEarly, error }) => {
+    return ({ exitCode, isEarly, isInLoop, error }) => {
       const decision = isEarly ? 'answered' : exitCode === 0 ? 'completed' : 'failed';
-      ended({ decision, why: error ?? null, exitCode });
+      const why = [error, isInLoop ? inLoop : undefined].filter((text) => text !== undefined);
+      ended({ decision, why: why.length === 0 ? null : why.join('; '), exitCode });
     };
   };
 }

@@ -17,6 +17,8 @@ export interface ObservedCommand {
 export interface CommandEnd {
   exitCode: number | null;
   isEarly?: true;
+  /** It ran in a shell that was started ahead, and not in a session of its own. */
+  isInLoop?: true;
   error?: string;
 }
 

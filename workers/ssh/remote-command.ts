@@ -1,7 +1,7 @@
 /** Follows one command on an open exec channel to its end, and ends it early when it must: abort, deadline, output. */
 import type { ClientChannel } from 'ssh2';
-import { signalChannel } from './channel-signal.ts';
 import type { LentChannel } from './connection-pool.ts';
+import { endProcess } from './end-process.ts';
 
 /** The bounds of one command. */
 export interface DriveOptions {
@@ -38,7 +38,6 @@ export interface ChannelEnd {
   readonly isEarly: boolean;
 }
 
-const lastWaitMs = 1_000;
 /** A process that ended but left its output open to others is not waited for longer than this after its last byte. */
 const lingerMs = 2_000;
 /** Who takes the output as it comes may be slow about it. */
@@ -49,12 +48,13 @@ const takerLingerMs = 60_000;
  * the command then ends by itself, within its bounds. Never rejects.
  */
 export function driveChannel(channel: LentChannel, options: DriveOptions): Promise<ChannelEnd> {
-  const { stream, connection } = channel;
+  const { stream } = channel;
   return new Promise((resolve) => {
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[], bytes: 0 };
     const timers = new Set<NodeJS.Timeout>();
     let stopped: Stopped | undefined;
     let linger: NodeJS.Timeout | undefined;
+    let endWaiting: (() => void) | undefined;
 
     const after = (waitMs: number, act: () => void): NodeJS.Timeout => {
       const timer = setTimeout(act, waitMs);
@@ -63,6 +63,7 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
     };
     const finish = (isGone: boolean) => {
       for (const timer of timers) clearTimeout(timer);
+      endWaiting?.();
       options.signal?.removeEventListener('abort', abort);
       stream.removeListener('close', closed);
       channel.release(isGone ? 'done' : 'stuck');
@@ -91,9 +92,7 @@ export function driveChannel(channel: LentChannel, options: DriveOptions): Promi
     const stop = (reason: Stopped) => {
       if (stopped) return;
       stopped = reason;
-      signalChannel(connection.client, stream, 'TERM');
-      after(options.killAfterMs, () => signalChannel(connection.client, stream, 'KILL'));
-      after(options.killAfterMs + lastWaitMs, giveUp);
+      endWaiting = endProcess(channel, options.killAfterMs, giveUp);
     };
     const abort = () => options.signal && stop({ why: 'abort', signal: options.signal });
     const collect = (chunks: Buffer[]) => (chunk: Buffer) => {

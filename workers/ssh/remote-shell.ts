@@ -2,11 +2,13 @@
 import type { Logger } from 'pino';
 import { commandLine, type Word } from '../../shared/commands/command-line.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { type LoopBounds, loopLineCharsMax } from './command-loop.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { CommandEnd, ObservedCommand } from './observe-command.ts';
 import { connectionLost } from './open-channel.ts';
 import { type ChannelEnd, driveChannel } from './remote-command.ts';
 import { createWaitingShell } from './waiting-shell.ts';
+import { createWarmCommands } from './warm-commands.ts';
 
 /** How one command runs. */
 export interface RunOptions {
@@ -40,6 +42,11 @@ export interface RunOptions {
    * another one often follows, and whose client waits.
    */
   readonly usesWaitingShell?: boolean;
+  /**
+   * Whether it may run in the user's command loop, and have one started for those that follow: for short commands whose client
+   * waits. One that takes a time keeps others out, which then have a channel of their own. Its input is empty, its output kept.
+   */
+  readonly usesCommandLoop?: boolean;
   /** On whose behalf it runs, for who observes commands. */
   readonly origin?: unknown;
 }
@@ -78,6 +85,8 @@ export interface ShellDefaults {
 const killAfterSeconds = 2;
 /** How long a shell waits for the next command. */
 const waitingShellKeepMs = 60_000;
+/** Longest life of a command loop that is used. */
+const commandLoopLifeMs = 600_000;
 /** A clock may be a little off, and `timeout` starts a little later than we do. */
 const timeoutToleranceMs = 100;
 
@@ -90,20 +99,41 @@ export function createRemoteShell(
     keepMs: waitingShellKeepMs,
     observe: defaults.observe,
   });
+  const warmCommands = createWarmCommands(pool, username, {
+    ...{ idleMs: waitingShellKeepMs, lifeMs: commandLoopLifeMs },
+    observe: defaults.observe,
+  });
 
   async function run(argv: readonly Word[], options: RunOptions = {}): Promise<RunResult> {
     const ended = defaults.observe?.({ username, argv, origin: options.origin });
+    const place: Pick<CommandEnd, 'isInLoop'> = {};
     try {
-      const result = await runUnobserved(argv, options);
-      ended?.(endOf(result));
+      const result = await runUnobserved(argv, options, place);
+      ended?.({ ...endOf(result), ...place });
       return result;
     } catch (error) {
-      ended?.({ exitCode: null, error: error instanceof BrokerError ? error.code : 'Internal' });
+      ended?.({ exitCode: null, error: error instanceof BrokerError ? error.code : 'Internal', ...place });
       throw error;
     }
   }
 
-  async function runUnobserved(argv: readonly Word[], options: RunOptions): Promise<RunResult> {
+  /** The user's loop, where the command may run in it and it is free. */
+  function freeLoop(
+    { usesCommandLoop, signal }: RunOptions,
+    line: () => string,
+  ): ((bounds: LoopBounds) => Promise<ChannelEnd>) | undefined {
+    if (!usesCommandLoop || signal?.aborted) return undefined;
+    const loop = warmCommands.take();
+    const text = loop && line();
+    if (loop === undefined || text === undefined || text.length > loopLineCharsMax) return undefined;
+    return (bounds) => loop.run(text, bounds);
+  }
+
+  async function runUnobserved(
+    argv: readonly Word[],
+    options: RunOptions,
+    place: Pick<CommandEnd, 'isInLoop'>,
+  ): Promise<RunResult> {
     const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
     const { env, cwd, signal, unsetsLocale, isAnswered, onOutput } = options;
     const lineOptions = {
@@ -115,20 +145,30 @@ export function createRemoteShell(
     };
     const line = commandLine(argv, lineOptions);
     const lineForSh = (): string => commandLine(argv, { ...lineOptions, isForSh: true });
-    try {
+    const bounds: LoopBounds = {
+      outputBytesMax: options.outputBytesMax ?? defaults.outputBytesMax,
+      deadlineMs: timeoutMs + killAfterSeconds * 1000 + 1_000,
+      killAfterMs: killAfterSeconds * 1000 + 500,
+      ...(signal ? { signal } : {}),
+    };
+    const inLoop = freeLoop(options, lineForSh);
+    if (inLoop) place.isInLoop = true;
+    let startedAt = performance.now();
+    const inChannel = async (): Promise<ChannelEnd> => {
       const ready = options.usesWaitingShell && !signal?.aborted ? waitingShell.take(lineForSh) : undefined;
       const channel = ready ?? (await pool.open(username, { exec: line }, signal));
       if (options.usesWaitingShell) waitingShell.prepare();
-      const startedAt = performance.now();
-      const end = await driveChannel(channel, {
+      if (options.usesCommandLoop) warmCommands.prepare();
+      startedAt = performance.now();
+      return await driveChannel(channel, {
+        ...bounds,
         stdin: options.stdin ?? '',
-        outputBytesMax: options.outputBytesMax ?? defaults.outputBytesMax,
-        deadlineMs: timeoutMs + killAfterSeconds * 1000 + 1_000,
-        killAfterMs: killAfterSeconds * 1000 + 500,
-        ...(signal ? { signal } : {}),
         ...(isAnswered ? { isAnswered } : {}),
         ...(onOutput ? { onOutput } : {}),
       });
+    };
+    try {
+      const end = await (inLoop ? inLoop(bounds) : inChannel());
       if (!end.isGone && !end.isEarly)
         defaults.log.warn({ username, argv0: String(argv[0]) }, 'no word that the remote process ended');
       return resultOf(end, performance.now() - startedAt >= timeoutMs - timeoutToleranceMs, timeoutMs);

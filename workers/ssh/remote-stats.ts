@@ -3,6 +3,7 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { beforeAbort } from './before-abort.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { shown } from './file-errors.ts';
+import { openLasting } from './lasting-channel.ts';
 import type { FileCallOptions, RemotePath } from './remote-files.ts';
 import type { RemoteShell, ShellDefaults } from './remote-shell.ts';
 import { createStatExec } from './stat-exec.ts';
@@ -44,6 +45,8 @@ export interface RemoteStats {
    * a stat it travels with it. Null where it cannot be told this way: there is no loop, or the path does not resolve.
    */
   realpath(path: RemotePath, options?: FileCallOptions): Promise<Buffer | null>;
+  /** All of a regular file, links followed, where it has at most 32 KiB and is not empty; null otherwise, and as for realpath. */
+  content(path: RemotePath, options?: FileCallOptions): Promise<Buffer | null>;
 }
 
 export interface StatsDefaults {
@@ -64,6 +67,9 @@ export interface StatHost {
 const slowMs = 500;
 const retryLoopAfterMs = 10 * 60_000;
 const commandNotFound = 127;
+/** How answers begin: a path, and the content of a file. */
+const slash = 0x2f;
+const contentFollows = 0x44;
 
 export function createRemoteStats(
   pool: ConnectionPool,
@@ -77,14 +83,11 @@ export function createRemoteStats(
   let loopMissingUntil = 0;
 
   async function openLoop(): Promise<OpenLoop> {
-    const ended = defaults.observe?.({ username, argv: statLoopArgv, origin: undefined, isLasting: true });
-    const channel = await pool.open(username, { exec: statLoopLine }).catch((error: unknown) => {
-      ended?.({ exitCode: null, error: 'not opened' });
-      throw error;
-    });
+    const program = { argv: statLoopArgv, line: statLoopLine };
+    const { channel, ended } = await openLasting(pool, username, program, defaults.observe);
     const forget = channel.connection.whenRetired(() => opened.loop.close(false));
     const loop = startStatLoop(channel, ({ isUnusable, exitCode }) => {
-      ended?.({ exitCode: exitCode ?? null });
+      ended({ exitCode: exitCode ?? null });
       forget();
       clearTimeout(opened.idle);
       if (current === opened) current = undefined;
@@ -109,7 +112,7 @@ export function createRemoteStats(
     return await opening;
   }
 
-  async function askLoop({ loop, park, idle }: OpenLoop, path: Buffer, question: StatQuestion): Promise<string> {
+  async function askLoop({ loop, park, idle }: OpenLoop, path: Buffer, question: StatQuestion): Promise<Buffer> {
     park(false);
     try {
       return await loop.ask(path, question);
@@ -120,7 +123,7 @@ export function createRemoteStats(
   }
 
   /** A loop that broke is started again once. Null after that, and without one. */
-  async function ask(path: Buffer, question: StatQuestion, isWanted: () => boolean): Promise<string | null> {
+  async function ask(path: Buffer, question: StatQuestion, isWanted: () => boolean): Promise<Buffer | null> {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const loop = await useLoop();
       if (!loop) break;
@@ -165,13 +168,18 @@ export function createRemoteStats(
       const answer = await inTime(
         options,
         async (isWanted) =>
-          (await ask(bytes, dereference ? 'stat' : 'lstat', isWanted)) ?? (await exec.ask(bytes, dereference)),
+          (await ask(bytes, dereference ? 'stat' : 'lstat', isWanted))?.toString('latin1') ??
+          (await exec.ask(bytes, dereference)),
       );
       return parseStat(path, answer);
     },
     realpath: async (path, options = {}) => {
       const answer = await inTime(options, (isWanted) => ask(pathBytes(path), 'realpath', isWanted));
-      return answer?.startsWith('/') ? Buffer.from(answer, 'latin1') : null;
+      return answer?.[0] === slash ? answer : null;
+    },
+    content: async (path, options = {}) => {
+      const answer = await inTime(options, (isWanted) => ask(pathBytes(path), 'content', isWanted));
+      return answer?.[0] === contentFollows ? answer.subarray(1) : null;
     },
   };
 }

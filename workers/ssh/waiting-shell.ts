@@ -3,6 +3,7 @@
  * often more than the command itself, is over by then.
  */
 import type { ConnectionPool, LentChannel } from './connection-pool.ts';
+import { openLasting } from './lasting-channel.ts';
 import type { CommandEnd } from './observe-command.ts';
 import type { ShellDefaults } from './remote-shell.ts';
 
@@ -69,13 +70,10 @@ export function createWaitingShell(
   }
 
   async function start(): Promise<void> {
-    const ended = observe?.({ username, argv: ['sh', '-c', waitProgram], origin: undefined, isLasting: true });
-    const channel = await pool.open(username, { exec: waitLine }).catch((error: unknown) => {
-      ended?.({ exitCode: null, error: 'not opened' });
-      throw error;
-    });
+    const shell = { argv: ['sh', '-c', waitProgram], line: waitLine };
+    const { channel, ended } = await openLasting(pool, username, shell, observe);
     channel.stream.on('error', () => undefined); // its close follows
-    keep(channel, (end) => ended?.(end));
+    keep(channel, ended);
   }
 
   function prepare(): void {

@@ -34,7 +34,7 @@ export const tail = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
-  admission: 'with-files',
+  admission: 'with-stats',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'OutputTooLarge'],
 });

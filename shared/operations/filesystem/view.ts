@@ -38,7 +38,7 @@ export const view = defineOperation({
   mutates: false,
   recover: 'rerun',
   paths: ['path'],
-  admission: 'with-files',
+  admission: 'with-stats',
   timeoutMs: 30_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'OutputTooLarge'],
 });

@@ -25,7 +25,7 @@ export async function handleChecksum(
   const { mode } = await files.stat(path, { signal });
   // A FIFO would be waited for until the time is up.
   if (!isRegularFile(mode)) throw new BrokerError('InvalidRequest', `${program}: '${path}' is not a regular file`);
-  const result = await shell.run([program, '--', path], { signal });
+  const result = await shell.run([program, '--', path], { signal, usesCommandLoop: true });
   if (result.exitCode !== 0) throw remoteFailure(program, result);
   return { algorithm, checksum: parseChecksum(result.stdout.toString('latin1'), program, digits) };
 }

@@ -18,7 +18,7 @@ export async function handleChmod(
     const wanted = numericMode(mode, present);
     return { entry: await describeChanged(path, (ordered) => ordered.chmod(path, wanted, { signal }), context) };
   }
-  const result = await shell.run(['chmod', '--', mode, path], { signal });
+  const result = await shell.run(['chmod', '--', mode, path], { signal, usesCommandLoop: true });
   if (result.exitCode !== 0) throw remoteFailure('chmod', result);
   return { entry: await describeFile(path, context) };
 }

@@ -12,7 +12,10 @@ export async function handleChown(
   // `owner:` would mean the owner's login group, so the colon goes with a group only.
   const wanted = group === '' ? owner : `${owner}:${group}`;
   if (wanted !== '') {
-    const result = await context.shell.run(['chown', '--', wanted, path], { signal: context.signal });
+    const result = await context.shell.run(['chown', '--', wanted, path], {
+      signal: context.signal,
+      usesCommandLoop: true,
+    });
     if (result.exitCode !== 0) throw remoteFailure('chown', result);
   }
   return { entry: await describeFile(path, context) };

@@ -19,7 +19,7 @@ export async function handleCompress(
   const { files, shell, signal } = context;
   const { argv, cwd, part } = await preparePacking(input, context);
   try {
-    const result = await shell.run(argv, { signal, cwd });
+    const result = await shell.run(argv, { signal, cwd, usesCommandLoop: true });
     if (result.exitCode !== 0) throw remoteFailure('tar', result, packSayings);
     await files.rename(part, input.targetPath, { signal });
   } catch (error) {

@@ -14,7 +14,10 @@ export async function handleExtract(
   input: InputOf<typeof extract>,
   context: Context,
 ): Promise<ResultOf<typeof extract>> {
-  const result = await context.shell.run(await extractCommand(input, context), { signal: context.signal });
+  const result = await context.shell.run(await extractCommand(input, context), {
+    signal: context.signal,
+    usesCommandLoop: true,
+  });
   if (result.exitCode !== 0) throw remoteFailure('tar', result, archiveSayings);
   return { path: input.targetPath };
 }

@@ -12,7 +12,11 @@ export async function handleFile(
 ): Promise<ResultOf<typeof file>> {
   await files.lstat(path, { signal });
   // In the C locale the name that a link points to would come as octal escapes.
-  const result = await shell.run(['file', '-b', '--', path], { signal, env: { LC_ALL: 'C.UTF-8' } });
+  const result = await shell.run(['file', '-b', '--', path], {
+    signal,
+    env: { LC_ALL: 'C.UTF-8' },
+    usesCommandLoop: true,
+  });
   if (result.exitCode !== 0) throw remoteFailure('file', result);
   const description = lastLine(result.stdout.toString());
   if (/^cannot (?:open|stat) .*\(No such file or directory\)$/.test(description)) {

@@ -1,33 +1,30 @@
-/** The end of a file over SFTP, with the meaning of tail(1): read from the end, but for what is counted from the beginning. */
+/** The end of a file, with the meaning of tail(1): read from the end, but for what is counted from the beginning. */
 import { type FileContent, linesDefault } from '../../../shared/operations/filesystem/file-content.ts';
 import type { tail } from '../../../shared/operations/filesystem/tail.ts';
 import type { InputOf } from '../../../shared/operations/operation.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { textLimit } from './text-limit.ts';
-import { endOfLines, openText, readText, startOfLastLines, type TextSource } from './text-source.ts';
+import { endOfLines, readText, startOfLastLines, type TextSource } from './text-source.ts';
+import { withText } from './with-text.ts';
 
 type Input = InputOf<typeof tail>;
 
 export async function handleTail(
   input: Input,
-  { files, system, signal }: Pick<OperationContext, 'files' | 'system' | 'signal'>,
+  context: Pick<OperationContext, 'files' | 'stats' | 'system' | 'signal'>,
 ): Promise<FileContent> {
-  const bytesMax = textLimit(system);
+  const bytesMax = textLimit(context.system);
   const contentType = input.bytes ? 'bytes' : 'lines';
   const amount = input.bytes || input.lines;
   const count = Math.abs(amount || linesDefault);
   const isFrom = input.skipHeading && Boolean(amount);
-  return files.withOpenFile(
-    input.path,
-    async (file) => {
-      const source = await openText(file, bytesMax);
-      const start = await startOf(source, contentType, count, isFrom, bytesMax);
-      const content = await readText(source, start, source.sizeBytes, bytesMax);
-      // Upstream's number where none was given is the default, without a sign.
-      return { content, contentType, startPosition: isFrom || !amount ? count : -count, endPosition: -1 };
-    },
-    { signal, said: `tail: cannot open '${input.path}' for reading` },
-  );
+  const wish = { path: input.path, bytesMax, said: `tail: cannot open '${input.path}' for reading` };
+  return withText(wish, context, async (source) => {
+    const start = await startOf(source, contentType, count, isFrom, bytesMax);
+    const content = await readText(source, start, source.sizeBytes, bytesMax);
+    // Upstream's number where none was given is the default, without a sign.
+    return { content, contentType, startPosition: isFrom || !amount ? count : -count, endPosition: -1 };
+  });
 }
 
 async function startOf(

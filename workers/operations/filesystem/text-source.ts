@@ -24,6 +24,11 @@ export async function openText(file: OpenFile, bytesMax: number): Promise<TextSo
   if (file.sizeBytes > 0) return remembering(file);
   const data = await file.read(0, bytesMax + 1);
   if (data.length > bytesMax) throw tooMuch(bytesMax);
+  return wholeText(data);
+}
+
+/** Of bytes that are all here. */
+export function wholeText(data: Buffer): TextSource {
   return {
     sizeBytes: data.length,
     read: async (offsetBytes, lengthBytes) => data.subarray(offsetBytes, offsetBytes + lengthBytes),
