@@ -41,6 +41,8 @@ export interface SshdOptions {
   trust?: readonly string[];
   /** After so many bytes both sides make new keys; sshd_config(5). */
   rekeyLimit?: string;
+  /** Options of the SFTP server, as sftp-server(8) has them. */
+  sftpOptions?: string;
 }
 
 export interface OtherSshdOptions extends SshdOptions {
@@ -167,7 +169,7 @@ function configText(context: SshdContext, options: SshdOptions, { port, base, ho
     'PrintMotd no',
     'PrintLastLog no',
     'LoginGraceTime 20',
-    'Subsystem sftp internal-sftp',
+    `Subsystem sftp internal-sftp ${options.sftpOptions ?? ''}`,
     `SetEnv ${Object.entries(environment)
       .map(([name, value]) => `${name}=${value}`)
       .join(' ')}`,

@@ -220,3 +220,28 @@ describe('a pool', () => {
     expect(waiting).toEqual([]);
   });
 });
+
+describe('an SFTP server of OpenSSH', () => {
+  it('is asked for 128 KiB in one request, and for 32 KiB where it does not say what it takes', async () => {
+    const silentOne = await lab.sshd.startAnother({ name: 'unsaid', hostKey: 'own', sftpOptions: '-P limits' });
+    const data = Buffer.from(Array.from({ length: 700_001 }, (_, at) => (at * 13) % 256));
+    for (const [server, requestBytes] of [
+      [lab.sshd, 128 * 1024],
+      [silentOne, 32 * 1024],
+    ] as const) {
+      const ssh = pooled(server);
+      const files = ssh.files('lab', 'gcalice');
+      const path = `${lab.folder}-limits-${requestBytes}`;
+      await files.withNewFile(path, async (file) => {
+        await file.append(data);
+        await file.finish();
+      });
+      const chunks: Buffer[] = [];
+      await files.withOpenFile(path, (file) => file.stream(0, data.length, (chunk) => void chunks.push(chunk)));
+      await files.unlink(path);
+      expect(Buffer.concat(chunks).equals(data)).toBe(true);
+      expect(chunks[0]?.length).toBe(requestBytes);
+      await ssh.close();
+    }
+  }, 30_000);
+});

@@ -11,7 +11,7 @@ const aheadBytes = 2 * 1024 * 1024;
 
 /** Requests under way at a time, of a channel's largest size. */
 export function requestsAhead({ requestBytes }: Pick<SftpChannel, 'requestBytes'>): number {
-  return aheadBytes / requestBytes;
+  return Math.max(1, Math.floor(aheadBytes / requestBytes));
 }
 
 /** A file that is open for reading. Reads may run at the same time. */

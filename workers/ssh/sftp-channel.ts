@@ -33,7 +33,7 @@ export interface SftpChannel {
   /** Milliseconds that the oldest of them has waited; 0 without any. */
   readonly oldestPendingMs: number;
   readonly hasPosixRename: boolean;
-  /** Most bytes of a file to ask for, or to send, in one request: what every server takes, or more where it is OpenSSH's. */
+  /** Most bytes of a file to ask for, or to send, in one request: what every server takes, or more where it says that it does. */
   readonly requestBytes: number;
   /**
    * Fields of the answer (of a status: none). Rejects with SftpStatusError, SftpChannelLost, SftpDeadlineError, or the
@@ -61,11 +61,10 @@ const packetBytesMax = 1024 * 1024;
 const version = 3;
 
 const requestBytesOfAll = 32 * 1024;
-/**
- * A server with `limits@openssh.com` (8.5 and later) takes 255 KiB; half of that costs hardly more, and its first bytes go
- * on sooner. See PROTOCOL of OpenSSH, section 4.8.
- */
-const requestBytesOfOpenssh = 128 * 1024;
+/** OpenSSH (8.5 and later) takes 255 KiB; half of that costs hardly more, and its first bytes go on sooner. */
+const requestBytesMax = 128 * 1024;
+/** By which a server says what it takes: OpenSSH's PROTOCOL, section 4.8. */
+const limitsExtension = 'limits@openssh.com';
 
 /** Takes over the channel and starts the session. `onEnd` is called once, `wasStuck` when a deadline ended it. */
 export async function startSftp(
@@ -80,6 +79,7 @@ export async function startSftp(
   let isOpen = true;
   let hasPosixRename = false;
   let requestBytes = requestBytesOfAll;
+  let tellsLimits = false;
   let started: (() => void) | undefined;
 
   function end(error: Error): void {
@@ -98,7 +98,7 @@ export async function startSftp(
     if (type === packet.version) {
       const extensions = extensionsOf(bytes);
       hasPosixRename = extensions.has('posix-rename@openssh.com');
-      if (extensions.has('limits@openssh.com')) requestBytes = requestBytesOfOpenssh;
+      tellsLimits = extensions.has(limitsExtension);
       started?.();
       return;
     }
@@ -154,6 +154,18 @@ export async function startSftp(
   stream.write(sshString(Buffer.concat([Buffer.from([packet.init]), uint32(version)])));
   await hello;
 
+  async function request(type: number, fields: readonly Buffer[], within: RequestLimits): Promise<WireReader> {
+    within.signal?.throwIfAborted();
+    if (!isOpen) throw new SftpChannelLost('The SFTP channel is closed');
+    const id = nextId;
+    nextId = (nextId + 1) >>> 0 || 1;
+    const answer = wait(id, within);
+    send(encodePacket(type, id, ...fields));
+    return await answer;
+  }
+
+  if (tellsLimits) requestBytes = await askLimit(() => request(packet.extended, [sshString(limitsExtension)], limits));
+
   return {
     get isOpen() {
       return isOpen;
@@ -171,17 +183,24 @@ export async function startSftp(
     get requestBytes() {
       return requestBytes;
     },
-    async request(type, fields, limits) {
-      limits.signal?.throwIfAborted();
-      if (!isOpen) throw new SftpChannelLost('The SFTP channel is closed');
-      const id = nextId;
-      nextId = (nextId + 1) >>> 0 || 1;
-      const answer = wait(id, limits);
-      send(encodePacket(type, id, ...fields));
-      return await answer;
-    },
+    request,
     close: () => end(new Error('The SFTP channel was closed')),
   };
+}
+
+/** What the server takes in one request, as it says; where it does not say it after all, what every server takes. */
+async function askLimit(ask: () => Promise<WireReader>): Promise<number> {
+  try {
+    const fields = await ask();
+    fields.uint64(); // of a whole packet
+    const [read, write] = [Number(fields.uint64()), Number(fields.uint64())];
+    // 0: no limit is told.
+    const told = [read, write].filter((bytes) => bytes > 0);
+    return told.length === 2 ? Math.max(1, Math.min(requestBytesMax, ...told)) : requestBytesOfAll;
+  } catch (error) {
+    if (error instanceof SftpStatusError || error instanceof RangeError) return requestBytesOfAll;
+    throw error;
+  }
 }
 
 /** Names of the extensions in the server's VERSION packet, which has no id. */

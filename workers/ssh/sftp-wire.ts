@@ -27,6 +27,7 @@ export const packet = {
   name: 104,
   attrs: 105,
   extended: 200,
+  extendedReply: 201,
 } as const;
 
 /** Status codes. */
