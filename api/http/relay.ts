@@ -2,24 +2,26 @@
  * Streams a worker's answer to the client, past the application: what is in memory is what the sockets hold. A failure in
  * the middle breaks the connection off, so that what the client has is never taken for the whole.
  */
-import type { IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { AppContext } from './app-env.ts';
+import type { WorkerAnswer } from './worker-port.ts';
 
 /** Resolves when the last byte is on its way to the client, or the connection is broken off. */
 export async function relayAnswer(
   c: AppContext,
-  answer: IncomingMessage,
+  answer: WorkerAnswer,
   status: number,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
   const { outgoing } = c.env;
   outgoing.writeHead(status, { ...c.get('takeHeaders')(), ...headers });
   try {
-    await pipeline(answer, outgoing);
+    await answer.moveTo(outgoing);
+    await finished(outgoing.end());
     c.set('relayed', { status });
   } catch (error) {
+    outgoing.destroy();
     c.set('relayed', { status, brokenOffBy: String(error) });
   }
   return RESPONSE_ALREADY_SENT;

@@ -1,11 +1,11 @@
 /** The route of an operation whose answer is bytes: they go from the worker to the client, through neither Redis nor memory. */
-import type { IncomingMessage } from 'node:http';
 import { posix } from 'node:path';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import type { AppContext } from '../../http/app-env.ts';
 import { attachment } from '../../http/content-disposition.ts';
 import { relayAnswer } from '../../http/relay.ts';
+import type { WorkerAnswer, WorkerPort } from '../../http/worker-port.ts';
 import type { HeldTransfer } from '../../tasks/task-gate.ts';
 import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
 import { answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
@@ -30,15 +30,15 @@ export function serveDownload(deps: FaceDeps, operation: Operation): (c: AppCont
     const transfer = await gate.acceptTransfer(acceptRequestOf(c, wish), c.req.raw.signal);
     c.set('taskId', transfer.id);
     try {
-      const answer = await meetWorker(deps, transfer);
+      const answer = await meetWorker(deps.workers.get, transfer);
       if (answer !== null && answer.statusCode !== 416) {
         const name = posix.basename(String(input.path));
         const headers = { 'content-type': 'application/octet-stream', 'content-disposition': attachment(name) };
-        return await relayAnswer(c, answer, answer.statusCode ?? 200, { ...headers, ...passedOf(answer) });
+        return await relayAnswer(c, answer, answer.statusCode, { ...headers, ...passedOf(answer) });
       }
       if (answer !== null) {
         c.set('replyHeaders', passedOf(answer));
-        answer.resume();
+        answer.drop();
       }
       return await answerWithout(c, deps, operation, transfer, answer === null ? 0 : holdMs);
     } finally {
@@ -48,16 +48,13 @@ export function serveDownload(deps: FaceDeps, operation: Operation): (c: AppCont
 }
 
 /** The answer of the worker that has the bytes, or says that the range is none; null where the task ended without. */
-export async function meetWorker(
-  { workers }: Pick<FaceDeps, 'workers'>,
-  transfer: HeldTransfer,
-): Promise<IncomingMessage | null> {
+export async function meetWorker(ask: WorkerPort['get'], transfer: HeldTransfer): Promise<WorkerAnswer | null> {
   for (let url = await transfer.nextOffer(); url !== null; url = await transfer.nextOffer()) {
     // A worker that cannot be reached, or whose attempt failed, is followed by another attempt or by the end.
-    const answer = await workers.get(url).catch(() => null);
+    const answer = await ask(url).catch(() => null);
     if (answer === null) continue;
-    if ([200, 206, 416].includes(answer.statusCode ?? 0)) return answer;
-    answer.resume();
+    if ([200, 206, 416].includes(answer.statusCode)) return answer;
+    answer.drop();
   }
   return null;
 }
@@ -78,7 +75,7 @@ export async function answerWithout(
   throw new BrokerError('WorkerLost', 'The bytes were lost on their way.');
 }
 
-function passedOf(answer: IncomingMessage): Record<string, string> {
+function passedOf(answer: WorkerAnswer): Record<string, string> {
   const sent = passedHeaders.map((name) => [name, answer.headers[name]] as const);
   return Object.fromEntries(sent.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
 }

@@ -1,10 +1,10 @@
 /** The route of a job's output: bytes as they are, or followed as server-sent events, from the worker to the client. */
-import type { IncomingMessage } from 'node:http';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { principalKey } from '../../../shared/tasks/task.ts';
 import type { AppContext } from '../../http/app-env.ts';
 import { relayAnswer } from '../../http/relay.ts';
+import type { WorkerAnswer } from '../../http/worker-port.ts';
 import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
 import { createInputReader } from './read-input.ts';
 import { answerWithout, meetWorker } from './serve-download.ts';
@@ -34,7 +34,7 @@ export function serveLog(deps: FaceDeps, operation: Operation): (c: AppContext) 
       const transfer = await gate.acceptTransfer(acceptRequestOf(c, wish), c.req.raw.signal);
       c.set('taskId', transfer.id);
       try {
-        const answer = await meetWorker(deps, transfer);
+        const answer = await meetWorker(deps.workers.follow, transfer);
         if (answer === null) return await answerWithout(c, deps, operation, transfer, 0);
         return await relayAnswer(c, answer, 200, { 'cache-control': 'no-store', ...passedOf(answer) });
       } finally {
@@ -65,7 +65,7 @@ function countByOwner(max: number): (owner: string) => () => void {
   };
 }
 
-function passedOf(answer: IncomingMessage): Record<string, string> {
+function passedOf(answer: WorkerAnswer): Record<string, string> {
   const sent = passedHeaders.map((name) => [name, answer.headers[name]] as const);
   return Object.fromEntries(sent.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
 }

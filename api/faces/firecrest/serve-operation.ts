@@ -60,12 +60,12 @@ async function relayBody(
     throw new BrokerError('WorkerLost', 'The result was lost on its way; it was too large to be kept.', { cause });
   });
   if (answer.statusCode !== 200) {
-    answer.resume();
+    answer.drop();
     throw new BrokerError('WorkerLost', 'The result was lost on its way; it was too large to be kept.');
   }
   const length = answer.headers['content-length'];
   const ofResult = Object.entries(answer.headers).flatMap(([name, value]) =>
-    name.startsWith(relayedHeaderPrefix) ? [[name.slice(relayedHeaderPrefix.length), String(value)]] : [],
+    name.startsWith(relayedHeaderPrefix) ? [[name.slice(relayedHeaderPrefix.length), value]] : [],
   );
   return await relayAnswer(c, answer, operation.firecrest.status, {
     'content-type': 'application/json',
