@@ -55,11 +55,10 @@ const served = config.systems.filter(({ name }) => config.worker.systems?.includ
 
 const redis = connectRedis(config.redis.url.reveal(), 'persist', log);
 const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
-const entries = connectRedis(config.redis.url.reveal(), 'persist', log);
 guardDurability(redis, config.redis.requireDurability, log);
 
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
-const queues = createQueueAdder(entries, keyPrefix);
+const queues = createQueueAdder(redis, keyPrefix);
 const tokenIssuer = config.authentication.issuers.find(({ tokenUrl }) => tokenUrl !== null);
 const accountTokens = new Map(
   served.flatMap(({ name, serviceAccount }) =>
@@ -144,7 +143,7 @@ const consumer = startConsumer({
   concurrencyPerQueue: config.worker.concurrencyPerSystem,
   places,
   keyPrefix,
-  redis: entries,
+  redis,
   runner,
   log,
 });
@@ -222,7 +221,7 @@ onShutdown(
     },
     { name: 'internal port', run: () => port.close() },
     { name: 'queues', run: () => queues.close() },
-    { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), entries.quit(), notices.quit()]) },
+    { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), notices.quit()]) },
   ],
   config.worker.drainMs + 2 * abortGraceMs + 10_000,
   log,

@@ -22,17 +22,22 @@ return peek(ARGV[1], ARGV[2])
 `;
 
 /**
- * The same of every task in the queue entry that will be taken next. KEYS: BullMQ's list of waiting entries, of which the
- * last is that one. ARGV: key prefix, prefix of the queue's entries. Returns {name of the entry, its data, peeked task …},
- * or an empty list.
+ * The same of every task in the queue entries that will be taken next. KEYS: BullMQ's list of waiting entries, of which the
+ * last is the first to be taken. ARGV: key prefix, prefix of the queue's entries, most entries, most tasks of
+ * several entries together. Returns of each {its name, its data, peeked task …}.
  */
 export const lookAheadScript = `${peekFunction}
-local entry = redis.call('LINDEX', KEYS[1], -1)
-if not entry then return {} end
-local data = redis.call('HGET', ARGV[2] .. entry, 'data')
-if not data then return {} end
-local answer = {entry, data}
-for _, ticket in ipairs(cjson.decode(data).tasks) do answer[#answer + 1] = peek(ARGV[1], ticket.id) end
+local entries = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[3]), -1)
+local answer, count = {}, 0
+for i = #entries, 1, -1 do
+  local data = redis.call('HGET', ARGV[2] .. entries[i], 'data')
+  if not data then return answer end
+  local seen, tickets = {entries[i], data}, cjson.decode(data).tasks
+  count = count + #tickets
+  if #answer > 0 and count > tonumber(ARGV[4]) then return answer end
+  for _, ticket in ipairs(tickets) do seen[#seen + 1] = peek(ARGV[1], ticket.id) end
+  answer[#answer + 1] = seen
+end
 return answer
 `;
 

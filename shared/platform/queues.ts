@@ -22,7 +22,7 @@ export interface QueueEntry {
 }
 
 /** Most tasks in one entry. Under load an entry carries many, which is what makes the queue cheap; alone it carries one. */
-const ticketsPerEntryMax = 16;
+export const ticketsPerEntryMax = 16;
 
 /** Name of the queue of a lane on a system; null: operations about the broker itself. */
 export function queueName(lane: Lane, system: string | null): string {

@@ -115,12 +115,12 @@ return {0, id, untilFull}
 /**
  * Moves a task to another state, or writes fields within its state. KEYS: task. ARGV: key prefix, id, to (empty: stay),
  * expected fence (empty: any), ticket's fence for a claim (empty: no claim), now, admitted bound, the queue entry that
- * claims, whether it may take over whatever entry claimed before (1|0), when the work began, the claim's own id, then
- * field, value … (at least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
+ * claims, whether it may take over whatever entry claimed before (1|0), when the work began, the claim's own id, the key of the
+ * entry's lock and what must stand there (both empty: it is not looked at), then field, value … (at least one pair). A claim may go straight to an end: the task was taken at the time given and has ended now.
  * The claim of a parked task goes on with the attempt that parked it and adds no step to its timeline.
  * An active task is taken over by its own entry only, which BullMQ delivers again when a worker died. A finished task
  * is kept for the `keepMs` in its record. Returns {'gone'} | {'stale', state} | {'illegal', state} |
- * {'superseded', state} | {'waiting', state} | {'ok', from, …}, where `…` is the whole hash for a claim. For an end it is a
+ * {'superseded', state} | {'waiting', state} | {'untaken', state} | {'ok', from, …}, where `…` is the whole hash for a claim. For an end it is a
  * queue, a number, and id and fence of each promoted task: so many of the task's own queue, the others of the one named, in
  * which the next step of a chain has come to stand. A step that ends well is no end of its task.
  */
@@ -142,6 +142,7 @@ if to == 'active' and state == 'active' and ARGV[11] ~= '' and task[11] == ARGV[
   table.insert(again, 1, 'ok')
   return again
 end
+if ARGV[12] ~= '' and redis.call('GET', ARGV[12]) ~= ARGV[13] then return {'untaken', state} end
 if entryFence ~= '' then
   local known, mine = tonumber(task[2]), tonumber(entryFence)
   local isMine = (state == 'pending' and known == mine) or (state == 'active' and known == mine + 1 and (ARGV[9] == '1' or task[10] == ARGV[8]))
@@ -178,12 +179,12 @@ if entryFence ~= '' and to ~= 'active' then
 end
 if to == '' then
   if state ~= 'active' then return {'illegal', state} end
-  redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+  redis.call('HSET', KEYS[1], unpack(ARGV, 14))
   return {'ok', state}
 end
 if not legal[state][to] then return {'illegal', state} end
 if to == 'completed' and task[16] and tonumber(task[16]) + 1 < tonumber(task[17]) then
-  redis.call('HSET', KEYS[1], unpack(ARGV, 12))
+  redis.call('HSET', KEYS[1], unpack(ARGV, 14))
   if task[15] then emit(prefix, KEYS[1], id, 'step_completed', now) end
   return nextStep(prefix, KEYS[1], id, task[4], task[5], admittedMax, timeline, now, state)
 end
@@ -192,7 +193,7 @@ local isContinued = to == 'active' and isParked
 if to == 'active' and not isContinued then attempt = attempt + 1 end
 if isContinued then timeline = task[8]
 else timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt .. mark end
-redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 12))
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 14))
 if to == 'active' then
   redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '')
   redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])

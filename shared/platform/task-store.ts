@@ -90,9 +90,10 @@ export interface Accepted {
 
 /**
  * `gone`: no such record. `stale`: another claim came after. `superseded`: the queue entry is of an earlier attempt.
- * `waiting`: its turn has not come; the end of another task of its owner will add it again.
+ * `waiting`: its turn has not come; the end of another task of its owner will add it again. `untaken`: the claimant does not
+ * hold the entry, or not yet.
  */
-export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting';
+export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting' | 'untaken';
 export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
 export type Settlement =
   | { outcome: 'settled'; promoted: TaskTicket[]; next?: NextStep }
@@ -110,6 +111,14 @@ export interface Claimant {
   worker: string;
   startedAt: number;
   claimId: string;
+  /** Asked of Redis before anything is written: whether the claimant holds the entry. */
+  lock?: EntryLock;
+}
+
+/** The lock of a queue entry that a worker has got: its key, and what stands there. */
+export interface EntryLock {
+  key: string;
+  token: string;
 }
 
 /** The state of a task, with its result or error as stored JSON. */
@@ -206,11 +215,12 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     entryId?: string;
     startedAt?: number;
     claimId?: string;
+    lock?: EntryLock | undefined;
     fields?: (string | number)[];
   }
   const move = (
     id: string,
-    { to, fence = null, ticket, entryId = '', startedAt, claimId = '', fields = [] }: Move,
+    { to, fence = null, ticket, entryId = '', startedAt, claimId = '', lock, fields = [] }: Move,
   ): Promise<string[]> =>
     withStore(() =>
       scripted.gcTransition(
@@ -226,6 +236,8 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         ticket?.isTakeOver === true ? '1' : '0',
         startedAt ?? '',
         claimId,
+        lock?.key ?? '',
+        lock?.token ?? '',
         ...fields,
         'updatedAt',
         Date.now(),
@@ -241,17 +253,17 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
 
   return {
     accept: (task) => acceptTask(scripted, settings, task),
-    async claim(ticket, { entryId, worker, startedAt, claimId }, journal) {
+    async claim(ticket, { entryId, worker, startedAt, claimId, lock }, journal) {
       const [outcome, from, ...flat] = await move(ticket.id, {
-        ...{ to: 'active', ticket, entryId, startedAt, claimId },
+        ...{ to: 'active', ticket, entryId, startedAt, claimId, lock },
         fields: ['worker', worker, ...(journal ? ['journal', JSON.stringify(journal)] : [])],
       });
       if (outcome !== 'ok') return { outcome: outcome as Refusal };
       return { outcome: 'claimed', task: parseTask(fieldsOf(flat)), from: from as TaskState };
     },
-    async claimAndSettle(ticket, { entryId, worker, startedAt }, end) {
+    async claimAndSettle(ticket, { entryId, worker, startedAt, lock }, end) {
       const fields = ['worker', worker, ...endFields(end)];
-      return settlement(await move(ticket.id, { to: end.state, ticket, entryId, startedAt, fields }));
+      return settlement(await move(ticket.id, { to: end.state, ticket, entryId, startedAt, lock, fields }));
     },
     async settle(id, fence, end) {
       return settlement(await move(id, { to: end.state, fence, fields: endFields(end) }));

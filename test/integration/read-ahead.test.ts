@@ -5,9 +5,21 @@ import type { EarlyRun } from '../../workers/runtime/task-runner.ts';
 import { eventually } from '../eventually.ts';
 import { openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
-/** Of a task whose record was read and whose entry this worker has got. */
-function taken(record: Peeked | undefined, isTaken = Promise.resolve(true)): EarlyRun {
-  return record === undefined ? { isTaken } : { record, isTaken };
+const untakenLock = { key: 'no-such-entry:lock', token: 'mine' };
+
+/** Of a task whose record was read and whose entry this worker has got, or will have. */
+function taken(record: Peeked | undefined, isOurs = Promise.resolve(true), lock = untakenLock): EarlyRun {
+  const taking = { send: async () => {}, isOurs, lock };
+  return record === undefined ? { taking } : { record, taking };
+}
+
+/** A promise, and what resolves it. */
+function awaited<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 describe('a record that is read with its queue entry', () => {
@@ -82,7 +94,7 @@ describe('a mutation whose record was read ahead', () => {
 describe('a task that begins while its entry is taken', () => {
   let tasks: TaskFixture;
   beforeEach(async () => {
-    tasks = await openTasks(inject('lab').redis.url);
+    tasks = await openTasks(inject('lab').redis.url, { admittedPerUserMax: 100 });
   });
   afterEach(() => tasks.close());
 
@@ -90,12 +102,9 @@ describe('a task that begins while its entry is taken', () => {
     const task = tasks.newTask();
     await tasks.store.accept(task);
     const record = (await tasks.store.peek(task.id)) ?? undefined;
-    let take: (isOurs: boolean) => void = () => {};
-    const isTaken = new Promise<boolean>((resolve) => {
-      take = resolve;
-    });
+    const { promise: isOurs, resolve: take } = awaited<boolean>();
     const perform = vi.fn(async () => statResult);
-    const running = tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record, isTaken));
+    const running = tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record, isOurs));
     await eventually(() => expect(perform).toHaveBeenCalled());
     await tasks.redis.ping(); // what the run had sent would have been done before
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'pending', fence: 0 });
@@ -104,16 +113,60 @@ describe('a task that begins while its entry is taken', () => {
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', fence: 1 });
   });
 
+  const submission = {
+    operation: 'compute.submit-job',
+    queue: 'batch@lab',
+    input: '{"job":{"workingDirectory":"/","script":"#!/bin/sh"}}',
+  };
+
+  it.each([
+    ['and goes on with the answer', true],
+    ['and goes no further where the answer says that it got another', false],
+  ])(
+    'is claimed where Redis knows that this worker has the entry, before the answer comes, %s',
+    async (_then, isOurs) => {
+      const task = tasks.newTask(submission);
+      await tasks.store.accept(task);
+      const record = (await tasks.store.peek(task.id)) ?? undefined;
+      const lock = { key: `${tasks.keyPrefix}:entry:lock`, token: 'mine' };
+      await tasks.redis.set(lock.key, lock.token);
+      const { promise, resolve: answer } = awaited<boolean>();
+      const effects: string[] = [];
+      const runner = tasks.runner(async (_operation, { journal }) => {
+        await journal.write({ phase: 'intended' });
+        effects.push('submitted');
+        return { jobId: '1' };
+      });
+      const running = runner.run({ id: task.id, fence: 0 }, 'e', taken(record, promise, lock));
+      await eventually(async () =>
+        expect(await tasks.store.read(task.id)).toMatchObject({ state: 'active', journal: { phase: 'intended' } }),
+      );
+      expect(effects).toEqual([]);
+      answer(isOurs);
+      await running;
+      expect(effects).toEqual(isOurs ? ['submitted'] : []);
+      // Where it is not known who has it, it is left as it stands, for the entry's next delivery.
+      expect((await tasks.store.read(task.id))?.state).toBe(isOurs ? 'completed' : 'active');
+    },
+  );
+
+  it('is not claimed where Redis knows that another worker has the entry', async () => {
+    const task = tasks.newTask(submission);
+    await tasks.store.accept(task);
+    const before = await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`);
+    const by = { entryId: 'e', worker: 'w', startedAt: Date.now(), claimId: 'c' };
+    const lock = { key: `${tasks.keyPrefix}:entry:lock`, token: 'mine' };
+    await tasks.redis.set(lock.key, 'of another');
+    const ticket = { id: task.id, fence: 0 };
+    expect(await tasks.store.claim(ticket, { ...by, lock }, { phase: 'intended' })).toEqual({ outcome: 'untaken' });
+    const end = { state: 'completed', resultJson: '{}' } as const;
+    expect(await tasks.store.claimAndSettle(ticket, { ...by, lock }, end)).toMatchObject({ outcome: 'untaken' });
+    expect(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`)).toEqual(before);
+  });
+
   it.each([
     ['read', { operation: 'filesystem.stat' }],
-    [
-      'submission',
-      {
-        operation: 'compute.submit-job',
-        queue: 'batch@lab',
-        input: '{"job":{"workingDirectory":"/","script":"#!/bin/sh"}}',
-      },
-    ],
+    ['submission', submission],
   ])('ends without a trace where another worker got the entry of a %s', async (_kind, over) => {
     const task = tasks.newTask(over);
     await tasks.store.accept(task);
@@ -128,6 +181,28 @@ describe('a task that begins while its entry is taken', () => {
     await runner.run({ id: task.id, fence: 0 }, 'e', taken(record, Promise.resolve(false)));
     expect(seen).toMatchObject([{ code: 'WorkerLost' }]);
     expect(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`)).toEqual(before);
+  });
+
+  it('is taken with the entries that wait behind its own, each once, by workers with little room', async () => {
+    const runs: string[] = [];
+    const runner = tasks.runner(async (_operation, { task }) => {
+      runs.push(task.id);
+      return statResult;
+    });
+    const waiting = Array.from({ length: 60 }, () => tasks.newTask());
+    for (const task of waiting) {
+      await tasks.store.accept(task);
+      await tasks.queues.add(queue, { id: task.id, fence: 0 }).done; // an entry of its own
+    }
+    await Promise.all([1, 2, 3].map((room) => tasks.consume(runner, room)));
+    await eventually(async () => {
+      for (const { id } of waiting)
+        expect(await tasks.store.read(id)).toMatchObject({ state: 'completed', attempt: 1 });
+    });
+    const ids = waiting.map(({ id }) => id).sort();
+    expect([...new Set(runs)].sort()).toEqual(ids);
+    const left = async (list: string) => tasks.redis.llen(`${tasks.keyPrefix}:q:${queue}:${list}`);
+    await eventually(async () => expect([await left('wait'), await left('active')]).toEqual([0, 0]));
   });
 
   it('leaves no marker for other workers to wake for, and none that comes later waits for one', async () => {

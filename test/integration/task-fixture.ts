@@ -86,7 +86,6 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     ...over,
   };
   const redis = connectRedis(redisUrl, 'persist', silent);
-  const entries = connectRedis(redisUrl, 'persist', silent);
   const replies = connectRedis(redisUrl, 'persist', silent);
   const cancels = connectRedis(redisUrl, 'persist', silent);
   const store = createTaskStore(redis, settings);
@@ -162,7 +161,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
           concurrencyPerQueue: concurrency,
           places: createPlaces(),
           keyPrefix,
-          redis: entries,
+          redis,
           runner,
           log: silent,
         },
@@ -181,7 +180,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
       await queues.close();
       const keys = await redis.keys(`${keyPrefix}:*`);
       if (keys.length > 0) await redis.del(...keys);
-      await Promise.all([redis, entries, replies, cancels].map((connection) => connection.quit()));
+      await Promise.all([redis, replies, cancels].map((connection) => connection.quit()));
     },
   };
 }

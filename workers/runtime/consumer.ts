@@ -21,7 +21,7 @@ export interface ConsumerOptions {
   concurrencyPerQueue: number;
   places: Places;
   keyPrefix: string;
-  /** A `persist` connection; each queue adds a blocking one of its own. */
+  /** The `persist` connection of the task store, so that a claim follows the taking; each queue adds a blocking one of its own. */
   redis: Redis;
   runner: TaskRunner;
   log: Logger;
@@ -60,9 +60,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       if (!options.runner.mayBeginEarly(early.ticket, early.record)) return undefined;
       const at = performance.now();
       const run = gate(early.ticket.id, () => {
-        const { record, isTaken } = early;
+        const { record, taking } = early;
         const isFresh = performance.now() - at < freshMs;
-        return options.runner.run(early.ticket, early.entryId, isFresh ? { record, isTaken } : { isTaken });
+        return options.runner.run(early.ticket, early.entryId, isFresh ? { record, taking } : { taking });
       });
       run.catch(() => undefined); // told by the entry, where this worker has got it
       return run;

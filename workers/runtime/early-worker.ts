@@ -1,16 +1,17 @@
 /**
- * A BullMQ worker that, where it was idle, looks at the entry it is about to take, so that its tasks may begin while Redis
- * syncs the taking; that does not ask for more where the taking showed that there is none; and that closes an entry with the
- * taking of the next one.
+ * A BullMQ worker that looks at the entries it is about to take, so that their tasks may begin before, and takes all that it
+ * has seen at once; that does not ask for more where the taking showed that there is none; and that closes an entry with
+ * the taking of the next one.
  */
 import { type Job, Worker } from 'bullmq';
 import { lookAheadScript, tidyMarkerScript } from '../../shared/platform/peek-scripts.ts';
-import type { QueueEntry, TaskTicket } from '../../shared/platform/queues.ts';
+import { type QueueEntry, type TaskTicket, ticketsPerEntryMax } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import { type Peeked, type PeekedFields, peekedOf } from '../../shared/platform/task-answers.ts';
+import { createEntriesTaking, type EntriesTaking, type Taking } from './taking.ts';
 
 interface EarlyRedis {
-  gcLookAhead(...keysAndArgs: string[]): Promise<[entryId?: string, data?: string, ...tasks: PeekedFields[]]>;
+  gcLookAhead(...keysAndArgs: string[]): Promise<[entryId: string, data: string, ...tasks: PeekedFields[]][]>;
   gcTidyMarker(...keys: string[]): Promise<number>;
 }
 
@@ -18,13 +19,16 @@ interface EarlyRedis {
 const lullMsMax = 20;
 const busyLullMs = 2;
 
+/** Longest time for which a taking waits for the first task to have something to write. */
+const wishMsMax = 2;
+
 /** A task of an entry that is being taken. */
 export interface EarlyTicket {
   ticket: TaskTicket;
   entryId: string;
   record: Peeked;
-  /** Whether this worker got the entry. Nothing may be written of the task before. Never rejects. */
-  isTaken: Promise<boolean>;
+  /** Nothing may be written of the task where this worker did not get the entry. */
+  taking: Taking;
 }
 
 export interface EarlyWorkerOptions {
@@ -57,8 +61,12 @@ export class EarlyWorker extends Worker<QueueEntry> {
    * with `#isDrained`: then its next look is one that it was woken for, and is taken.
    */
   #isKnownEmpty = false;
-  /** The last look found an entry and perhaps not the last one: the next is best taken with the closing of one. */
+  /** The last look found an entry and perhaps not the last one. */
   #isBusy = false;
+  /** Those that were taken along with another one, until BullMQ asks for the next. */
+  readonly #taken: Job<QueueEntry>[] = [];
+  /** How many it works on. */
+  #openCount = 0;
   /** Who waits for the next taking. */
   readonly #lulls = new Set<() => void>();
 
@@ -95,9 +103,21 @@ export class EarlyWorker extends Worker<QueueEntry> {
   protected override async moveToActive(
     ...args: Parameters<Worker<QueueEntry>['moveToActive']>
   ): Promise<Job<QueueEntry>> {
+    const taken = this.#taken.shift();
+    if (taken !== undefined) return taken;
     if (this.#isKnownEmpty) return this.nextJobFromJobData();
-    this.#isBusy = !this.#isDrained;
-    return this.#isDrained ? await this.#takeEarly(args) : await this.#take(args);
+    return (await this.#takeAhead(args)) as Job<QueueEntry>;
+  }
+
+  override async processJob(
+    ...args: Parameters<Worker<QueueEntry>['processJob']>
+  ): ReturnType<Worker<QueueEntry>['processJob']> {
+    this.#openCount += 1;
+    try {
+      return await super.processJob(...args);
+    } finally {
+      this.#openCount -= 1;
+    }
   }
 
   protected override nextJobFromJobData(
@@ -111,69 +131,90 @@ export class EarlyWorker extends Worker<QueueEntry> {
     return super.nextJobFromJobData(data, ...rest);
   }
 
-  /** With nothing more to take BullMQ waits for the marker, and an entry that comes is looked at before it is taken. */
+  /** Never takes the next entry along: it would come without having been looked at. */
   protected override handleCompleted(
-    ...[result, job, token, mayFetch = () => true, span]: Parameters<Worker<QueueEntry>['handleCompleted']>
+    ...[result, job, token, , span]: Parameters<Worker<QueueEntry>['handleCompleted']>
   ): ReturnType<Worker<QueueEntry>['handleCompleted']> {
-    return super.handleCompleted(result, job, token, () => this.#isBusy && mayFetch(), span);
+    return super.handleCompleted(result, job, token, () => false, span);
   }
 
-  async #take(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
-    for (const end of [...this.#lulls]) end();
-    return await super.moveToActive(...args);
-  }
-
-  async #takeEarly(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry>> {
-    let taken: (entryId: string | undefined) => void = () => {};
-    const entryTaken = new Promise<string | undefined>((resolve) => {
-      taken = resolve;
-    });
+  async #takeAhead(args: Parameters<Worker<QueueEntry>['moveToActive']>): Promise<Job<QueueEntry> | undefined> {
+    const [token] = args;
+    const taking = createEntriesTaking();
     // Before the taking is sent: in one write with it, its answer would wait for the sync as well.
-    const begun = await this.#beginAhead(entryTaken);
-    const tidying = this.#tidyMarker();
+    const ahead = await this.#beginAhead(token, taking);
+    if (ahead.some(({ runs }) => runs.size > 0)) await taking.wished(wishMsMax);
+    for (const end of [...this.#lulls]) end();
+    const tidying = this.#tidyMarker(taking);
+    let jobs: Job<QueueEntry>[] = [];
     try {
-      const job = (await this.#take(args)) as Job<QueueEntry> | undefined;
-      taken(job?.id);
-      if (job !== undefined && begun !== null && begun.entryId === job.id) this.#begun.set(job, begun);
-      const isLast = await tidying;
-      if (!this.#isDrained) {
-        this.#isKnownEmpty = isLast;
-        this.#isBusy = !isLast;
-      }
-      return job as Job<QueueEntry>;
+      jobs = await this.#take(args, Math.max(1, ahead.length));
     } finally {
-      taken(undefined);
+      taking.got(jobs.map(({ id }) => id ?? ''));
     }
+    for (const job of jobs) {
+      const begun = ahead.find(({ entryId }) => entryId === job.id);
+      if (begun !== undefined) this.#begun.set(job, begun);
+    }
+    const isLast = await tidying;
+    if (!this.#isDrained) {
+      this.#isKnownEmpty = isLast;
+      this.#isBusy = !isLast;
+    }
+    const [first, ...others] = jobs;
+    this.#taken.push(...others);
+    return first;
   }
 
-  /** Looks at the entry that comes next, and begins its tasks as far as they may. Null where that failed. */
-  async #beginAhead(entryTaken: Promise<string | undefined>): Promise<Begun | null> {
+  /** Takes so many entries, or those that other workers leave. */
+  async #take(args: Parameters<Worker<QueueEntry>['moveToActive']>, count: number): Promise<Job<QueueEntry>[]> {
+    const [token, name] = args;
+    const others = Array.from({ length: count - 1 }, () => this.backend.moveToActive(token, name));
+    const [first, ...answers] = await Promise.allSettled([super.moveToActive(...args), ...others]);
+    const jobs: Job<QueueEntry>[] = [];
+    if (first.status === 'fulfilled' && first.value !== undefined) jobs.push(first.value);
+    for (const answer of answers) {
+      if (answer.status === 'rejected') continue; // an entry that was taken all the same comes back as stalled
+      const [data, id] = answer.value;
+      if (data) jobs.push(await this.nextJobFromJobData(data, id, token));
+    }
+    if (jobs.length === 0 && first.status === 'rejected') throw first.reason;
+    return jobs;
+  }
+
+  /** Looks at the entries that come next, and begins their tasks as far as they may. None where that failed. */
+  async #beginAhead(token: string, taking: EntriesTaking): Promise<Begun[]> {
     try {
-      const { keyPrefix, begin } = this.#options;
-      const [entryId, data, ...fields] = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''));
-      if (entryId === undefined || data === undefined) return null;
-      const isTaken = entryTaken.then((id) => id === entryId);
-      const records = new Map(
-        fields.flatMap((task) => {
-          const record = peekedOf(task);
-          return record === null ? [] : [[record.task.id, record] as const];
-        }),
-      );
-      const { tasks } = JSON.parse(data) as QueueEntry;
-      const runs = tasks.flatMap((ticket) => {
-        const record = records.get(ticket.id);
-        const run = record && begin({ ticket, entryId, record, isTaken });
-        return run === undefined ? [] : [[ticket.id, run] as const];
+      // Entries that are taken together are as much work as one that is full, so that other workers get their share.
+      const bounds = [this.concurrency - this.#openCount, ticketsPerEntryMax].map(String);
+      const { keyPrefix } = this.#options;
+      const seen = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''), ...bounds);
+      return seen.map(([entryId, data, ...fields]) => {
+        const records = fields.flatMap((task) => peekedOf(task) ?? []);
+        const its = taking.of(entryId, { key: this.toKey(`${entryId}:lock`), token });
+        return { entryId, runs: this.#beginTasks(entryId, data, records, its) };
       });
-      return { entryId, runs: new Map(runs) };
     } catch {
-      return null;
+      return [];
     }
   }
 
-  async #tidyMarker(): Promise<boolean> {
-    // BullMQ sends its command after some promises; the tick queue runs behind these, and before the turn's write.
+  #beginTasks(entryId: string, data: string, records: readonly Peeked[], taking: Taking): Begun['runs'] {
+    const recordOf = new Map(records.map((record) => [record.task.id, record]));
+    const { tasks } = JSON.parse(data) as QueueEntry;
+    const runs = tasks.flatMap((ticket) => {
+      const record = recordOf.get(ticket.id);
+      const run = record && this.#options.begin({ ticket, entryId, record, taking });
+      return run === undefined ? [] : [[ticket.id, run] as const];
+    });
+    return new Map(runs);
+  }
+
+  /** Whether nothing is left to take. */
+  async #tidyMarker(taking: EntriesTaking): Promise<boolean> {
+    // BullMQ sends its commands after some promises; the tick queue runs behind these, and before the turn's write.
     await new Promise<void>((resolve) => process.nextTick(resolve));
+    taking.sent();
     const [wait, prioritized, delayed, marker] = ['wait', 'prioritized', 'delayed', 'marker'].map((key) =>
       this.toKey(key),
     ) as [string, string, string, string];

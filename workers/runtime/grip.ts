@@ -1,13 +1,15 @@
 /**
  * The hold of one attempt on its task. A mutation is claimed before its handler begins. A read may begin at once and is claimed
  * when it takes long or, with its end, in one write: it has no effect that a second run could double. Of a task that began
- * while its entry was being taken nothing is written before this worker has got the entry.
+ * while its entry was being taken nothing is written unless this worker has got the entry: Redis itself is asked to look,
+ * so that a claim need not wait for the answer to the taking and shares its sync.
  */
 import { randomUUID } from 'node:crypto';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 import type { Progress } from '../../shared/tasks/task.ts';
+import type { Taking } from './taking.ts';
 
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
@@ -20,22 +22,32 @@ export interface Grip {
   settle(end: TaskEnd): Promise<Settlement>;
 }
 
-/** `isTaken`: whether this worker got the entry, where that is not known yet. */
+/** `taking`: of the entry, where it is not known yet who got it. */
 export function createGrip(
   store: TaskStore,
   ticket: TaskTicket,
   entryId: string,
   worker: string,
-  isTaken?: Promise<boolean>,
+  taking?: Taking,
 ): Grip {
   const by: Claimant = { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
   let claiming: Promise<Claim> | undefined;
-  const claimIfTaken = async (entry?: Record<string, unknown>): Promise<Claim> => {
-    if (isTaken !== undefined && !(await isTaken)) return { outcome: 'superseded' };
-    return await store.claim(ticket, by, entry);
+  const ifTaken = async <Answer extends { outcome: string }>(
+    write: (claimant: Claimant) => Promise<Answer>,
+  ): Promise<Answer | { outcome: 'superseded' }> => {
+    if (taking === undefined) return await write(by);
+    await taking.send();
+    const answer = await write({ ...by, lock: taking.lock });
+    if (answer.outcome !== 'untaken') return answer;
+    return (await taking.isOurs) ? await write(by) : { outcome: 'superseded' };
+  };
+  const claimIfOurs = async (entry?: Record<string, unknown>): Promise<Claim> => {
+    const made = await ifTaken((claimant) => store.claim(ticket, claimant, entry));
+    // The answer to the taking may be lost: then the entry comes back, and with it the task, to whoever gets it next.
+    return taking === undefined || (await taking.isOurs) ? made : { outcome: 'superseded' };
   };
   const claim = (entry?: Record<string, unknown>): Promise<Claim> => {
-    claiming ??= claimIfTaken(entry).catch((error: unknown) => {
+    claiming ??= claimIfOurs(entry).catch((error: unknown) => {
       claiming = undefined; // nobody knows yet whether it holds; the same claim may be made again
       throw error;
     });
@@ -53,10 +65,7 @@ export function createGrip(
       return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry, progress);
     },
     async settle(end) {
-      if (claiming === undefined) {
-        if (isTaken !== undefined && !(await isTaken)) return { outcome: 'superseded' };
-        return store.claimAndSettle(ticket, by, end);
-      }
+      if (claiming === undefined) return ifTaken((claimant) => store.claimAndSettle(ticket, claimant, end));
       const claimed = await claiming;
       if (claimed.outcome !== 'claimed') return { outcome: claimed.outcome };
       return store.settle(ticket.id, claimed.task.fence, end);

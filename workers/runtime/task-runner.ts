@@ -28,6 +28,7 @@ import { recordAttempt } from './record-work.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
+import type { Taking } from './taking.ts';
 
 /** What one attempt is given to build its handler's context from. */
 export interface Attempt {
@@ -66,8 +67,8 @@ export interface TaskRunner {
 export interface EarlyRun {
   /** The task as it was read a moment ago. */
   record?: Peeked;
-  /** Whether this worker got the entry: nothing of the run is written before, and where it did not nothing is at all. */
-  isTaken: Promise<boolean>;
+  /** Nothing of the run is written where this worker did not get the entry. */
+  taking: Taking;
 }
 
 /** Time that a handler has to end after it was told to. */
@@ -86,12 +87,12 @@ export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
       const controller = new AbortController();
       setMaxListeners(0, controller.signal); // each command and request of a handler listens
       const unwatch = deps.cancellations.watch(ticket.id, controller);
-      early?.isTaken.then((isOurs) => {
+      early?.taking.isOurs.then((isOurs) => {
         if (!isOurs) controller.abort(new BrokerError('WorkerLost', 'Another worker has taken the task.'));
       });
       try {
         const record = deps.cancellations.wasHeard(ticket.id) ? undefined : early?.record;
-        const grip = createGrip(deps.store, ticket, entryId, deps.worker, early?.isTaken);
+        const grip = createGrip(deps.store, ticket, entryId, deps.worker, early?.taking);
         await take(deps, ticket, grip, controller, record);
       } finally {
         unwatch();
