@@ -36,6 +36,21 @@ fetch_url() {
   printf 'url = "%s"\\n' "$1"
 }
 status_of() { sed -n 's/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p' "$1" | tail -n 1; }
+cr=$(printf '\\r')
+# Of the last answer in a file of heads, without a process: its status, length and ETag, and whether a service encrypts it.
+answer_of() {
+  status= length= tag= kms=
+  while IFS= read -r line; do
+    line=\${line%"$cr"}
+    case $line in
+      HTTP/*) status=\${line#* }; status=\${status%% *}; length= tag= kms=;;
+      [Cc]ontent-[Ll]ength:*) length=\${line##*[!0-9]};;
+      [Ee][Tt][Aa][Gg]:*\\"*\\"*) tag=\${line#*\\"}; tag=\${tag%%\\"*};;
+      [Ee][Tt][Aa][Gg]:*) tag=\${line#*:}; tag=\${tag#"\${tag%%[! ]*}"}; tag=\${tag%% *};;
+      [Xx]-[Aa]mz-[Ss]erver-[Ss]ide-[Ee]ncryption:*aws:kms*) kms=1;;
+    esac
+  done <"$1"
+}
 is_refusal() { case $1 in 400|401|403|404|405|409|412|416) return 0;; esac; return 1; }
 curl_options='-q -sS -f --connect-timeout 20 --speed-limit 1000 --speed-time 60'
 mebi=1048576
@@ -45,20 +60,20 @@ mebi=1048576
 export const digests = `
 if printf '' | openssl dgst -sha256 -r >/dev/null 2>&1; then hasher='openssl dgst -sha256 -r'; else hasher=sha256sum; fi
 sha256() { digest=$($hasher) && echo "\${digest%% *}"; }
-wait_for() { until [ -e "got.$1" ]; do [ -e halt ] && return 1; sleep 0.1; done; }
+wait_for() { until [ -e "got.$1" ]; do [ -e halt ] && return 1; sleep 0.05; done; }
 `;
 
 /**
- * Steps of work that several processes share. A step that is done is noted in `done` and by a file of its own, and not
- * done again. What is under way is noted in `at.<step>`: whose offset in which of its files tells how far it is, and where
- * it began. Each second the sum of both is written to `moved`.
+ * Steps of work that several processes, the lanes, share. A step that is done is noted in `done` and by a file of its own,
+ * and not done again. What is under way is noted in `at.<lane>`: whose offset in which of its files tells how far it is, and
+ * where it began. Each second the sum of both is written to `moved`. Files of a lane are used by one step after another.
  */
 export const lanes = `
 ${storeTalk}
 ${digests}
-finish() { echo "$1 $2 $3" >>done; : >"got.$1"; rm -f "at.$1" "head.$1" "code.$1" "said.$1"; }
+finish() { echo "$1 $2 $3" >>done; : >"got.$1"; : >"at.$mine"; }
 lane() {
-  number=$1
+  mine=$1 number=$1
   while [ "$number" -lt "$steps" ]; do
     [ -e halt ] && return 1
     if [ ! -e "got.$number" ]; then
@@ -117,9 +132,13 @@ whole() {
 of_parts() {
   number=0
   while [ "$number" -lt "\${etag#*-}" ]; do
-    at=$((number*piece/range)); last=$((((number+1)*piece-1)/range))
-    while [ "$at" -le "$last" ] && [ "$at" -lt "$steps" ]; do wait_for "$at" || return 1; at=$((at+1)); done
-    dd if="$part" bs=$block iflag=skip_bytes,count_bytes skip=$((number*piece)) count="$piece" 2>/dev/null | md5sum || return 1
+    at=$((number*piece)); end=$((at+piece)); [ "$end" -le "$size" ] || end=$size
+    while [ "$at" -lt "$end" ]; do
+      wait_for $((at/range)) || return 1
+      next=$(((at/range+1)*range)); [ "$next" -le "$end" ] || next=$end
+      dd if="$part" bs=$block iflag=skip_bytes,count_bytes skip="$at" count=$((next-at)) 2>/dev/null || return 1
+      at=$next
+    done | md5sum
     number=$((number+1))
   done
 }

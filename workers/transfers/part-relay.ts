@@ -27,6 +27,8 @@ export interface Relay {
   onBytes: (count: number) => void;
 }
 
+/** Bytes that may wait for the store: with fewer, each chunk would wait for the one before. */
+const aheadBytes = 2 ** 20;
 /** Without a byte for so long, a store is taken for dead. */
 const silenceMs = 30_000;
 /** A part may take very long over a slow link; who is silent is found out before. */
@@ -63,8 +65,10 @@ export async function sendPart(
   const onOutput = (chunk: Buffer): undefined | Promise<void> => {
     sent += chunk.length;
     onBytes(chunk.length);
-    if (call.body.write(chunk)) return undefined;
-    return Promise.race([roomIn(call.body), answered.then(() => undefined)]);
+    // A store that refused has ended the call before all was sent.
+    if (call.body.destroyed) return answered.then(() => undefined);
+    if (call.body.write(chunk) || call.body.writableLength < aheadBytes) return undefined;
+    return roomIn(call.body).then(() => (call.body.destroyed ? answered.then(() => undefined) : undefined));
   };
   const words = [workName, path, String(offsetBytes), String(sizeBytes)];
   const argv = ['sh', '-c', readPartProgram, 'goldcrest-push', ...words];

@@ -16,14 +16,14 @@ ${lanes}
 steps=$(((size+range-1)/range))
 # curl writes at the offset that dd has set for the file they share.
 fetch() {
-  rm -f "head.$1" "code.$1"
+  : >"head.$mine"; : >"code.$mine"; : >"said.$mine"
   fetch_url "$url" | {
     exec 3<&0
-    { dd bs=$mebi seek=$((from/mebi)) count=0 </dev/null 2>"said.$1" || exit 1
-      curl $curl_options -K /dev/fd/3 -D "head.$1" -r "$from-$((to-1))" 2>"said.$1" &
-      echo "$! 1 $from" >"at.$1"
+    { dd bs=$mebi seek=$((from/mebi)) count=0 </dev/null 2>"said.$mine" || exit 1
+      curl $curl_options -K /dev/fd/3 -D "head.$mine" -r "$from-$((to-1))" 2>"said.$mine" &
+      echo "$! 1 $from" >"at.$mine"
       wait $!
-      echo $? >"code.$1"
+      echo $? >"code.$mine"
     } 1<>"$part"
   }
 }
@@ -31,20 +31,18 @@ step() {
   from=$(($1*range)); to=$((from+range)); [ "$to" -le "$size" ] || to=$size
   bytes=$((to-from)); try=0
   while :; do
-    fetch "$1"
-    code=
-    { read -r code <"code.$1"; } 2>/dev/null
-    [ -n "$code" ] || { cat "said.$1" >&2; return 73; }
+    fetch
+    read -r code <"code.$mine"
+    [ -n "$code" ] || { cat "said.$mine" >&2; return 73; }
     if [ "$code" = 23 ]; then
       # Why it cannot be written.
-      dd if=/dev/zero of="$part" bs=$mebi seek=$((from/mebi)) iflag=count_bytes count="$bytes" conv=notrunc 2>"said.$1" ||
-        { grep -v records "said.$1" >&2; return 73; }
+      dd if=/dev/zero of="$part" bs=$mebi seek=$((from/mebi)) iflag=count_bytes count="$bytes" conv=notrunc 2>"said.$mine" ||
+        { grep -v records "said.$mine" >&2; return 73; }
     fi
-    status=$(status_of "head.$1" 2>/dev/null)
+    answer_of "head.$mine"
     if [ "$code" = 0 ]; then
       # A store that ignores ranges answers 200 with everything; curl has held what came against the length announced.
       if [ "$status" = 206 ] || { [ "$status" = 200 ] && [ "$bytes" -eq "$size" ]; }; then
-        length=$(sed -n 's/^[Cc]ontent-[Ll]ength: *\\([0-9]*\\).*/\\1/p' "head.$1" | tail -n 1)
         [ "$length" = "$bytes" ] || { fail 76 "the store answered a range with $length bytes, not $bytes"; return 76; }
         finish "$1" "$bytes"
         return 0
@@ -52,12 +50,16 @@ step() {
     fi
     is_refusal "$status" && { fail 71 "the store refused a range with status $status"; return 71; }
     try=$((try+1))
-    [ "$try" -lt "$tries" ] || { cat "said.$1" >&2; fail 72 'the store did not answer'; return 72; }
+    [ "$try" -lt "$tries" ] || { cat "said.$mine" >&2; fail 72 'the store did not answer'; return 72; }
     sleep $((1<<(try-1)))
   done
 }
 ${arriving}
 make_room
+# Ranges of another size, as another version of this program fetched them, are not those that are counted here.
+before=; { read -r before <ranges; } 2>/dev/null
+[ "$before" = "$range" ] || rm -f done
+echo "$range" >ranges
 begin_steps
 run_lanes || exit $?
 add_up

@@ -14,49 +14,54 @@ steps=0
 while IFS= read -r url; do eval "url_$steps=\\$url"; steps=$((steps+1)); done
 ${lanes}
 block=65536
-came_of() { sed -n 's/^\\([0-9]*\\) byte.*/\\1/p' "$1"; }
+# What dd said, without a process: bytes that came, and whether it found fault. One whose reader went away says nothing.
+heard_of() {
+  came= fault=
+  while IFS= read -r line; do
+    case $line in
+      [0-9]*' byte'*) came=\${line%% *};;
+      'dd: '*"'standard output'"*) ;;
+      'dd: '*) fault=1;;
+    esac
+  done <"$1"
+}
 send() {
-  rm -f "head.$1" "code.$1" "pipe.$1"
-  mkfifo "pipe.$1" || return 73
-  md5sum <"pipe.$1" >"md5.$1" &
+  : >"head.$mine"; : >"code.$mine"; : >"said.$mine"
+  [ -p "pipe.$mine" ] || mkfifo "pipe.$mine" || return 73
+  md5sum <"pipe.$mine" >"md5.$mine" &
   summer=$!
   fetch_url "$url" | {
     exec 3<&0
-    { dd if="$source" bs=$block skip=$((from/block)) count=$((part/block)) 2>"said.$1" &
-      echo "$! 0 $from" >"at.$1"
+    { dd if="$source" bs=$block skip=$((from/block)) count=$((part/block)) 2>"said.$mine" &
+      echo "$! 0 $from" >"at.$mine"
       wait $!
       # What is missing of a file that shrank is made up for, or curl would wait for it; it is not taken for good below.
-      came=$(came_of "said.$1")
+      heard_of "said.$mine"
       [ -z "$came" ] || [ "$came" -ge "$bytes" ] || head -c $((bytes-came)) /dev/zero
-    } | tee "pipe.$1" |
-      { curl $curl_options -K /dev/fd/3 -D "head.$1" -o /dev/null -T - -H 'Transfer-Encoding:' -H "Content-Length: $bytes"
-        echo $? >"code.$1"; }
+    } | tee "pipe.$mine" |
+      { curl $curl_options -K /dev/fd/3 -D "head.$mine" -o /dev/null -T - -H 'Transfer-Encoding:' -H "Content-Length: $bytes"
+        echo $? >"code.$mine"; }
   }
   wait "$summer"
-  rm -f "pipe.$1"
 }
 step() {
   eval "url=\\$url_$1"
   from=$(($1*part)); bytes=$((size-from)); [ "$bytes" -le "$part" ] || bytes=$part
   try=0
   while :; do
-    send "$1" || return $?
-    code=
-    { read -r code <"code.$1"; } 2>/dev/null
-    came=$(came_of "said.$1")
+    send || return $?
+    read -r code <"code.$mine"
+    heard_of "said.$mine"
     [ "$(stat -Lc %s -- "$source")" = "$size" ] || { fail 75 'the file changed while it was read'; return 75; }
-    # A dd whose reader went away says nothing.
-    if grep -v "'standard output'" "said.$1" | grep -q '^dd: '; then cat "said.$1" >&2; return 73; fi
-    status=$(status_of "head.$1" 2>/dev/null)
-    etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *"\\{0,1\\}\\([^"[:space:]]*\\).*/\\1/p' "head.$1" 2>/dev/null | tail -n 1)
-    { read -r sum rest <"md5.$1"; } 2>/dev/null
-    if [ "$code" = 0 ] && [ "$came" = "$bytes" ] && [ -n "$etag" ]; then
+    if [ -n "$fault" ]; then cat "said.$mine" >&2; return 73; fi
+    answer_of "head.$mine"
+    read -r sum rest <"md5.$mine"
+    if [ "$code" = 0 ] && [ "$came" = "$bytes" ] && [ -n "$tag" ]; then
       # An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
-      case $etag in *[!0-9a-f]*) isSame=1;; *)
-        if [ "\${#etag}" -ne 32 ] || [ "$etag" = "$sum" ] || grep -qi '^x-amz-server-side-encryption: *aws:kms' "head.$1"
-        then isSame=1; else isSame=; fi;;
+      case $tag in *[!0-9a-f]*) isSame=1;; *)
+        if [ "\${#tag}" -ne 32 ] || [ "$tag" = "$sum" ] || [ -n "$kms" ]; then isSame=1; else isSame=; fi;;
       esac
-      if [ -n "$isSame" ]; then rm -f "md5.$1"; finish "$1" "$bytes" "$etag"; return 0; fi
+      if [ -n "$isSame" ]; then finish "$1" "$bytes" "$tag"; return 0; fi
     fi
     is_refusal "$status" && { fail 71 "the store refused a part with status $status"; return 71; }
     try=$((try+1))

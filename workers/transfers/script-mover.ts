@@ -17,7 +17,7 @@ import type { WorkEnd } from './transfer-journal.ts';
 
 export const scriptMover: Mover = {
   async pull({ staged, partPath, path, sha256, check, account }, journal, context) {
-    const settings = [staged.sizeBytes, movedPartBytes, lanesOf(context)].map(String);
+    const settings = [staged.sizeBytes, rangeBytesOf(staged.sizeBytes), lanesOf(context)].map(String);
     const sums = [sha256 ?? '', ...checkWords(check)];
     const argv = ['sh', '-c', pullProgram, 'goldcrest-pull', partPath, path, ...settings, ...sums];
     const prepare = async () => ({ argv, input: `${await stagingOf(context).signDownload(staged, 'cluster')}\n` });
@@ -37,6 +37,18 @@ export const scriptMover: Mover = {
     return { sha256: digestOf(end, path), seconds: end.seconds, etags: etagsOf(end, staged) };
   },
 };
+
+const rangesWanted = 32;
+const rangeBytesMin = 8 * 2 ** 20;
+
+/**
+ * Bytes of a range, whole MiB. A file is hashed in its order, so what is under way in all lanes at the end is hashed when all
+ * has come: in small files that is to be little too.
+ */
+export function rangeBytesOf(sizeBytes: number): number {
+  const wished = Math.ceil(sizeBytes / rangesWanted / 2 ** 20) * 2 ** 20;
+  return Math.min(movedPartBytes, Math.max(rangeBytesMin, wished));
+}
 
 /** What the programs take of it. */
 export function checkWords(check: ObjectCheck | null): [etag: string, partBytes: string] {

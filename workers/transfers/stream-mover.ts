@@ -19,9 +19,11 @@ import { movedPartBytes, stagingOf, whenStoreAnswers } from './staged-transfer.t
 import type { StreamedPart, TransferJournal, WorkEnd } from './transfer-journal.ts';
 import { transferProgress } from './transfer-progress.ts';
 
-/** A look lasts so long, and a part more. */
-const lookMs = 1_000;
-/** Progress within a part is told so often. */
+/** A look lasts so long, and the parts more that are under way then. */
+const lookMs = 5_000;
+/** While the store takes the last bytes of one part and answers, the next one comes. */
+const partsAtOnce = 2;
+/** Progress is told so often while parts move. */
 const tellMs = 900;
 
 /** What differs between the two directions. */
@@ -127,53 +129,67 @@ async function moveParts(
   context: OperationContext,
 ): Promise<TransferJournal | Parked | null> {
   const until = Date.now() + lookMs;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  /** In their order, which is that of the journal. */
+  const underWay: Promise<StreamedPart | Parked | null>[] = [];
   let seen = journal;
-  while ((seen.streamed?.length ?? 0) < partsCount) {
-    const number = seen.streamed?.length ?? 0;
-    const progress = progressOf(seen, number * way.partSizeBytes, way.sizeBytes);
-    if (Date.now() >= until) return new Parked({ place: 'kept', waitMs: 0, journal: seen, progress });
-    const part = await movePart(way, number, seen, context);
-    if (part === null || part instanceof Parked) return part;
-    seen = { ...seen, streamed: [...(seen.streamed ?? []), part], streamedUntil: Date.now() };
-    if (seen.streamed?.length === partsCount) await way.whenMoved();
-    await context.journal.write(seen);
+  let next = seen.streamed?.length ?? 0;
+  let movedBytes = next * way.partSizeBytes;
+  const onBytes = (count: number): void => {
+    movedBytes += count;
+  };
+  const progress = () => progressOf(seen, movedBytes, way.sizeBytes);
+  const endTelling = tellMoving(
+    () => movedBytes,
+    () => context.journal.writeMoving(seen, progress()),
+    stop,
+  );
+  try {
+    for (;;) {
+      while (underWay.length < partsAtOnce && next < partsCount && Date.now() < until) {
+        const part = movePart(way, next, { shell: context.shell, signal, onBytes }, context);
+        part.catch(() => undefined); // told in its turn
+        underWay.push(part);
+        next += 1;
+      }
+      const first = underWay.shift();
+      if (first === undefined) break;
+      const part = await first;
+      if (part === null || part instanceof Parked) return part;
+      seen = { ...seen, streamed: [...(seen.streamed ?? []), part], streamedUntil: Date.now() };
+      if (seen.streamed?.length === partsCount) await way.whenMoved();
+      await context.journal.write(seen);
+    }
+    return next === partsCount ? seen : new Parked({ place: 'kept', waitMs: 0, journal: seen, progress: progress() });
+  } finally {
+    endTelling();
+    stop.abort();
+    await Promise.allSettled(underWay);
   }
-  return seen;
 }
 
-async function movePart(
+/** Tells now and then how far it is; where nothing moves, the time limit goes on. What the telling throws stops the parts. */
+function tellMoving(movedBytes: () => number, tell: () => Promise<void>, stop: AbortController): () => void {
+  let told = movedBytes();
+  const timer = setInterval(() => {
+    if (movedBytes() === told) return;
+    told = movedBytes();
+    tell().catch((error: unknown) => stop.abort(error));
+  }, tellMs);
+  return () => clearInterval(timer);
+}
+
+function movePart(
   way: Way,
   number: number,
-  seen: TransferJournal,
+  relay: Relay,
   context: OperationContext,
 ): Promise<StreamedPart | Parked | null> {
   const offsetBytes = number * way.partSizeBytes;
-  const range = {
-    path: way.path,
-    number,
-    offsetBytes,
-    sizeBytes: Math.min(way.partSizeBytes, way.sizeBytes - offsetBytes),
-  };
-  const stop = new AbortController();
-  const signal = AbortSignal.any([context.signal, stop.signal]);
-  let passed = 0;
-  let told = 0;
-  const tell = (): void => {
-    if (passed === told) return; // nothing moves: the time limit goes on
-    told = passed;
-    const progress = progressOf(seen, offsetBytes + passed, way.sizeBytes);
-    context.journal.writeMoving(seen, progress).catch((error: unknown) => stop.abort(error));
-  };
-  const timer = setInterval(tell, tellMs);
-  const onBytes = (count: number): void => {
-    passed += count;
-  };
-  try {
-    const relay = { shell: context.shell, signal, onBytes };
-    return await whenStoreAnswers(() => way.move(range, relay), 'kept', context);
-  } finally {
-    clearInterval(timer);
-  }
+  const sizeBytes = Math.min(way.partSizeBytes, way.sizeBytes - offsetBytes);
+  const range = { path: way.path, number, offsetBytes, sizeBytes };
+  return whenStoreAnswers(() => way.move(range, relay), 'kept', context);
 }
 
 /** Which part was damaged nobody can tell: all of them once more. */
