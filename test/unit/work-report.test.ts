@@ -20,6 +20,7 @@ describe('the report of work', () => {
       seconds: 2.51,
       beat: 2,
       doneBytes: 134_217_728,
+      readBytes: 0,
       jobId: null,
       tree: null,
       stdout: 'sha256 0\n',

@@ -23,6 +23,8 @@ export interface WorkReport {
   beat: number;
   /** Bytes of the steps that are done. */
   doneBytes: number;
+  /** What a tool has read that does not tell how far it is. */
+  readBytes: number;
   /** Of the batch job it is, once that is known and noted. */
   jobId: string | null;
   /** Of a tree: what was read or written of it so far; null where nobody tells. */
@@ -165,6 +167,7 @@ function reportOf(facts: Map<string, string>, phase: WorkPhase): WorkReport {
     seconds: 0,
     beat: Number(facts.get('beat') ?? 0),
     doneBytes: Number(facts.get('bytes') ?? 0),
+    readBytes: Number(facts.get('read') ?? 0),
     jobId: facts.get('job') ?? null,
     tree: treeOf(facts.get('entries')),
     stdout: decoded('out'),

@@ -1,10 +1,12 @@
 /** A tool of the cluster (cp, mv, rm, tar) that runs as long as it needs to, with its own exit status as the outcome. */
 import type { Word } from '../../shared/commands/command-line.ts';
+import type { Progress } from '../../shared/tasks/task.ts';
 import { unlessMissing } from '../operations/filesystem/unless-missing.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import { remoteFailure, type Saying } from '../operations/remote-failure.ts';
 import { carryOut, mayBeRepeated } from './carry-out.ts';
+import type { WorkReport } from './remote-work.ts';
 import { readTransferJournal } from './transfer-journal.ts';
 
 export interface ToolRun {
@@ -16,6 +18,8 @@ export interface ToolRun {
   /** Charged where the tool runs in a batch job. */
   account: string | null;
   sayings?: readonly Saying[];
+  /** It reads the bytes that it works on, so that those tell how far it is. */
+  readsBytes: boolean;
   /** Removed unless the tool came to a good end. */
   partialPath?: string;
 }
@@ -34,8 +38,9 @@ export async function runTool(run: ToolRun, context: OperationContext): Promise<
   };
   try {
     const prepare = async (number: number) => ({ argv: await run.argv(number), input: '' });
-    const { isRepeatable, account } = run;
-    const end = await carryOut({ prepare, isRepeatable, account, totalBytes: null }, journal, context);
+    const { isRepeatable, account, readsBytes } = run;
+    const work = { prepare, isRepeatable, account, totalBytes: null };
+    const end = await carryOut(readsBytes ? { ...work, progressOf } : work, journal, context);
     if (end instanceof Parked) return end;
     if (end.exitCode === 0) return { seconds: end.seconds };
     const { exitCode, stdout, stderr } = end;
@@ -44,6 +49,13 @@ export async function runTool(run: ToolRun, context: OperationContext): Promise<
     if (run.partialPath !== undefined && !mayBeRepeated(error)) await discard(run.partialPath, context);
     throw error;
   }
+}
+
+/** How much there is nobody has counted. */
+function progressOf({ phase, readBytes }: WorkReport, seconds: number): Progress {
+  if (phase === 'queued') return { done: 0, total: null, unit: 'bytes', message: 'waiting for the scheduler' };
+  const bytesPerSecond = seconds > 0 ? { bytesPerSecond: Math.round(readBytes / seconds) } : {};
+  return { done: readBytes, total: null, unit: 'bytes', message: 'in progress', ...bytesPerSecond };
 }
 
 async function discard(path: string, { files, log }: OperationContext): Promise<void> {

@@ -8,7 +8,7 @@
  *   cancel                         a mark: the supervisor ends the work
  *   out, err, done                 what the work says, and the steps of it that are done (`<name> <bytes> …`)
  *   moved                          bytes so far, those of steps under way among them
- *   state                          the last beat and what was moved by then, in one small file; `ended` once it is over
+ *   state                          the last beat, and what was moved or read by then, in one small file; `ended` once it is over
  *   job, run, words, secrets       of work that is a batch job: its id, what it starts, with what, and on what input
  *   ended                          `<exit code> <start> <end>`, in seconds of the host's uptime; the last thing that is written
  */
@@ -46,11 +46,26 @@ _gc_reader=$!
 "$@" <&3 >out 2>pipe 3<&- &
 _gc_work=$!
 exec 3<&-
+# Of a tool that does not tell: what it, or the one of its children that has read most, has read.
+_gc_read_by() {
+  _gc_most=0
+  while [ $# -gt 0 ]; do
+    _gc_kin=
+    for _gc_pid in "$@"; do
+      read -r _gc_name _gc_bytes <"/proc/$_gc_pid/io" && [ "$_gc_bytes" -gt "$_gc_most" ] && _gc_most=$_gc_bytes
+      _gc_kids=
+      read -r _gc_kids <"/proc/$_gc_pid/task/$_gc_pid/children"
+      _gc_kin="$_gc_kin $_gc_kids"
+    done
+    set -- $_gc_kin
+  done
+}
 _gc_tell() {
-  _gc_moved= _gc_entries=
+  _gc_moved= _gc_entries= _gc_most=
   read -r _gc_moved <moved
   read -r _gc_entries <entries
-  { echo "beat $1"; echo "bytes \${_gc_moved:-0}"; [ -z "$_gc_entries" ] || echo "entries $_gc_entries"; echo end; } >state.new
+  [ -e done ] || [ -n "$_gc_moved$_gc_entries" ] || _gc_read_by "$_gc_work"
+  { echo "beat $1"; echo "bytes \${_gc_moved:-0}"; [ -z "$_gc_most" ] || echo "read $_gc_most"; [ -z "$_gc_entries" ] || echo "entries $_gc_entries"; echo end; } >state.new
   mv -f state.new state
 }
 { trap - TERM; _gc_beat=0; while sleep 1; do _gc_beat=$((_gc_beat+1)); echo "$_gc_beat" >beat; _gc_tell "$_gc_beat"; [ -e cancel ] && kill -TERM "$$"; done; } >/dev/null 2>&1 &
@@ -97,6 +112,7 @@ report() {
   { read -r job <job; } 2>/dev/null && echo "job $job"
   { read -r beat <beat; } 2>/dev/null && echo "beat $beat"
   [ -e entries ] && echo "entries $(cat entries)"
+  [ -e state ] && grep '^read ' state
   if [ -e moved ]; then echo "bytes $(cat moved)"
   elif [ -e done ]; then awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done; fi
   for file in out err; do

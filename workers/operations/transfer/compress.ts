@@ -25,6 +25,7 @@ export async function handleTransferCompress(
     tool: 'tar',
     argv,
     isRepeatable: true,
+    readsBytes: true,
     account: input.account,
     sayings: packSayings,
     partialPath: part,

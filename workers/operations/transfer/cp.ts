@@ -11,6 +11,6 @@ export async function handleTransferCopy(
   context: OperationContext,
 ): Promise<ResultOf<typeof copy> | Parked> {
   const argv = ['cp', '--force', dereference ? '-RL' : '-Rd', '--preserve=all', '--', path, targetPath];
-  const end = await runTool({ tool: 'cp', argv: () => argv, isRepeatable: true, account }, context);
+  const end = await runTool({ tool: 'cp', argv: () => argv, isRepeatable: true, readsBytes: true, account }, context);
   return end instanceof Parked ? end : { path, targetPath, seconds: end.seconds };
 }

@@ -14,7 +14,7 @@ export async function handleTransferExtract(
 ): Promise<ResultOf<typeof extractFiles> | Parked> {
   const argv = () => extractCommand(input, context);
   const end = await runTool(
-    { tool: 'tar', argv, isRepeatable: true, account: input.account, sayings: archiveSayings },
+    { tool: 'tar', argv, isRepeatable: true, readsBytes: true, account: input.account, sayings: archiveSayings },
     context,
   );
   return end instanceof Parked ? end : { path: input.targetPath, seconds: end.seconds };

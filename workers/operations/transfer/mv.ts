@@ -11,6 +11,6 @@ export async function handleTransferMove(
   context: OperationContext,
 ): Promise<ResultOf<typeof move> | Parked> {
   const argv = ['mv', '--force', '--', path, targetPath];
-  const end = await runTool({ tool: 'mv', argv: () => argv, isRepeatable: false, account }, context);
+  const end = await runTool({ tool: 'mv', argv: () => argv, isRepeatable: false, readsBytes: true, account }, context);
   return end instanceof Parked ? end : { path, targetPath, seconds: end.seconds };
 }

@@ -13,6 +13,6 @@ export async function handleTransferRemove(
 ): Promise<ResultOf<typeof remove> | Parked> {
   if (context.journal.entry === null) await refuseRoots(path, context);
   const argv = (run: number) => ['rm', '-r', run === 1 ? '--interactive=never' : '--force', '--', path];
-  const end = await runTool({ tool: 'rm', argv, isRepeatable: true, account }, context);
+  const end = await runTool({ tool: 'rm', argv, isRepeatable: true, readsBytes: false, account }, context);
   return end instanceof Parked ? end : { path, seconds: end.seconds };
 }
