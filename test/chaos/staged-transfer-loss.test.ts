@@ -1,175 +1,139 @@
-/** Transfers while workers are killed and the store hangs or is away: one good file or none, and nothing left behind. */
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/**
+ * Transfers while the login node is cut off, crashes or boots anew, and while the store is away: one good file, nothing left
+ * behind, and no part that is done moves twice but for those that a crash of the host may have lost.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type Lab, startLab } from '../../lab/lab.ts';
-import { type LabUser, userNamed } from '../../lab/users.ts';
-import { type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
-import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { completeUpload, directivesOf, jobEnd, jobOf, putParts } from '../system/transfer-fixture.ts';
+import { killUserProcesses } from '../user-processes.ts';
+import type { StoreRequest } from './store-fault-proxy.ts';
 import {
-  completeUpload,
-  directivesOf,
-  jobEnd,
-  jobOf,
-  putParts,
-  taskIdOf,
-  watchLeftovers,
-} from '../system/transfer-fixture.ts';
-import { killUserProcesses, userProcesses } from '../user-processes.ts';
+  type Begun,
+  type MoverName,
+  movers,
+  openTransferFaultGround,
+  partSizeBytes,
+  type TransferFaultGround,
+} from './transfer-fault-ground.ts';
 
-const transfer = '/filesystem/lab/transfer';
-const sizeBytes = 150 * 2 ** 20;
-const endTimeoutMs = 120_000;
+/** Two of the 64 MiB ranges that a mover fetches; three of the parts that it sends. */
+const contents = { up: randomBytes(64 * 2 ** 20 + 7), down: randomBytes(2 * partSizeBytes + 7) };
+const doneBefore = { up: 1, down: 2 };
+type Way = keyof typeof contents;
+/** More than a supervisor may be silent. */
+const silenceMs = 61_000;
 let lab: Lab;
-let broker: Broker;
-let client: Client;
-let owner: LabUser;
-let own: OwnDirectory;
-let leftovers: () => string[];
-const begun: string[] = [];
-const content = randomBytes(sizeBytes);
-const sha256 = createHash('sha256').update(content).digest('hex');
+let ground: TransferFaultGround;
+/** Requests for parts, by `<object> <part>`. */
+const asked = new Map<string, number>();
 
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 's3', 'oidc'], people: ['alice'], handlesSignals: false });
-  broker = await startBroker(lab, { scheduler: 'process', workers: 1, s3: lab.s3, staging: { ttl: 20 } });
-  client = await clientOf(lab.oidc, broker.url, 'alice');
-  owner = userNamed(lab.users, 'alice');
-  own = homeDirectory(owner);
-  leftovers = watchLeftovers(lab, owner, own.path);
+  ground = await openTransferFaultGround(lab);
+  ground.proxy.add((request) => {
+    const part = partOf(request);
+    const name = `${request.path.split('/').at(-1)} ${part}`;
+    if (part !== null) asked.set(name, (asked.get(name) ?? 0) + 1);
+    return undefined;
+  });
 }, 120_000);
 
-afterEach(async () => {
-  lab.s3.resume();
-  // Another file of tests may have transfers of the same user under way.
-  const mine = () => leftovers().filter((found) => begun.some((id) => found.includes(id)));
-  await vi.waitFor(() => expect(mine()).toEqual([]), { timeout: 20_000 });
-});
-
 afterAll(async () => {
-  lab?.s3.resume();
-  own?.remove();
-  await broker?.stop();
+  await ground?.stop();
   await lab?.stop();
 }, 60_000);
 
-function at(name: string): string {
-  return join(own.path, name);
+/** From 0; null: no part. */
+function partOf({ method, query, rangeStart }: StoreRequest): number | null {
+  if (method === 'PUT' && query.has('partNumber')) return Number(query.get('partNumber')) - 1;
+  if (method === 'GET' && query.has('X-Amz-Signature')) return rangeStart === 0 ? 0 : 1;
+  return null;
 }
 
-function commandLines(): string[] {
-  return userProcesses(lab, owner).map(({ line }) => line);
+interface Held {
+  name: string;
+  way: Way;
+  mover: MoverName;
+  path: string;
+  begun: Begun;
+  release: () => void;
 }
 
-function movers(): string[] {
-  return commandLines().filter((line) => line.startsWith('curl '));
+/** Begins a transfer that comes to its last part, which is held; those before it are done. */
+async function holdAtLastPart(name: string, way: Way, mover: MoverName): Promise<Held> {
+  const last = doneBefore[way];
+  const hold = ground.proxy.holdFirst((request) => request.path.endsWith(`/${name}`) && partOf(request) === last);
+  const path = ground.put(ground.at(name), way === 'up' ? 'old' : contents.down);
+  const begun = way === 'up' ? await ground.upload(mover, path, contents.up) : await ground.download(mover, path);
+  await hold.reached;
+  // The worker sends one after another, and has noted the one before.
+  if (mover !== 'stream') {
+    const done = join(workOf(begun), 'done');
+    const lines = () => (existsSync(done) ? readFileSync(done, 'utf8').split('\n').length - 1 : 0);
+    await vi.waitFor(() => expect(lines()).toBe(last), { timeout: 60_000 });
+  }
+  return { name, way, mover, path, begun, release: hold.release };
 }
 
-function supervisors(): string[] {
-  return commandLines().filter((line) => / goldcrest-transfer /.test(line) && line.startsWith('sh -c'));
+function workOf({ id }: Begun): string {
+  return join(ground.owner.home, `.goldcrest-transfer-${id}`);
 }
 
-/** Bytes are on their way, and stay there: the store hangs until it is resumed. */
-async function hangStoreMidway(): Promise<void> {
-  await vi.waitFor(() => expect(movers().length).toBeGreaterThan(0), { timeout: 60_000, interval: 20 });
-  lab.s3.pause();
+/** The mark of who supervises the work is one of another boot, and the last sign of life was seen a minute ago. */
+async function bootAnew({ begun }: Held): Promise<void> {
+  const claim = join(workOf(begun), 'claim');
+  const [pid, start] = readlinkSync(claim).split('.');
+  unlinkSync(claim);
+  symlinkSync(`${pid}.${start}.${randomUUID()}`, claim);
+  const redis = new Redis(lab.redis.url);
+  const key = `${ground.broker.keyPrefix}:task:${begun.id}`;
+  // Until it is laid by, a worker may note something.
+  await vi.waitFor(async () => expect(await redis.hget(key, 'notBeforeAt')).toMatch(/^\d+$/), { timeout: 60_000 });
+  const journal = JSON.parse((await redis.hget(key, 'journal')) ?? '{}') as object;
+  const beat = Number(readFileSync(join(workOf(begun), 'beat'), 'utf8'));
+  await redis.hset(key, 'journal', JSON.stringify({ ...journal, beat, beatAt: Date.now() - silenceMs }));
+  redis.disconnect();
 }
 
-async function arrived(path: string) {
-  const transferDirectives = { transferMethod: 's3', fileSize: sizeBytes, sha256 };
-  const answer = await client.post(`${transfer}/upload`, { path, transferDirectives });
-  expect(answer.status, answer.text).toBe(201);
-  begun.push(taskIdOf(answer));
-  const etags = await putParts(directivesOf(answer), content);
-  expect((await completeUpload(directivesOf(answer), etags)).status).toBe(200);
-  return answer;
-}
-
-async function startDownload(path: string) {
-  const answer = await client.post(`${transfer}/download`, { path, transferDirectives: { transferMethod: 's3' } });
-  begun.push(taskIdOf(answer));
-  return answer;
-}
-
-it('a worker that is killed while the mover works is replaced by another, which finds the mover at work', async () => {
-  const path = at('up');
-  writeFileSync(path, 'old');
-  own.giveAway();
-  const answer = await arrived(path);
-  await hangStoreMidway();
-  const before = supervisors();
-  await Promise.all(broker.workers.map((worker) => worker.kill()));
-  await broker.addWorker();
-  expect(readFileSync(path, 'utf8')).toBe('old');
-  lab.s3.resume();
-  const end = await jobEnd(client, jobOf(answer), endTimeoutMs);
-  expect(end).toMatchObject({ state: 'COMPLETED', error: '' });
-  expect(before.length).toBeGreaterThan(0);
-  expect(readFileSync(path).equals(content)).toBe(true);
-  const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
-  expect(body.result).toMatchObject({ bytes: sizeBytes, sha256 });
-}, 240_000);
-
-it('a mover whose addresses have run out goes on with fresh ones', async () => {
-  const path = at('expired');
-  const answer = await arrived(path);
-  await hangStoreMidway();
-  await new Promise((resolve) => setTimeout(resolve, 21_000)); // the life of an address, as this broker is configured
-  lab.s3.resume();
-  const end = await jobEnd(client, jobOf(answer), endTimeoutMs);
-  expect(end).toMatchObject({ state: 'COMPLETED', error: '' });
-  expect(readFileSync(path).equals(content)).toBe(true);
-}, 240_000);
-
-it('a transfer that is canceled while its mover works leaves the old file, and no process', async () => {
-  const path = at('canceled');
-  writeFileSync(path, 'old');
-  own.giveAway();
-  const answer = await arrived(path);
-  await hangStoreMidway();
-  expect((await client.delete(`/compute/lab/jobs/${jobOf(answer).jobId}`)).status).toBe(204);
-  await vi.waitFor(() => expect(movers()).toEqual([]), { timeout: 30_000 });
-  lab.s3.resume();
-  expect(await jobEnd(client, jobOf(answer), endTimeoutMs)).toMatchObject({ state: 'CANCELLED', output: '' });
-  expect(readFileSync(path, 'utf8')).toBe('old');
-}, 240_000);
-
-it('a file that changes while it is read is not given out', async () => {
-  const path = at('changing');
-  writeFileSync(path, content);
-  own.giveAway();
-  const answer = await startDownload(path);
-  await hangStoreMidway();
-  writeFileSync(path, 'x', { flag: 'a' });
-  lab.s3.resume();
-  const end = await jobEnd(client, jobOf(answer), endTimeoutMs);
-  expect(end).toMatchObject({ state: 'FAILED', output: '' });
-  expect(end.error).toMatch(/the file changed (?:before|while) it was read/);
-  expect((await fetch(directivesOf(answer).downloadUrl)).ok).toBe(false);
-}, 240_000);
-
-it('a mover that is killed by somebody is started again, and the file is whole', async () => {
-  const path = at('killed');
-  const answer = await arrived(path);
-  await hangStoreMidway();
-  // Supervisor, work, and the command that looks at them.
-  expect(killUserProcesses(lab, owner, ({ line }) => line.includes('goldcrest-transfer'))).toBeGreaterThan(0);
-  lab.s3.resume();
-  const end = await jobEnd(client, jobOf(answer), endTimeoutMs);
-  expect(end).toMatchObject({ state: 'COMPLETED', error: '' });
-  expect(readFileSync(path).equals(content)).toBe(true);
-}, 240_000);
+it.each(['is cut off', 'crashes', 'boots anew'])(
+  'a login node that %s in the middle of transfers: each ends well, up and down by every mover',
+  async (what) => {
+    const ways = movers.flatMap((mover) => (['up', 'down'] as const).map((way) => [mover, way] as const));
+    const held = await Promise.all(ways.map(([mover, way]) => holdAtLastPart(`${what} ${way} ${mover}`, way, mover)));
+    await lab.sshd.kill();
+    if (what !== 'is cut off') expect(killUserProcesses(lab, ground.owner, () => true)).toBeGreaterThan(0);
+    for (const { release } of held) release();
+    if (what === 'boots anew') await Promise.all(held.map(bootAnew));
+    await lab.sshd.start();
+    const ends = held.map(async ({ name, way, path, begun }) => {
+      const isWhole =
+        way === 'up' ? ground.expectUploaded(begun, path, contents.up) : ground.expectDownloaded(begun, contents.down);
+      await isWhole.catch((error: unknown) => expect.unreachable(`${name}: ${error}`));
+    });
+    await Promise.all(ends);
+    if (what === 'boots anew') return;
+    const twice = held.flatMap(({ name, way }) =>
+      Array.from({ length: doneBefore[way] }, (_, part) => `${name} ${part}`).filter((part) => asked.get(part) !== 1),
+    );
+    expect(twice).toEqual([]);
+  },
+  240_000,
+);
 
 it('an upload that waits outlives the absence of the store', async () => {
-  const path = at('patient');
-  const transferDirectives = { transferMethod: 's3', fileSize: 3 };
-  const answer = await client.post(`${transfer}/upload`, { path, transferDirectives });
+  const path = ground.at('patient');
+  const { answer } = await ground.beginUpload('command', path, 3);
   await lab.s3.stop();
-  const refused = await client.post(`${transfer}/upload`, { path: at('refused'), transferDirectives });
+  const transferDirectives = { transferMethod: 's3', fileSize: 3 };
+  const wish = { path: ground.at('refused'), transferDirectives };
+  const refused = await ground.client.post('/filesystem/command/transfer/upload', wish);
   expect([refused.status, refused.body.code]).toEqual([503, 'StagingUnavailable']);
   await lab.s3.start();
   await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
-  expect(await jobEnd(client, jobOf(answer), endTimeoutMs)).toMatchObject({ state: 'COMPLETED' });
-  expect([readFileSync(path, 'utf8'), existsSync(at('refused'))]).toEqual(['abc', false]);
+  expect(await jobEnd(ground.client, jobOf(answer), 120_000)).toMatchObject({ state: 'COMPLETED' });
+  expect([readFileSync(path, 'utf8'), existsSync(wish.path)]).toEqual(['abc', false]);
 }, 240_000);

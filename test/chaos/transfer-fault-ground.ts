@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { expect, vi } from 'vitest';
 import type { LabFacts } from '../../lab/lab-facts.ts';
+import { openSlowLink } from '../../lab/slow-link.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
 import { type Answer, type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
@@ -16,9 +17,9 @@ import {
   directivesOf,
   jobEnd,
   jobOf,
+  leftoversOf,
   putParts,
   taskIdOf,
-  watchLeftovers,
 } from '../system/transfer-fixture.ts';
 import { stagedOf, storeClient } from '../system/tree-fixture.ts';
 import { type StoreFaultProxy, startStoreFaultProxy } from './store-fault-proxy.ts';
@@ -49,6 +50,10 @@ export interface TransferFaultGround {
   expectDownloaded(begun: Begun, content: Buffer): Promise<void>;
   /** It failed for that reason, the target (null: it has none) is as it was, and nothing is left. */
   expectFailed(begun: Begun, reason: RegExp, target: { path: string; content: Buffer } | null): Promise<void>;
+  /** It was canceled, the file is as it was, and nothing is left. */
+  expectCanceled(begun: Begun, file: { path: string; content: Buffer }): Promise<void>;
+  /** What there is on the cluster of its transfer now: its directory of work, partial files, processes. */
+  leftovers(begun: Begun): string[];
   stop(): Promise<void>;
 }
 
@@ -59,10 +64,27 @@ export function digest(content: Buffer): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** `ttlSeconds`: the life of an address in the store. */
-export async function openTransferFaultGround(lab: LabFacts, ttlSeconds: number): Promise<TransferFaultGround> {
-  const proxy = await startStoreFaultProxy(lab.s3.endpoint);
-  const multipart = { max_part_size: partSizeBytes };
+export interface GroundOptions {
+  /** The life of an address in the store; an hour. */
+  ttlSeconds?: number;
+  /** What a connection between the store and a mover carries; as much as it can. */
+  bytesPerSecond?: number;
+  /** Parts that a mover on the cluster moves at once; as many as it does by itself. */
+  partsAtOnce?: number;
+}
+
+type GroundLab = Pick<LabFacts, 'folder' | 'redis' | 'sshd' | 's3' | 'oidc'> & { users: readonly LabUser[] };
+
+export async function openTransferFaultGround(
+  lab: GroundLab,
+  { ttlSeconds = 3_600, bytesPerSecond = Number.POSITIVE_INFINITY, partsAtOnce }: GroundOptions = {},
+): Promise<TransferFaultGround> {
+  const link = await openSlowLink(lab.s3.endpoint, bytesPerSecond);
+  const proxy = await startStoreFaultProxy(link.url);
+  const multipart = {
+    max_part_size: partSizeBytes,
+    ...(partsAtOnce === undefined ? {} : { parallel_runs: partsAtOnce }),
+  };
   const broker = await startBroker(lab, {
     scheduler: 'process',
     systemName: 'command',
@@ -80,7 +102,7 @@ export async function openTransferFaultGround(lab: LabFacts, ttlSeconds: number)
   const owner = userNamed(lab.users, 'alice');
   const own = homeDirectory(owner);
   const store = storeClient(lab.s3);
-  const leftovers = watchLeftovers(lab, owner, own.path);
+  const leftovers = ({ id }: Begun) => leftoversOf(id, lab, owner, own.path);
   const begin = async (mover: MoverName, way: 'upload' | 'download', path: string, more: object): Promise<Begun> => {
     const transferDirectives = { transferMethod: 's3', ...more };
     const answer = await client.post(`/filesystem/${mover}/transfer/${way}`, { path, transferDirectives });
@@ -108,13 +130,14 @@ export async function openTransferFaultGround(lab: LabFacts, ttlSeconds: number)
   return {
     ...{ proxy, broker, client, owner, own },
     ...ground,
-    at: (name) => join(own.path, name),
+    ...{ at: (name) => join(own.path, name), leftovers },
     ...looksAtEnds({ client, store, owner, leftovers }),
     async stop() {
       store.destroy();
       own.remove();
       await broker.stop();
       await proxy.stop();
+      await link.close();
     },
   };
 }
@@ -123,31 +146,32 @@ interface EndParts {
   client: Client;
   store: S3Client;
   owner: LabUser;
-  leftovers: () => string[];
+  leftovers: (begun: Begun) => string[];
 }
 
 function looksAtEnds({ client, store, owner, leftovers }: EndParts) {
-  const nothingIsLeft = async (id: string): Promise<void> => {
-    const mine = () => leftovers().filter((found) => found.includes(id));
-    await vi.waitFor(() => expect(mine()).toEqual([]), { timeout: 20_000 });
-    expect(await stagedOf(store, owner.username, id)).toEqual([]);
+  const nothingIsLeft = async (begun: Begun): Promise<void> => {
+    await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 20_000 });
+    expect(await stagedOf(store, owner.username, begun.id)).toEqual([]);
   };
   const isWhole = async ({ answer, id }: Begun, content: Buffer): Promise<void> => {
     expect(await jobEnd(client, jobOf(answer), endTimeoutMs)).toMatchObject({ state: 'COMPLETED', error: '' });
     const { body } = await client.get(`/tasks/${id}`);
     expect(body.result).toMatchObject({ bytes: content.length, sha256: digest(content) });
   };
-  const looks: Pick<TransferFaultGround, 'expectUploaded' | 'expectDownloaded' | 'expectFailed'> = {
+  type Look = 'expectUploaded' | 'expectDownloaded' | 'expectFailed' | 'expectCanceled';
+  const looks: Pick<TransferFaultGround, Look> = {
     async expectUploaded(begun, path, content) {
       await isWhole(begun, content);
       expect(digest(readFileSync(path))).toBe(digest(content));
-      await nothingIsLeft(begun.id);
+      await nothingIsLeft(begun);
     },
     async expectDownloaded(begun, content) {
       await isWhole(begun, content);
       const { body } = await client.get(`/tasks/${begun.id}/transfer`);
       const got = await fetch(String(body.downloadUrl));
       expect(digest(Buffer.from(await got.arrayBuffer()))).toBe(digest(content));
+      await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 20_000 });
       // The object for its client, and no upload besides.
       expect(await stagedOf(store, owner.username, begun.id)).toHaveLength(1);
     },
@@ -155,7 +179,14 @@ function looksAtEnds({ client, store, owner, leftovers }: EndParts) {
       const end = await jobEnd(client, jobOf(begun.answer), endTimeoutMs);
       expect(end).toMatchObject({ state: 'FAILED', output: '', error: expect.stringMatching(reason) });
       if (target !== null) expect(digest(readFileSync(target.path))).toBe(digest(target.content));
-      await nothingIsLeft(begun.id);
+      await nothingIsLeft(begun);
+    },
+    async expectCanceled(begun, { path, content }) {
+      const end = await jobEnd(client, jobOf(begun.answer), endTimeoutMs);
+      expect(end).toMatchObject({ state: 'CANCELLED', output: '' });
+      expect((await client.get(`/tasks/${begun.id}`)).body.state).toBe('canceled');
+      expect(digest(readFileSync(path))).toBe(digest(content));
+      await nothingIsLeft(begun);
     },
   };
   return looks;

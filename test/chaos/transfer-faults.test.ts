@@ -2,13 +2,17 @@
  * Faults on the way between the cluster and the store and at both ends of it, each over every mover: the right bytes
  * arrive, or a clear failure leaves everything as it was. Never a wrong byte in a file.
  */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { taskEnd } from '../system/broker-fixture.ts';
+import { addressesOf, archiveOf, sendArchive } from '../system/tree-fixture.ts';
 import { mountSmall, mountWithQuota } from './small-file-system.ts';
 import type { Fault, StoreRequest } from './store-fault-proxy.ts';
 import {
+  digest,
   type MoverName,
   movers,
   openTransferFaultGround,
@@ -23,7 +27,7 @@ const old = Buffer.from('what was there before');
 let ground: TransferFaultGround;
 
 beforeAll(async () => {
-  ground = await openTransferFaultGround(inject('lab'), 3_600);
+  ground = await openTransferFaultGround(inject('lab'));
 }, 60_000);
 
 afterAll(() => ground?.stop());
@@ -86,6 +90,71 @@ describe('the right bytes arrive despite', () => {
     await ground.expectUploaded(await ground.upload(mover, path, content), path, content);
     await ground.expectDownloaded(await ground.download(mover, path), content);
   });
+});
+
+describe('a tree, of whose archive the client has said no digest,', () => {
+  const text = 'y'.repeat(7 * 2 ** 20);
+  /** Of two parts; the byte that flips is one of the file's. */
+  const archive = archiveOf([{ name: 'x', content: text }]);
+  const flip = { kind: 'flip', atByte: 5_000 } as const;
+
+  it.concurrent.each(movers)(
+    'comes whole and goes whole on a system whose mover is %s, despite a byte that flips',
+    async (mover) => {
+      const name = `tree ${mover}`;
+      const met = meet(`${name}.tar`, ({ time, ...request }) =>
+        isPart({ time, ...request }) && time === 1 ? flip : undefined,
+      );
+      const target = ground.at(name);
+      const up = await taskEnd(ground.client, await sendArchive(ground.client, { path: target }, archive, mover));
+      expect(up, JSON.stringify(up.error)).toMatchObject({
+        state: 'completed',
+        result: { files: 1, failuresCount: 0 },
+      });
+      expect(readFileSync(join(target, 'x'), 'utf8') === text).toBe(true);
+      expect(met()).toBeGreaterThan(0);
+      const input = { operation: 'transfer.download-tree', system: mover, input: { path: target } };
+      const { body } = await ground.client.post('/tasks', input);
+      const down = await taskEnd(ground.client, `/tasks/${body.id}`);
+      expect(down.state, JSON.stringify(down.error)).toBe('completed');
+      const { downloadUrl } = await addressesOf(ground.client, `/tasks/${body.id}`);
+      const got = Buffer.from(await (await fetch(String(downloadUrl))).arrayBuffer());
+      expect(down.result).toMatchObject({ bytes: got.length, sha256: digest(got) });
+      expect(execFileSync('tar', ['-xOf', '-', 'x'], { input: got, maxBuffer: 2 ** 24 }).toString() === text).toBe(
+        true,
+      );
+    },
+  );
+
+  it('is not put in place where a byte flips every time', async () => {
+    meet('tree always.tar', (request) => (request.method === 'GET' && isPart(request) ? flip : undefined));
+    const target = ground.at('tree always');
+    const end = await taskEnd(ground.client, await sendArchive(ground.client, { path: target }, archive, 'command'));
+    expect([end.state, end.error?.message]).toEqual([
+      'failed',
+      expect.stringMatching(/the archive is not what the store has/),
+    ]);
+    expect(existsSync(target)).toBe(false);
+  });
+});
+
+describe('a transfer that is canceled in the middle', () => {
+  it.concurrent.each(overMovers(['up', 'down']))(
+    'leaves nothing, and the file as it was: %s, by %s',
+    async (way, mover) => {
+      const name = `canceled ${way} ${mover}`;
+      const file = { path: ground.at(name), content: way === 'up' ? old : content };
+      ground.put(file.path, file.content);
+      const first = ground.proxy.holdFirst((request) => request.path.endsWith(`/${name}`) && isPart(request));
+      const begun =
+        way === 'up' ? await ground.upload(mover, file.path, content) : await ground.download(mover, file.path);
+      await first.reached;
+      expect(ground.leftovers(begun).length).toBeGreaterThan(0);
+      expect((await ground.client.delete(`/tasks/${begun.id}`)).status).toBeLessThan(300);
+      await ground.expectCanceled(begun, file);
+      first.release();
+    },
+  );
 });
 
 describe('a clear failure, and the old file, where', () => {

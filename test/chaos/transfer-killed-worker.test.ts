@@ -13,7 +13,7 @@ const content = randomBytes(partSizeBytes + 7);
 let ground: TransferFaultGround;
 
 beforeAll(async () => {
-  ground = await openTransferFaultGround(inject('lab'), ttlSeconds);
+  ground = await openTransferFaultGround(inject('lab'), { ttlSeconds });
 }, 60_000);
 
 afterAll(() => ground?.stop());

@@ -18,7 +18,7 @@ let broker: Broker;
 let client: Client;
 let owner: LabUser;
 let own: OwnDirectory;
-let leftovers: () => string[];
+let leftovers: () => Promise<string[]>;
 let store: S3Client;
 let source: string;
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
   client = await clientOf(lab.oidc, broker.url, 'alice');
   owner = userNamed(lab.users, 'alice');
   own = homeDirectory(owner);
-  leftovers = watchLeftovers(lab, owner, own.path);
+  leftovers = watchLeftovers(client, lab, owner, own.path);
   store = storeClient(lab.s3);
   const files = Array.from({ length: 12 }, (_, n) => [`d${n % 3}/f${n}`, randomBytes(8 * 2 ** 20)] as const);
   source = makeTree(join(own.path, 'source'), owner, Object.fromEntries(files));
@@ -37,7 +37,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   lab.s3.resume();
-  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 20_000 });
 });
 
 afterAll(async () => {

@@ -42,7 +42,7 @@ export function describeMover(
     let client: Client;
     let owner: LabUser;
     let own: OwnDirectory;
-    let leftovers: () => string[];
+    let leftovers: () => Promise<string[]>;
     let store: S3Client;
     const begun: string[] = [];
     const at = (name: string): string => join(own.path, name);
@@ -58,13 +58,13 @@ export function describeMover(
       client = await clientOf(lab.oidc, broker.url, 'alice');
       owner = userNamed(lab.users, 'alice');
       own = homeDirectory(owner);
-      leftovers = watchLeftovers(lab, owner, own.path);
+      leftovers = watchLeftovers(client, lab, owner, own.path);
       const { endpoint, region, accessKeyId, secretAccessKey } = lab.s3;
       store = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
     }, 60_000);
 
     afterEach(async () => {
-      await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 15_000 });
+      await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 15_000 });
       for (const id of begun.splice(0)) expect(await stagedOf(id)).toEqual([]);
     });
 

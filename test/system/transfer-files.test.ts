@@ -17,19 +17,19 @@ let broker: Broker;
 let client: Client;
 let alice: LabUser;
 let own: OwnDirectory;
-let leftovers: () => string[];
+let leftovers: () => Promise<string[]>;
 
 beforeAll(async () => {
   broker = await startBroker(lab, { scheduler: 'process' });
   client = await clientOf(lab.oidc, broker.url, 'alice');
   alice = userNamed(lab.users, 'alice');
   own = homeDirectory(alice);
-  leftovers = watchLeftovers(lab, alice, own.path);
+  leftovers = watchLeftovers(client, lab, alice, own.path);
 });
 
 afterEach(async () => {
   // A supervisor ends right after it has said that its work did.
-  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 10_000 });
 });
 
 afterAll(async () => {

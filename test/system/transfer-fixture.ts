@@ -83,11 +83,20 @@ export async function completeUpload({ completeUploadUrl }: Directives, etags: r
   return fetch(completeUploadUrl, { method: 'POST', body });
 }
 
-/** What is left of one task's transfer: its directory of work, partial files, and the processes that have its id or are at home there. */
-export function leftoversOf(taskId: string, lab: { folder: string }, user: LabUser, directory: string): string[] {
+/** A name or a process, and by what it is known whose it is. */
+interface Trace {
+  shown: string;
+  marks: string;
+}
+
+/** What transfers leave on a cluster: directories of work, partial files, and processes, by their words and where they are at home. */
+function tracesOf(lab: { folder: string }, user: LabUser, directory: string): Trace[] {
   const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
-  const processes = userProcesses(lab, user).filter(({ pid, line }) => `${line} ${placeOf(pid)}`.includes(taskId));
-  return [...names.filter((name) => name.includes(taskId)), ...processes.map(({ line }) => line)];
+  const processes = userProcesses(lab, user).map(({ pid, line }) => ({
+    shown: line,
+    marks: `${line} ${placeOf(pid)}`,
+  }));
+  return [...names.map((name) => ({ shown: name, marks: name })), ...processes];
 }
 
 function placeOf(pid: number): string {
@@ -98,17 +107,27 @@ function placeOf(pid: number): string {
   }
 }
 
+/** What is left of one task's transfer: its directory of work, partial files, and the processes that have its id or are at home there. */
+export function leftoversOf(taskId: string, lab: { folder: string }, user: LabUser, directory: string): string[] {
+  return tracesOf(lab, user, directory).flatMap(({ shown, marks }) => (marks.includes(taskId) ? [shown] : []));
+}
+
 /**
- * A look for what is left of transfers: directories of work, partial files, processes. What was there at the beginning,
- * of another run on this machine, is not counted.
+ * A look for what is left of the transfers of this client at this broker, its latest hundred. Tests of other files may have
+ * transfers of the same user under way.
  */
-export function watchLeftovers(lab: { folder: string }, user: LabUser, directory: string): () => string[] {
-  const look = () => {
-    const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
-    const files = names.filter((name) => /\.goldcrest-transfer-|\.part-[0-9a-f-]{36}$/.test(name));
-    const lines = userProcesses(lab, user).map(({ line }) => line);
-    return [...files, ...lines.filter((line) => /goldcrest-(?:transfer|pull|push)/.test(line))];
+export function watchLeftovers(
+  client: Client,
+  lab: { folder: string },
+  user: LabUser,
+  directory: string,
+): () => Promise<string[]> {
+  return async () => {
+    const { body, text } = await client.get('/tasks?limit=100');
+    if (!Array.isArray(body?.tasks)) throw new Error(text);
+    const ids = (body.tasks as { id: string }[]).map(({ id }) => id);
+    return tracesOf(lab, user, directory).flatMap(({ shown, marks }) =>
+      ids.some((id) => marks.includes(id)) ? [shown] : [],
+    );
   };
-  const before = new Set(look());
-  return () => look().filter((found) => !before.has(found));
 }

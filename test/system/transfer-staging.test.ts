@@ -1,62 +1,31 @@
 /** Uploads and downloads through a real S3 store and a real sshd, the way pyfirecrest does them, and all that may go wrong. */
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { type LabUser, userNamed } from '../../lab/users.ts';
 import { userProcesses } from '../user-processes.ts';
-import { type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
-import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { type Client, clientOf, taskEnd } from './broker-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
-import { completeUpload, directivesOf, jobEnd, jobOf, putParts, taskIdOf, watchLeftovers } from './transfer-fixture.ts';
+import { openStagingGround, type StagingGround } from './staging-ground.ts';
+import { completeUpload, directivesOf, jobEnd, jobOf, putParts, taskIdOf } from './transfer-fixture.ts';
 
 const lab = inject('lab');
 const transfer = '/filesystem/lab/transfer';
 const mebi = 2 ** 20;
-const user = 'alice';
-let broker: Broker;
+let ground: StagingGround;
 let client: Client;
-let owner: LabUser;
-let own: OwnDirectory;
-let leftovers: () => string[];
-let store: S3Client;
 
 beforeAll(async () => {
-  const multipart = { max_part_size: 6 * mebi };
-  broker = await startBroker(lab, {
-    scheduler: 'process',
-    workers: 2,
-    s3: lab.s3,
-    staging: { multipart },
-  });
-  client = await clientOf(lab.oidc, broker.url, user);
-  owner = userNamed(lab.users, user);
-  own = homeDirectory(owner);
-  leftovers = watchLeftovers(lab, owner, own.path);
-  const { endpoint, region, accessKeyId, secretAccessKey } = lab.s3;
-  store = new S3Client({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, forcePathStyle: true });
+  ground = await openStagingGround(lab);
+  client = ground.client;
 });
 
-afterEach(async () => {
-  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
-});
+afterEach(() => ground.expectNothingLeft());
 
-afterAll(async () => {
-  store?.destroy();
-  own?.remove();
-  await broker?.stop();
-});
+afterAll(() => ground?.stop());
 
-function at(name: string): string {
-  return join(own.path, name);
-}
-
-function put(name: string, content: string | Buffer): string {
-  writeFileSync(at(name), content);
-  own.giveAway();
-  return at(name);
-}
+const at = (name: string): string => ground.at(name);
+const put = (name: string, content: string | Buffer): string => ground.put(name, content);
+const stagedOf = (taskId: string): Promise<string[]> => ground.stagedOf(taskId);
 
 function startUpload(path: string, fileSize: number, more: Record<string, unknown> = {}) {
   const transfer_directives = { file_size: fileSize, transfer_method: 's3', ...more };
@@ -65,16 +34,6 @@ function startUpload(path: string, fileSize: number, more: Record<string, unknow
 
 function startDownload(path: string) {
   return client.post(`${transfer}/download`, { source_path: path, transfer_directives: { transferMethod: 's3' } });
-}
-
-/** Keys of objects and of uploads begun that belong to a task. */
-async function stagedOf(taskId: string): Promise<string[]> {
-  const Bucket = owner.username;
-  const [objects, uploads] = await Promise.all([
-    store.send(new ListObjectsV2Command({ Bucket, Prefix: taskId })),
-    store.send(new ListMultipartUploadsCommand({ Bucket, Prefix: taskId })),
-  ]);
-  return [...(objects.Contents ?? []), ...(uploads.Uploads ?? [])].map(({ Key }) => Key ?? '');
 }
 
 function digest(content: Buffer): string {
@@ -107,26 +66,12 @@ describe('an upload', () => {
     expect(end).toMatchObject({ state: 'COMPLETED', exitCode: 0, error: '' });
     expect(end.output).toContain('File was successfully');
     expect(readFileSync(path).equals(content)).toBe(true);
-    expect(statSync(path).uid).toBe(owner.uid);
+    expect(statSync(path).uid).toBe(ground.owner.uid);
     const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
     expect(body.result).toMatchObject({ path, bytes: sizeBytes, sha256: digest(content) });
     expect(body.result.seconds).toBeTypeOf('number');
     expect(body.result.megabytesPerSecond).toBeTypeOf('number');
     expect(await stagedOf(body.id)).toEqual([]);
-  });
-
-  it('is noticed within 2 s of its completion, and until then holds no worker', async () => {
-    const answer = await startUpload(at('late'), 3);
-    const job = await client.get(`/compute/lab/jobs/${jobOf(answer).jobId}`);
-    expect(job.body.jobs[0]?.status).toMatchObject({ state: 'PENDING', stateReason: 'waiting for the client' });
-    const etags = await putParts(directivesOf(answer), Buffer.from('abc'));
-    await completeUpload(directivesOf(answer), etags);
-    const completedAt = Date.now();
-    await jobEnd(client, jobOf(answer));
-    const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
-    const timeline = body.timeline as { state: string; at: string }[];
-    const activeAt = timeline.findLast(({ state }) => state === 'active')?.at ?? '';
-    expect(Date.parse(activeAt) - completedAt).toBeLessThan(2_500);
   });
 
   it('keeps the mode of the file it replaces, which stays until then', async () => {
@@ -190,7 +135,7 @@ describe('an upload', () => {
     mkdirSync(at('closed'), { recursive: true });
     put('plain', 'x');
     chmodSync(at('closed'), 0o500);
-    const answer = await startUpload(`${own.path}/${name}`, 3);
+    const answer = await startUpload(`${ground.own.path}/${name}`, 3);
     expect([answer.status, answer.body.message]).toEqual([status, expect.stringMatching(message)]);
     expect(answer.body.transferJob).toBeUndefined();
   });
@@ -280,7 +225,7 @@ describe('the native face', () => {
     const numbers = (answer: typeof all) => (answer.body.parts as { number: number }[]).map(({ number }) => number);
     expect([numbers(all), numbers(second)]).toEqual([[1, 2, 3], [2]]);
     expect((await look('?first=4')).body.message).toMatch(/`first` must be a whole number from 1 to 3/);
-    const bob = await clientOf(lab.oidc, broker.url, 'bob');
+    const bob = await clientOf(lab.oidc, ground.broker.url, 'bob');
     expect((await bob.get(`${location}/transfer`)).status).toBe(404);
     const directives = {
       partsUploadUrls: (all.body.parts as { url: string }[]).map(({ url }) => url),
@@ -309,7 +254,7 @@ describe('addresses', () => {
       isOver = true;
     });
     while (!isOver) {
-      for (const { line } of userProcesses(lab, owner)) seen.add(line);
+      for (const { line } of userProcesses(lab, ground.owner)) seen.add(line);
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await ended).toMatchObject({ state: 'COMPLETED' });
@@ -323,7 +268,9 @@ describe('addresses', () => {
     const [url = ''] = directivesOf(answer).partsUploadUrls;
     const signature = new URL(url).searchParams.get('X-Amz-Signature') ?? '';
     expect(signature).toMatch(/^[0-9a-f]{64}$/);
-    const logs = [broker.api, ...broker.workers].map(({ logFile }) => readFileSync(logFile, 'utf8')).join('');
+    const logs = [ground.broker.api, ...ground.broker.workers]
+      .map(({ logFile }) => readFileSync(logFile, 'utf8'))
+      .join('');
     expect(logs).not.toContain('X-Amz-Signature');
     await client.delete(`/tasks/${taskIdOf(answer)}`);
     await taskEnd(client, `/tasks/${taskIdOf(answer)}`);

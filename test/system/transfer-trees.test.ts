@@ -1,4 +1,4 @@
-/** Trees to the cluster, from it and between two systems, through a real S3 store and a real sshd. */
+/** Trees to the cluster and from it, through a real S3 store and a real sshd. */
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -15,15 +15,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { runCommand } from '../../lab/run-command.ts';
-import { type LabUser, userNamed } from '../../lab/users.ts';
-import { type Body, type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
-import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { userNamed } from '../../lab/users.ts';
+import { type Client, taskEnd } from './broker-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
-import { watchLeftovers } from './transfer-fixture.ts';
+import { openStagingGround, type StagingGround } from './staging-ground.ts';
 import {
   type ArchiveEntry,
   addressesOf,
@@ -32,58 +30,30 @@ import {
   makeTree,
   seenTree,
   sendArchive,
-  stagedOf,
-  storeClient,
 } from './tree-fixture.ts';
 
 const lab = inject('lab');
-const user = 'alice';
-let broker: Broker;
+let ground: StagingGround;
 let client: Client;
-let owner: LabUser;
-let own: OwnDirectory;
-let leftovers: () => string[];
-let store: S3Client;
 
 beforeAll(async () => {
-  const homes = [{ path: userNamed(lab.users, user).home, data_type: 'users', default_work_dir: true }];
-  broker = await startBroker(lab, {
-    scheduler: 'process',
-    workers: 2,
-    s3: lab.s3,
-    staging: { multipart: { max_part_size: 6 * 2 ** 20 } },
+  const homes = [{ path: userNamed(lab.users, 'alice').home, data_type: 'users', default_work_dir: true }];
+  ground = await openStagingGround(lab, {
     otherSystems: [{ name: 'other', sshd: lab.sshd, cluster: { file_systems: homes } }],
   });
-  client = await clientOf(lab.oidc, broker.url, user);
-  owner = userNamed(lab.users, user);
-  own = homeDirectory(owner);
-  leftovers = watchLeftovers(lab, owner, own.path);
-  store = storeClient(lab.s3);
+  client = ground.client;
 });
 
-afterEach(async () => {
-  await vi.waitFor(() => expect(leftovers()).toEqual([]), { timeout: 10_000 });
-});
+afterEach(() => ground.expectNothingLeft());
 
-afterAll(async () => {
-  store?.destroy();
-  own?.remove();
-  await broker?.stop();
-});
+afterAll(() => ground?.stop());
 
-function at(name: string): string {
-  return join(own.path, name);
-}
-
-async function run(operation: string, input: Record<string, unknown>): Promise<Body> {
-  const { status, body, text } = await client.post('/tasks', { operation, system: 'lab', input });
-  expect(status, text).toBe(202);
-  return taskEnd(client, `/tasks/${body.id}`);
-}
+const at = (name: string): string => ground.at(name);
+const run = (operation: string, input: Record<string, unknown>) => ground.run(operation, input);
 
 /** Every hostile name as a file, a directory and a link, with modes and times of their own. */
 function hostileTree(name: string): string {
-  const root = makeTree(at(name), owner, {});
+  const root = makeTree(at(name), ground.owner, {});
   Object.values(hostileNames('touch goldcrest-was-here')).forEach((hostile, number) => {
     mkdirSync(join(root, hostile));
     const file = join(root, hostile, hostile);
@@ -99,7 +69,7 @@ function hostileTree(name: string): string {
   symlinkSync('/etc/passwd', join(root, 'absolute link'));
   symlinkSync('../../goldcrest-none', join(root, 'link up'));
   symlinkSync('t'.repeat(300), join(root, 'long link'));
-  giveTree(root, owner);
+  giveTree(root, ground.owner);
   return root;
 }
 
@@ -121,7 +91,7 @@ describe('a tree', () => {
     const archive = await downloaded(`/tasks/${end.id}`);
     const sha256 = createHash('sha256').update(archive).digest('hex');
     expect(end.result).toMatchObject({ bytes: archive.length, sha256, failuresCount: 0 });
-    const unpackedHere = makeTree(at('by tar'), owner, {});
+    const unpackedHere = makeTree(at('by tar'), ground.owner, {});
     execFileSync('tar', ['--extract', '--preserve-permissions', '--directory', unpackedHere], { input: archive });
     expect(seenTree(unpackedHere)).toEqual(seenTree(root));
 
@@ -135,30 +105,8 @@ describe('a tree', () => {
       );
       expect(up, JSON.stringify(up.error)).toMatchObject({ state: 'completed', result: { failuresCount: 0 } });
       expect(seenTree(at(title))).toEqual(seenTree(root));
-      expect(await stagedOf(store, owner.username, up.id)).toEqual([]);
+      expect(await ground.stagedOf(up.id)).toEqual([]);
     }
-  });
-
-  it('of 10,000 small files goes to another system in one task, in seconds, with its progress', async () => {
-    const root = makeTree(at('many'), owner, {});
-    for (let directory = 0; directory < 100; directory += 1) {
-      mkdirSync(join(root, `d${directory}`));
-      for (let file = 0; file < 100; file += 1)
-        writeFileSync(join(root, `d${directory}`, `f${file}`), `${directory} ${file}`);
-    }
-    giveTree(root, owner);
-    const startedAt = Date.now();
-    const end = await run('transfer.copy', { path: root, targetSystem: 'OTHER', targetPath: at('many there') });
-    expect(end, JSON.stringify(end.error)).toMatchObject({
-      state: 'completed',
-      result: { entries: 10_100, files: 10_000, directories: 100, copied: { entries: 10_000 }, failuresCount: 0 },
-      progress: { unit: 'bytes', total: expect.any(Number), entriesTotal: 10_100 },
-    });
-    expect(Date.now() - startedAt).toBeLessThan(30_000);
-    expect(seenTree(at('many there'))).toEqual(seenTree(root));
-    expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
-    rmSync(root, { recursive: true });
-    rmSync(at('many there'), { recursive: true });
   });
 });
 
@@ -169,7 +117,7 @@ describe('filters', () => {
     [{ include: ['*.txt'], exclude: ['build'] }, ['a.txt', 'sub/c.txt']],
     [{ include: ['sub/**/d.txt', 'build'] }, ['build/e.txt', 'sub/build/d.txt']],
   ])('%j choose %j, packing and unpacking alike', async (filters, wanted) => {
-    const root = makeTree(at(`filtered ${JSON.stringify(filters)}`.replaceAll('/', '|')), owner, files);
+    const root = makeTree(at(`filtered ${JSON.stringify(filters)}`.replaceAll('/', '|')), ground.owner, files);
     const end = await run('transfer.download-tree', { path: root, ...filters });
     const archive = await downloaded(`/tasks/${end.id}`);
     const listed = execFileSync('tar', ['--list'], { input: archive, encoding: 'utf8' }).split('\n');
@@ -246,7 +194,7 @@ describe('an archive that means harm', () => {
       const end = await taskEnd(client, await sendArchive(client, { path: target }, archive));
       expect([title, end.state, end.error?.message]).toEqual([title, 'failed', expect.stringMatching(message)]);
       expect([title, existsSync(target)]).toEqual([title, false]);
-      expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
+      expect(await ground.stagedOf(end.id)).toEqual([]);
     });
     await Promise.all(ends);
     expect([existsSync('/tmp/goldcrest-escaped'), existsSync(at('escaped'))]).toEqual([false, false]);
@@ -284,10 +232,10 @@ it('the lines of docs/transfers.md do what the page says', async () => {
   writeFileSync(join(here, 'big.bin'), randomBytes(17 * 2 ** 20 + 7));
   const place = at('documented');
   mkdirSync(place);
-  giveTree(place, owner);
+  giveTree(place, ground.owner);
   const env = {
-    URL: broker.url,
-    TOKEN: await requestToken(lab.oidc, user),
+    URL: ground.broker.url,
+    TOKEN: await requestToken(lab.oidc, 'alice'),
     SYSTEM: 'lab',
     OTHER: 'other',
   };
@@ -306,7 +254,7 @@ it('the lines of docs/transfers.md do what the page says', async () => {
 
 describe('a target that is there', () => {
   it('is refused, and with `merge` keeps what the archive has not', async () => {
-    const target = makeTree(at('there'), owner, { kept: 'kept', 'sub/old': 'old', file: 'file' });
+    const target = makeTree(at('there'), ground.owner, { kept: 'kept', 'sub/old': 'old', file: 'file' });
     const archive = archiveOf([
       { name: 'sub/old', content: 'new' },
       { name: 'sub/more/x', content: 'x' },
@@ -320,8 +268,8 @@ describe('a target that is there', () => {
   });
 
   it('is not written to through a link in it', async () => {
-    const outside = makeTree(at('outside'), owner, { x: 'untouched' });
-    const target = makeTree(at('linked'), owner, {});
+    const outside = makeTree(at('outside'), ground.owner, { x: 'untouched' });
+    const target = makeTree(at('linked'), ground.owner, {});
     symlinkSync(outside, join(target, 'sub'));
     const location = await sendArchive(
       client,
@@ -330,77 +278,5 @@ describe('a target that is there', () => {
     );
     expect((await taskEnd(client, location)).error?.message).toMatch(/'sub' \(is no directory where it should go\)/);
     expect(readFileSync(join(outside, 'x'), 'utf8')).toBe('untouched');
-  });
-});
-
-describe('a copy to another system', () => {
-  const copy = (input: Record<string, unknown>) => run('transfer.copy', { targetSystem: 'other', ...input });
-
-  it.each(['size', 'mtime', 'checksum'] as const)('by %s packs what differs, and says what that was', async (sync) => {
-    const same = { same: 'same', 'sub/same too': 'same' };
-    const source = makeTree(at(`from ${sync}`), owner, { ...same, time: 'abc', text: 'abc', size: 'long' });
-    const target = makeTree(at(`to ${sync}`), owner, { ...same, time: 'abc', text: 'xyz', size: 's', extra: 'e' });
-    symlinkSync('same', join(source, 'link'));
-    symlinkSync('same', join(target, 'link'));
-    for (const root of [source, target]) {
-      for (const name of ['same', 'sub/same too', 'time', 'text', 'size']) utimesSync(join(root, name), 1e9, 1e9);
-    }
-    utimesSync(join(target, 'time'), 1e9, 2e9);
-    const end = await copy({ path: source, targetPath: target, merge: true, sync });
-    const differ = { size: ['size'], mtime: ['size', 'time'], checksum: ['size', 'text'] }[sync];
-    expect(end.result, JSON.stringify(end.error)).toMatchObject({ copiedPaths: differ, failuresCount: 0 });
-    expect(end.result.skipped).toMatchObject({ entries: 6 - differ.length });
-    expect(readFileSync(join(target, 'text'), 'utf8')).toBe(sync === 'checksum' ? 'abc' : 'xyz');
-    expect([readFileSync(join(target, 'size'), 'utf8'), existsSync(join(target, 'extra'))]).toEqual(['long', true]);
-    expect(await stagedOf(store, owner.username, end.id)).toEqual([]);
-  });
-
-  it('takes a single file, of several parts, and replaces one only where that is wished', async () => {
-    const content = randomBytes(40 * 2 ** 20);
-    const source = join(makeTree(at('files'), owner, { big: content }), 'big');
-    chmodSync(source, 0o640);
-    const targetPath = at('big\nthere');
-    const end = await copy({ path: source, targetPath });
-    expect(end, JSON.stringify(end.error)).toMatchObject({
-      state: 'completed',
-      result: { files: 1, contentBytes: content.length },
-    });
-    expect(readFileSync(targetPath).equals(content)).toBe(true);
-    expect((await copy({ path: source, targetPath })).error?.message).toMatch(/File exists/);
-    const again = await copy({ path: source, targetPath, merge: true, sync: 'checksum' });
-    expect(again.result).toMatchObject({ copied: { entries: 0 }, skipped: { entries: 1, bytes: content.length } });
-  });
-
-  it('of what cannot be read fails and leaves nothing, or leaves it out where that is wished', async () => {
-    const source = makeTree(at('closed'), owner, { open: 'x', shut: 'y' });
-    chmodSync(join(source, 'shut'), 0);
-    const failed = await copy({ path: source, targetPath: at('closed there') });
-    expect(failed.error?.message).toMatch(/1 entry failed: 'shut' \(Permission denied\)/);
-    expect(existsSync(at('closed there'))).toBe(false);
-    expect(await stagedOf(store, owner.username, failed.id)).toEqual([]);
-    const end = await copy({ path: source, targetPath: at('closed there'), skipFailures: true });
-    expect(end.result).toMatchObject({ failures: [{ path: 'shut', reason: 'Permission denied' }], files: 1 });
-  });
-
-  it.each([
-    ['to a system that is not known', { targetSystem: 'nowhere' }, 404, /System not found/],
-    ['to the same system', { targetSystem: 'LAB' }, 400, /must be another system/],
-    [
-      'to a place that is none of that system',
-      { targetPath: '/tmp/x' },
-      400,
-      /file ?system paths for the requested system \(other\)/,
-    ],
-  ])('%s is refused at once', async (_title, wrong, status, message) => {
-    const input = { path: own.path, targetSystem: 'other', targetPath: at('x'), ...wrong };
-    const { body, ...answer } = await client.post('/tasks', { operation: 'transfer.copy', system: 'lab', input });
-    expect([answer.status, body.message]).toEqual([status, expect.stringMatching(message)]);
-  });
-
-  it('through a link out of the file systems of the other is refused', async () => {
-    symlinkSync('/tmp', at('out'));
-    const end = await copy({ path: makeTree(at('in'), owner, { x: 'x' }), targetPath: at('out/goldcrest-escaped') });
-    rmSync(at('out')); // the look for what is left behind would follow it
-    expect(end.error).toMatchObject({ code: 'PathNotAllowed' });
   });
 });

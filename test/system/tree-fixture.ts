@@ -79,9 +79,14 @@ export function archiveOf(entries: readonly ArchiveEntry[]): Buffer {
 }
 
 /** The client's part of an upload of a tree, by the native face: packs nothing, sends what it is given. */
-export async function sendArchive(client: Client, input: Record<string, unknown>, archive: Buffer): Promise<string> {
+export async function sendArchive(
+  client: Client,
+  input: Record<string, unknown>,
+  archive: Buffer,
+  system = 'lab',
+): Promise<string> {
   const whole = { archiveBytesMax: archive.length, ...input };
-  const accepted = await client.post('/tasks', { operation: 'transfer.upload-tree', system: 'lab', input: whole });
+  const accepted = await client.post('/tasks', { operation: 'transfer.upload-tree', system, input: whole });
   if (accepted.status !== 202) throw new Error(accepted.text);
   const location = `/tasks/${accepted.body.id}`;
   const addresses = await addressesOf(client, location);

@@ -18,6 +18,8 @@ export interface CarriedWork {
   prepare: (run: number) => Promise<RemoteWork>;
   /** Whether it may be run again where nobody knows how far it came. */
   isRepeatable: boolean;
+  /** What the journal says is done, and is not any more, where it is run anew without what an earlier run has left. */
+  forgotten?: Partial<TransferJournal>;
   /** Whether an end is one to start again from, with what was done kept. */
   isToBeContinued?: (end: WorkEnd) => boolean;
   /** Charged where the work is a batch job. */
@@ -59,12 +61,17 @@ export async function carryOut(
   return follow(work, journal, context);
 }
 
+/** Counted over all stages of a task: what names a batch job of it is good for one. */
+function runOf({ runs, runsBefore = 0 }: TransferJournal): number {
+  return runsBefore + runs;
+}
+
 async function follow(work: CarriedWork, journal: TransferJournal, context: CarryContext): Promise<WorkEnd | Parked> {
   let report: WorkReport;
   try {
-    report = await context.place.look(journal);
+    report = await context.place.look({ ...journal, runs: runOf(journal) });
   } catch (error) {
-    if (!isPassing(error)) await abandon(journal.runs, context);
+    if (!isPassing(error)) await abandon(runOf(journal), context);
     return waitAfterFault(error, context);
   }
   return judge(work, journal, report, context);
@@ -100,10 +107,10 @@ async function start(
   await context.journal.write({ ...begun, beatAt: begun.startedAt });
   let report: WorkReport;
   try {
-    report = await context.place.start(prepared, begun.runs, isAgain);
+    report = await context.place.start(prepared, runOf(begun), isAgain);
   } catch (error) {
     // It may have been started: the next look tells.
-    if (!isPassing(error)) await abandon(begun.runs, context);
+    if (!isPassing(error)) await abandon(runOf(begun), context);
     return waitAfterFault(error, context);
   }
   return judge(work, { ...begun, beatAt: begun.startedAt }, report, context);
@@ -129,8 +136,7 @@ async function judge(
   const seen: TransferJournal = isAlive ? { ...noted, beat: report.beat, beatAt: now } : noted;
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
-  const isMoving = work.totalBytes !== null && report.phase !== 'queued';
-  const isTold = work.progressOf !== undefined || isMoving;
+  const isTold = report.phase !== 'queued' && (work.progressOf !== undefined || work.totalBytes !== null);
   const [share, waitMsMax] = isTold ? [movingShare, movingMsMax] : [lookShare, lookMsMax];
   const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) * share));
   const own = work.progressOf?.(report, (now - journal.startedAt) / 1_000);
@@ -162,7 +168,7 @@ async function restart(
   context: CarryContext,
 ): Promise<WorkEnd | Parked> {
   context.log.warn({ phase: report.phase, runs: journal.runs }, 'the work on the cluster was lost');
-  const stopped = await context.place.stop(journal.runs);
+  const stopped = await context.place.stop(runOf(journal));
   // Not begun: what was to begin it has run out of time long since, and finds no directory if it comes all the same.
   const isUntouched = stopped.phase === 'absent' || stopped.phase === 'starting' || stopped.phase === 'queued';
   // After a crash of the host, what is noted as done may not have come to its disk.
@@ -173,7 +179,7 @@ async function restart(
   if (isGivenUp) {
     throw new BrokerError('OutcomeUnknown', 'The work on the cluster was lost while it ran; look there what was done.');
   }
-  return start(work, isKept ? after : { ...after, begunBytes: 0 }, context, isKept);
+  return start(work, isKept ? after : { ...after, ...work.forgotten, begunBytes: 0 }, context, isKept);
 }
 
 /** The directory goes last: as long as it is there, nobody starts the work another time. */
@@ -196,7 +202,7 @@ async function stop(journal: TransferJournal, context: CarryContext): Promise<Wo
   if (journal.phase !== 'working') throw reason;
   let report: WorkReport;
   try {
-    report = await context.place.stop(journal.runs);
+    report = await context.place.stop(runOf(journal));
   } catch (error) {
     return waitAfterFault(error, context);
   }

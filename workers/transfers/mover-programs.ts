@@ -85,6 +85,7 @@ lane() {
   done
 }
 tell_moved() {
+  told=0
   while sleep 1; do
     moved=0
     while read -r number bytes etag; do moved=$((moved+bytes)); done <done
@@ -92,7 +93,8 @@ tell_moved() {
       { read -r pid file from <"$at" && read -r word offset <"/proc/$pid/fdinfo/$file"; } 2>/dev/null || continue
       [ "$offset" -gt "$from" ] && moved=$((moved+offset-from))
     done
-    echo "$moved" >moved
+    # A part whose last bytes are on their way has nobody to say how far it is.
+    [ "$moved" -lt "$told" ] || { told=$moved; echo "$moved" >moved; }
   done
 }
 run_lanes() {
@@ -111,6 +113,19 @@ run_lanes() {
   done
   kill "$teller" 2>/dev/null
   return "$worst"
+}
+`;
+
+/**
+ * `is_object`: whether the MD5s in `md5s`, a line for each part, make the ETag `etag` in the store's way: an MD5 of the MD5s
+ * as bytes, and how many they are.
+ */
+export const objectSum = `
+is_object() {
+  octal=$(awk '{ for (n = 1; n < 32; n += 2) printf "\\\\%03o", 16 * digit(substr($0, n, 1)) + digit(substr($0, n + 1, 1)) }
+    function digit(text) { return index("0123456789abcdef", text) - 1 }' md5s)
+  md5=$(printf "$octal" | md5sum)
+  [ "\${md5%% *}-\${etag#*-}" = "$etag" ]
 }
 `;
 
@@ -142,13 +157,7 @@ of_parts() {
     number=$((number+1))
   done
 }
-# The store's way: an MD5 of the MD5s as bytes, and how many they are.
-is_object() {
-  octal=$(awk '{ for (n = 1; n < 32; n += 2) printf "\\\\%03o", 16 * digit(substr($0, n, 1)) + digit(substr($0, n + 1, 1)) }
-    function digit(text) { return index("0123456789abcdef", text) - 1 }' md5s)
-  md5=$(printf "$octal" | md5sum)
-  [ "\${md5%% *}-\${etag#*-}" = "$etag" ]
-}
+${objectSum}
 make_room() {
   # Where an earlier run was lost right after the last step, the file has its name already.
   if [ ! -e "$part" ] && { read -r sum <placing; } 2>/dev/null && [ "$(sha256 <"$target")" = "$sum" ]; then

@@ -7,7 +7,7 @@ import { type ClientRequest, type IncomingMessage, request as requestHttp } from
 import { request as requestHttps } from 'node:https';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
-import type { RemoteShell } from '../ssh/remote-shell.ts';
+import type { RemoteShell, RunResult } from '../ssh/remote-shell.ts';
 import { moverExit, spaceSayings } from './mover-programs.ts';
 import { readPartProgram, writePartProgram } from './relay-programs.ts';
 
@@ -40,8 +40,14 @@ interface Call {
   signal: AbortSignal;
 }
 
-/** What a command says where its work has ended before its time. */
-const workIsOver = 72;
+/** What a command says where its work has ended before its time, or is not there. */
+export const workIsOver = 72;
+
+/** A command that was ended, as by a host that goes down, says nothing of the bytes. Null: it ended by itself. */
+export function endedFromOutside({ exitCode }: Pick<RunResult, 'exitCode'>): BrokerError | null {
+  if (exitCode !== null && exitCode <= 128) return null;
+  return new BrokerError('SshUnavailable', 'The command on the cluster was ended by a signal.');
+}
 
 /**
  * From the file into the store; null: the work on the cluster has ended. What arrived in the store is what the cluster
@@ -80,6 +86,8 @@ export async function sendPart(
       stop.abort();
       return null;
     }
+    const ended = endedFromOutside(result);
+    if (ended !== null) throw ended;
     if (sent !== sizeBytes) throw new BrokerError('TransferFailed', 'The file changed while it was read.');
   } catch (error) {
     stop.abort();
@@ -121,7 +129,7 @@ export async function fetchPart(
     });
     if (result.exitCode === workIsOver) return null;
     if (result.exitCode === moverExit.damaged) throw passing('The bytes did not come to the cluster.');
-    if (result.exitCode !== 0) throw remoteFailure('dd', result, spaceSayings);
+    if (result.exitCode !== 0) throw endedFromOutside(result) ?? remoteFailure('dd', result, spaceSayings);
     return {};
   } finally {
     answer.destroy();

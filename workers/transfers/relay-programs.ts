@@ -6,11 +6,12 @@ import { arriving, digests, place } from './mover-programs.ts';
 
 /**
  * Arguments: directory of the work, file, first byte (whole MiB), bytes. The bytes go to standard output, and their MD5 to
- * standard error. Exit code 72: the work has found fault with the file.
+ * standard error. Exit code 72: the work has found fault with the file, or nobody is at work.
  */
 export const readPartProgram = `
 cd && cd -- "$1" || exit 72
-until [ -e ready ]; do [ -e ended ] && exit 72; sleep 0.1; done
+tries=300
+until [ -e ready ]; do [ -e ended ] || [ "$tries" -eq 0 ] && exit 72; tries=$((tries-1)); sleep 0.1; done
 { { dd if="$2" bs=65536 iflag=skip_bytes,count_bytes skip="$3" count="$4" 2>/dev/null | tee /dev/fd/4 >&5; } 4>&1 | md5sum >&3; } 5>&1 3>&2
 `;
 
@@ -18,8 +19,12 @@ until [ -e ready ]; do [ -e ended ] && exit 72; sleep 0.1; done
  * Exit codes: 72 there is no work (any more) that places them, 73 they cannot be written, 76 not all came. */
 export const writePartProgram = `
 cd && cd -- "$1" || exit 72
-until [ -e "$3" ]; do [ -e ended ] && exit 72; sleep 0.1; done
-came=$(LC_ALL=C dd of="$3" bs=65536 iflag=fullblock seek=$(($4/65536)) conv=notrunc 2>&1) || { echo "$came" >&2; exit 73; }
+tries=300
+until [ -e "$3" ]; do [ -e ended ] || [ "$tries" -eq 0 ] && exit 72; tries=$((tries-1)); sleep 0.1; done
+came=$(LC_ALL=C dd of="$3" bs=65536 iflag=fullblock seek=$(($4/65536)) conv=notrunc 2>&1)
+code=$?
+[ "$code" -le 128 ] || exit "$code"
+[ "$code" -eq 0 ] || { echo "$came" >&2; exit 73; }
 case $came in *"
 $5 byte"*) ;; *) exit 76;; esac
 echo "$2 $5" >>done && : >"got.$2"
@@ -35,7 +40,11 @@ fail() { echo "$2" >&2; return "$1"; }
 ${digests}
 steps=$(((size+range-1)/range))
 ${arriving}
+came=
+[ -s done ] && came=1
 make_room
+# They are not sent once more by themselves.
+[ -z "$came" ] || [ -e done ] || { fail 78 'what had come of the file is gone'; exit 78; }
 begin_steps
 number=0
 while [ "$number" -lt "$steps" ]; do wait_for "$number" || exit 72; number=$((number+1)); done
@@ -46,9 +55,13 @@ outcome=$?
 ${place}
 `;
 
-/** Hashes a file while its parts go. Arguments: file, bytes, seconds of its last change. Prints `sha256 <hex>`. */
+/**
+ * Hashes a file while its parts go. Arguments: file, bytes, seconds of its last change, and a word where all of them have
+ * gone. Prints `sha256 <hex>`.
+ */
 export const checkProgram = `
 source=$1 size=$2 mtime=$3
+[ -z "$4" ] || : >sent
 fail() { echo "$2" >&2; return "$1"; }
 ${digests}
 facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
@@ -60,5 +73,5 @@ until [ -e sent ]; do sleep 0.1; done
 echo "sha256 $sum"
 `;
 
-/** Every part has gone: the check may end. Argument: directory of the work. */
-export const allSentProgram = 'cd && cd -- "$1" && : >sent';
+/** Every part has gone: the check may end. Argument: directory of the work. Exit code 72: it is not there. */
+export const allSentProgram = 'cd && cd -- "$1" || exit 72; : >sent';

@@ -11,7 +11,7 @@ import { remoteFailure } from '../operations/remote-failure.ts';
 import { carryOut, endWork, isUnwanted, mayBeRepeated, waitAfterFault } from './carry-out.ts';
 import type { Mover } from './mover.ts';
 import { moverExit } from './mover-programs.ts';
-import { fetchPart, type PartRange, type Relay, sendPart } from './part-relay.ts';
+import { endedFromOutside, fetchPart, type PartRange, type Relay, sendPart, workIsOver } from './part-relay.ts';
 import { allSentProgram, checkProgram, placeProgram } from './relay-programs.ts';
 import { type RemoteWork, workName } from './remote-work.ts';
 import { checkWords, digestOf } from './script-mover.ts';
@@ -31,10 +31,13 @@ interface Way {
   path: string;
   sizeBytes: number;
   partSizeBytes: number;
-  /** What goes on on the cluster meanwhile. */
-  argv: RemoteWork['argv'];
+  /** What goes on on the cluster meanwhile; `areAllMoved`: from its beginning no part is to come. */
+  argv: (areAllMoved: boolean) => RemoteWork['argv'];
+  /** Parts that were moved are nowhere, where the cluster has lost what it kept of the work. */
+  forgotten: Partial<TransferJournal>;
   /** Null: the work on the cluster has ended. */
   move: (range: PartRange, relay: Relay) => Promise<StreamedPart | null>;
+  /** Safe to run twice. */
   whenMoved: () => Promise<void>;
 }
 
@@ -45,7 +48,8 @@ export const streamMover: Mover = {
     const sums = [sha256 ?? '', ...checkWords(check)];
     const way: Way = {
       ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes },
-      argv: ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...sizes, ...sums],
+      argv: () => ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...sizes, ...sums],
+      forgotten: { streamed: [] },
       async move(range, relay) {
         const url = await stagingOf(context).signDownload(staged, 'cluster');
         return fetchPart(range, url, workName(context.task.id), relay);
@@ -61,9 +65,12 @@ export const streamMover: Mover = {
 
   async push({ staged, path, mtime }, journal, context) {
     const { sizeBytes, partSizeBytes } = staged;
+    const facts = [path, String(sizeBytes), String(mtime)];
     const way: Way = {
       ...{ path, sizeBytes, partSizeBytes },
-      argv: ['sh', '-c', checkProgram, 'goldcrest-push', path, String(sizeBytes), String(mtime)],
+      argv: (areAllMoved) => ['sh', '-c', checkProgram, 'goldcrest-push', ...facts, areAllMoved ? 'sent' : ''],
+      // The store has them.
+      forgotten: {},
       async move(range, relay) {
         const [url = ''] = await stagingOf(context).signParts(staged, range.number + 1, 1, 'cluster');
         return sendPart(range, url, workName(context.task.id), relay);
@@ -71,7 +78,9 @@ export const streamMover: Mover = {
       async whenMoved() {
         const argv = ['sh', '-c', allSentProgram, 'goldcrest-push', workName(context.task.id)];
         const result = await context.shell.run(argv);
-        if (result.exitCode !== 0) throw remoteFailure('sh', result);
+        if (result.exitCode !== 0 && result.exitCode !== workIsOver) {
+          throw endedFromOutside(result) ?? remoteFailure('sh', result);
+        }
       },
     };
     const moved = await carry(way, partsOf(way), journal, context);
@@ -92,11 +101,12 @@ async function carry(
   journal: TransferJournal,
   context: OperationContext,
 ): Promise<{ journal: TransferJournal; end: WorkEnd } | Parked> {
-  const work = {
-    prepare: async () => ({ argv: way.argv, input: '', isLong: true as const }),
-    ...{ isRepeatable: true, account: null, totalBytes: null },
-  };
   const follow = async (seen: TransferJournal) => {
+    const areAllMoved = (seen.streamed?.length ?? 0) === partsCount;
+    const work = {
+      prepare: async () => ({ argv: way.argv(areAllMoved), input: '', isLong: true as const }),
+      ...{ isRepeatable: true, account: null, totalBytes: null, forgotten: way.forgotten },
+    };
     const end = await carryOut(work, seen, context);
     return end instanceof Parked ? end : { journal: seen, end };
   };
@@ -114,20 +124,20 @@ async function carry(
   }
   try {
     const moved = await moveParts(way, partsCount, seen, context);
-    return moved instanceof Parked ? moved : await follow(moved ?? seen);
+    return moved instanceof Parked ? moved : await follow(moved);
   } catch (error) {
     if (!mayBeRepeated(error)) await endWork(context);
     return waitAfterFault(error, context);
   }
 }
 
-/** The journal with every part in it, or that parts are left; null: the work on the cluster has ended. */
+/** The journal with every part in it, or with those until the work on the cluster ended; or that parts are left. */
 async function moveParts(
   way: Way,
   partsCount: number,
   journal: TransferJournal,
   context: OperationContext,
-): Promise<TransferJournal | Parked | null> {
+): Promise<TransferJournal | Parked> {
   const until = Date.now() + lookMs;
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
@@ -156,12 +166,14 @@ async function moveParts(
       const first = underWay.shift();
       if (first === undefined) break;
       const part = await first;
-      if (part === null || part instanceof Parked) return part;
+      if (part instanceof Parked) return part;
+      if (part === null) return seen;
       seen = { ...seen, streamed: [...(seen.streamed ?? []), part], streamedUntil: Date.now() };
-      if (seen.streamed?.length === partsCount) await way.whenMoved();
       await context.journal.write(seen);
     }
-    return next === partsCount ? seen : new Parked({ place: 'kept', waitMs: 0, journal: seen, progress: progress() });
+    if (next < partsCount) return new Parked({ place: 'kept', waitMs: 0, journal: seen, progress: progress() });
+    await way.whenMoved();
+    return seen;
   } finally {
     endTelling();
     stop.abort();

@@ -23,6 +23,8 @@ export const transferJournal = z.object({
   mtime: z.number().optional(),
   /** How often the work was started, and when it was last; milliseconds since the epoch. */
   runs: z.int().default(0),
+  /** Runs of the stages before, where it has several. */
+  runsBefore: z.int().optional(),
   startedAt: z.number().default(0),
   /** The last sign of life, and when it was first seen. */
   beat: z.number().default(0),

@@ -143,7 +143,13 @@ async function unpack(input: Input, journal: TreeJournal, way: Way): Promise<Res
   const part = partialPath(way.targetPath, way.source.task.id);
   const place = { part, target: way.targetPath, isFile: measured?.isFile === true, merges: merge };
   // What was the same was not packed.
-  const wish = { sync: null, wish: { ...input, include: [], exclude: [] }, sha256: packed?.sha256 ?? null, sizeBytes };
+  const wish = {
+    sync: null,
+    wish: { ...input, include: [], exclude: [] },
+    sha256: packed?.sha256 ?? null,
+    check: null,
+    sizeBytes,
+  };
   const end = await unpackTree({ ...place, ...wish, store }, journal, way.target);
   if (end instanceof Parked) return end;
   const report = reportOf(end, targetPath);

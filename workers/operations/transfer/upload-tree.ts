@@ -6,6 +6,8 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { uploadTree } from '../../../shared/operations/transfer/upload-tree.ts';
 import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { clientWaitMs } from '../../transfers/client-wait.ts';
+import { objectCheckOf } from '../../transfers/object-check.ts';
 import { movedPartBytes, whenStoreAnswers } from '../../transfers/staged-transfer.ts';
 import { unpackedFacts } from '../../transfers/trees/tree-facts.ts';
 import { atStage, readTreeJournal, type TreeJournal } from '../../transfers/trees/tree-journal.ts';
@@ -20,10 +22,6 @@ import { refuseUnwanted } from '../refuse-unwanted.ts';
 
 type Input = InputOf<typeof uploadTree>;
 type Result = ResultOf<typeof uploadTree>;
-
-/** Looks at the store are further apart the longer the client takes: 1.5 s for five minutes, then half a percent. */
-const lookMsMin = 1_500;
-const lookMsMax = 15_000;
 
 /** One look. Whatever ends it for good leaves nothing behind, neither in the store nor on the cluster. */
 export async function handleTransferUploadTree(input: Input, context: OperationContext): Promise<Result | Parked> {
@@ -56,7 +54,7 @@ async function prepare({ path, archiveBytesMax, merge }: Input, context: Operati
 }
 
 function parkWaiting(journal: TreeJournal, { task }: OperationContext): Parked {
-  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (Date.now() - task.createdAt) / 200));
+  const waitMs = clientWaitMs(Date.now() - task.createdAt);
   const progress = { done: 0, total: null, unit: 'bytes' as const, message: 'waiting for the client' };
   return new Parked({ place: 'aside', waitMs, journal, progress });
 }
@@ -76,16 +74,19 @@ async function waitForClient(journal: TreeJournal, context: OperationContext): P
     const sizes = `${object.sizeBytes} bytes were uploaded, more than the ${staged.sizeBytes} that were announced`;
     throw new BrokerError('TransferFailed', `The upload is not what it should be: ${sizes}.`);
   }
-  const arrived = { ...journal, staged: { ...staged, sizeBytes: object.sizeBytes } };
+  const told = object.etag === null ? {} : { etag: object.etag };
+  const arrived = { ...journal, ...told, staged: { ...staged, sizeBytes: object.sizeBytes } };
   return new Parked({ place: 'turn', waitMs: 0, journal: atStage(arrived, 'unpack') });
 }
 
 async function unpack(input: Input, journal: TreeJournal, context: OperationContext): Promise<Result | Parked> {
   const { path, merge, sync } = input;
   const target = withoutSlash(path);
-  const { sizeBytes } = stagedOf(journal);
+  const staged = stagedOf(journal);
+  const { sizeBytes } = staged;
   const store = storeBetween(context, context).accessOf(context);
   const part = partialPath(target, context.task.id);
+  const sha256 = input.sha256 ?? null;
   const wish = {
     part,
     target,
@@ -93,7 +94,8 @@ async function unpack(input: Input, journal: TreeJournal, context: OperationCont
     merges: merge,
     sync,
     wish: input,
-    sha256: input.sha256 ?? null,
+    sha256,
+    check: journal.etag === undefined ? null : objectCheckOf(staged, journal.etag, sha256),
     sizeBytes,
   };
   const end = await unpackTree({ ...wish, store }, journal, context);

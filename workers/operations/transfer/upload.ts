@@ -9,6 +9,7 @@ import type { stagedUpload } from '../../../shared/operations/transfer/upload.ts
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
 import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { moverOf } from '../../transfers/choose-mover.ts';
+import { clientWaitMs } from '../../transfers/client-wait.ts';
 import { objectCheckOf } from '../../transfers/object-check.ts';
 import {
   beginStaging,
@@ -31,10 +32,6 @@ import { refuseUnwanted } from '../refuse-unwanted.ts';
 
 type Input = InputOf<typeof stagedUpload>;
 type Result = ResultOf<typeof stagedUpload>;
-
-/** Looks at the store are further apart the longer the client takes: 1.5 s for five minutes, then half a percent. */
-const lookMsMin = 1_500;
-const lookMsMax = 15_000;
 
 /** One look. Whatever ends it for good leaves nothing behind, neither in the store nor on the cluster. */
 export async function handleTransferUpload(input: Input, context: OperationContext): Promise<Result | Parked> {
@@ -82,7 +79,7 @@ async function checkTarget(path: string, sizeBytes: number, context: OperationCo
 }
 
 function parkWaiting(journal: TransferJournal, staged: StagedFile, { task }: OperationContext): Parked {
-  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (Date.now() - task.createdAt) / 200));
+  const waitMs = clientWaitMs(Date.now() - task.createdAt);
   const progress = { done: 0, total: staged.sizeBytes, unit: 'bytes' as const, message: 'waiting for the client' };
   return new Parked({ place: 'aside', waitMs, journal, progress });
 }

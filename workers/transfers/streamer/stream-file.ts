@@ -11,6 +11,7 @@ import { streamPlace } from '../../../shared/tasks/stream-entry.ts';
 import type { OperationContext } from '../../operations/operation-context.ts';
 import { Parked } from '../../operations/parked.ts';
 import { carryOut } from '../carry-out.ts';
+import { clientWaitMs } from '../client-wait.ts';
 import type { WorkReport } from '../remote-work.ts';
 import { digestOf } from '../script-mover.ts';
 import type { TransferJournal, WorkEnd } from '../transfer-journal.ts';
@@ -32,9 +33,6 @@ export interface Streamed {
   seconds: number;
 }
 
-/** Looks are further apart the longer the client takes. */
-const lookMsMin = 1_500;
-const lookMsMax = 15_000;
 const secretBytes = 16;
 
 /** One look. TransferFailed for what came damaged, broke off or never came; and what `carryOut` throws. */
@@ -86,7 +84,7 @@ function whileWaiting({ options }: Parked, before: TransferJournal, { task }: Op
     const wasAside = before.stream?.port !== undefined && !before.stream.isConnected;
     return wasAside ? new Parked({ ...options, place: 'turn', waitMs: 0 }) : new Parked(options);
   }
-  const waitMs = Math.min(lookMsMax, Math.max(lookMsMin, (Date.now() - task.createdAt) / 200));
+  const waitMs = clientWaitMs(Date.now() - task.createdAt);
   const progress = {
     done: 0,
     total: options.progress?.total ?? null,

@@ -4,14 +4,14 @@
  * those stands on the disk at a time, in the directory of the work. Addresses come on standard input and reach curl by a
  * pipe. Exit codes are those of the movers, and 77: entries of the tree failed.
  */
-import { storeTalk } from '../mover-programs.ts';
+import { objectSum, storeTalk } from '../mover-programs.ts';
 
 /** Exit code of a tree's programs where entries failed that should not have. */
 export const entriesFailed = 77;
 
 const streams = `
 ${storeTalk}
-fresh() { rm -f names facts facts.unpacked entries list stream sum code.* piece.* head.* && mkfifo stream || exit 73; }
+fresh() { rm -f names facts facts.unpacked entries list stream parts sum md5s code.* piece.* head.* && mkfifo stream || exit 73; }
 code_of() { read -r found <"code.$1" 2>/dev/null || found=1; echo "$found"; }
 tell() {
   read -r sum rest <sum
@@ -101,14 +101,15 @@ while read -r number bytes etag; do echo "part $number $etag"; done <done
 `;
 
 /** Arguments: Perl's walk and its two programs, to unpack and to place; bytes of the object, bytes of a range (whole MiB), ranges at once, SHA-256 or
- * empty, number of the run, directory to unpack in, target, \`tree\` or \`file\`, whether to merge, what counts as the
+ * empty, number of the run, ETag of the object or empty, bytes of the parts that it came in, directory to unpack in, target, \`tree\` or \`file\`, whether to merge, what counts as the
  * same, whether failing entries are left out, then the filters. Standard input: the address. */
 export const treePullProgram = `
 unpack=$1$2 place=$1$3 size=$4 range=$5 lanes=$6 wanted=$7 run=$8; shift 8
-into=$1; shift
+etag=$1 piece=$2 into=$3; shift 3
 target=$1 kind=$2 merges=$3 sync=$4 skips=$5; shift 5
 IFS= read -r url || exit 71
 ${streams}
+${objectSum}
 fresh
 : >done
 # An earlier run has come to its end, and could not say so: what it put there is brought up to date.
@@ -151,7 +152,14 @@ feed() {
 }
 sha256sum <stream >sum &
 hasher=$!
-{ feed; echo $? >code.feed; } | tee stream | perl -e "$unpack" "$into" "$kind" "$skips" "$@"
+# What a client has not given a digest for is held against those that the store made of the parts as they came from the client.
+summer=
+if [ -z "$wanted" ] && [ -n "$etag" ]; then
+  mkfifo parts || exit 73
+  { number=0; while [ "$number" -lt "\${etag#*-}" ]; do head -c "$piece" | md5sum; number=$((number+1)); done >md5s; cat >/dev/null; } <parts &
+  summer=$!
+fi
+{ feed; echo $? >code.feed; } | tee stream \${summer:+parts} | perl -e "$unpack" "$into" "$kind" "$skips" "$@"
 worst_of "$(code_of feed)" $?
 outcome=$?
 [ "$outcome" -eq 141 ] && outcome=72
@@ -160,6 +168,10 @@ if [ "$outcome" -eq 0 ]; then
   read -r sum rest <sum
   if [ -n "$wanted" ] && [ "$wanted" != "$sum" ]; then
     fail 76 "the archive has the SHA-256 $sum, not $wanted"; outcome=76
+  elif [ -n "$summer" ] && { ! wait "$summer" || ! is_object; }; then
+    fail 76 'the archive is not what the store has'
+    # Once more, by another run: it was damaged on its way.
+    if [ -e unlike ]; then outcome=76; else : >unlike; outcome=72; fi
   else
     mv facts facts.unpacked
     perl -e "$place" "$into" "$target" "$kind" "$merges" "$sync" "$skips"

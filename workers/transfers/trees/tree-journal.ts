@@ -36,6 +36,7 @@ export function readTreeJournal(entry: Record<string, unknown> | null): TreeJour
 
 /** The journal at the beginning of a stage: what was found out stays, how the last one went does not. */
 export function atStage(journal: Partial<TreeJournal>, stage: TreeStage): TreeJournal {
-  const { end: _end, ...kept } = journal;
-  return { ...kept, stage, phase: 'prepared', runs: 0, startedAt: 0, beat: 0, beatAt: 0 };
+  const { end: _end, runs = 0, runsBefore = 0, ...kept } = journal;
+  const fresh = { phase: 'prepared', runs: 0, startedAt: 0, beat: 0, beatAt: 0 } as const;
+  return { ...kept, stage, ...fresh, runsBefore: runsBefore + runs };
 }

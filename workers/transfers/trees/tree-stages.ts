@@ -7,8 +7,9 @@ import type { Progress } from '../../../shared/tasks/task.ts';
 import type { OperationContext } from '../../operations/operation-context.ts';
 import type { Parked } from '../../operations/parked.ts';
 import { carryOut } from '../carry-out.ts';
+import type { ObjectCheck } from '../object-check.ts';
 import type { WorkReport } from '../remote-work.ts';
-import { continuedExits } from '../script-mover.ts';
+import { checkWords, continuedExits } from '../script-mover.ts';
 import { lanesOf } from '../staged-transfer.ts';
 import type { WorkEnd } from '../transfer-journal.ts';
 import type { PlaceContext } from '../work-place.ts';
@@ -206,6 +207,7 @@ export function unpackTree(
     wish,
     store,
     sha256,
+    check,
     sizeBytes,
   }: {
     /** The directory it is unpacked in, beside the target. */
@@ -218,6 +220,8 @@ export function unpackTree(
     store: StoreAccess;
     /** What the archive must add up to; null: nobody knows. */
     sha256: string | null;
+    /** Where nobody knows; null: the store does not know either. */
+    check: ObjectCheck | null;
     sizeBytes: number;
   },
   journal: TreeJournal,
@@ -229,7 +233,7 @@ export function unpackTree(
   const place = [part, target, isFile ? 'file' : 'tree', flag(merges), sync ?? '', flag(wish.skipFailures)];
   const argv = (number: number) => [
     ...['sh', '-c', ...programs, ...sizes, held(treePartBytes, context), sha256 ?? '', String(number)],
-    ...[...place, ...filterWords(wish)],
+    ...[...checkWords(check), ...place, ...filterWords(wish)],
   ];
   const counts = journal.packed?.counts;
   const measured =
