@@ -13,6 +13,7 @@ import { serveLog } from './faces/firecrest/serve-log.ts';
 import { serveOperation } from './faces/firecrest/serve-operation.ts';
 import { serveUpload } from './faces/firecrest/serve-upload.ts';
 import { getHealth, listHealth } from './faces/health/read-health.ts';
+import { hurryTransfer } from './faces/tasks/hurry-transfer.ts';
 import { listTasks } from './faces/tasks/list-tasks.ts';
 import { readLimits } from './faces/tasks/read-limits.ts';
 import { cancelTask, getResult, getTask } from './faces/tasks/read-task.ts';
@@ -97,6 +98,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
     { method: 'POST', path: '/tasks/{id}/retry', isPublic: false, handle: retryTask(faceDeps) },
     { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
+    { method: 'POST', path: '/tasks/{id}/transfer', isPublic: false, handle: hurryTransfer(deps) },
     { method: 'GET', path: '/events', isPublic: false, takesTicket: true, handle: streamEvents(deps) },
     { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },
     {

@@ -129,6 +129,13 @@ export function taskPaths(): Json {
       },
     },
     '/tasks/{id}/transfer': {
+      post: {
+        operationId: 'hurry_transfer',
+        summary: 'Say that an upload is complete in the staging store, which is then looked at at once',
+        tags: ['tasks'],
+        parameters: [id, preferHeader],
+        responses: { 202: acceptedTask, ...errors, ...errorResponses(['InvalidRequest', 'TaskConflict']) },
+      },
       get: {
         operationId: 'sign_transfer',
         summary: 'Addresses in the staging store for an upload or a download, signed when they are asked for',

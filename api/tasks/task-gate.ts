@@ -15,7 +15,9 @@ import { type Policy, type Principal, principalKey, type Task } from '../../shar
 import { isStoreAway, whatIsKnown } from './lost-accept.ts';
 import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
+import { untilAborted } from './until-aborted.ts';
 import type { WaitedFor, Waiters } from './waiters.ts';
+import { wakeTicket } from './wake-ticket.ts';
 
 export interface AcceptRequest {
   operation: OperationName;
@@ -106,6 +108,8 @@ export interface TaskGate {
   find(id: string): Promise<Task | null>;
   /** The task when it has ended, or as it is after `waitMs`. */
   wait(id: string, principal: Principal, waitMs: number, signal: AbortSignal): Promise<Task>;
+  /** Has a task looked at now that is laid by. TaskConflict where it has ended. */
+  hurry(id: string, principal: Principal): Promise<Task>;
   /** Cancels a waiting task at once and asks the worker of an active one to stop; the answer shows which. */
   cancel(id: string, principal: Principal): Promise<Task>;
 }
@@ -373,6 +377,13 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       }
     },
 
+    async hurry(id, principal) {
+      const task = await owned(id, principal);
+      if (isTerminal(task.state)) throw new BrokerError('TaskConflict', `The task has ended; it is ${task.state}.`);
+      if (task.notBeforeAt !== null) await queues.add(task.queue, wakeTicket(task)).done;
+      return task;
+    },
+
     async cancel(id, principal) {
       const task = await owned(id, principal);
       if (isTerminal(task.state)) return task;
@@ -380,21 +391,4 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       return owned(id, principal);
     },
   };
-}
-
-/** A task that is laid by is looked at now. */
-function wakeTicket({ id, fence, state }: Task): TaskTicket {
-  const claimed = state === 'active' ? { fence: fence - 1, isTakeOver: true } : { fence };
-  return { id, ...claimed, via: 'cancel', isMutation: true };
-}
-
-/** Gives up waiting when `signal` aborts. */
-async function untilAborted<T>(ended: Promise<T>, abandon: () => void, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) abandon();
-  signal.addEventListener('abort', abandon, { once: true });
-  try {
-    return await ended;
-  } finally {
-    signal.removeEventListener('abort', abandon);
-  }
 }

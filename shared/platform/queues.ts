@@ -13,7 +13,7 @@ export interface TaskTicket {
   /** Said of a mutation, which a worker claims before it looks at it. */
   isMutation?: boolean;
   /** Why it is added again under the same fence; each reason has an entry name of its own, so that none hides another. */
-  via?: 'promotion' | 'sweep' | 'stop' | 'park' | 'cancel';
+  via?: 'promotion' | 'sweep' | 'stop' | 'park' | 'wake';
 }
 
 /** What a queue entry holds: the tasks that were added within one turn of the event loop. */
@@ -66,7 +66,7 @@ export interface QueueAdder {
 
 const entryOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const;
 
-const viaLetters = { promotion: '.p', sweep: '.s', stop: '.h', park: '.w', cancel: '.c' } as const;
+const viaLetters = { promotion: '.p', sweep: '.s', stop: '.h', park: '.w', wake: '.k' } as const;
 
 /**
  * Name of the entry that begins with a ticket. BullMQ drops an entry whose name it knows already, also while it is active:

@@ -16,6 +16,7 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  ListPartsCommand,
   PutBucketCorsCommand,
   PutBucketLifecycleConfigurationCommand,
   S3Client,
@@ -64,6 +65,8 @@ export interface Staging {
   look(object: StagedObject): Promise<ObjectFacts | null>;
   /** Addresses to PUT parts `first` … `first + count - 1` to; made in slices, so that others get their turn. */
   signParts(upload: StagedUpload, first: number, count: number, audience: Audience): Promise<string[]>;
+  /** Address to GET the list of the parts that are there, from number `first` on, 1,000 at most. */
+  signPartsList(upload: StagedUpload, first: number): Promise<string>;
   /** Address to POST the list of parts to. */
   signCompletion(upload: StagedUpload): Promise<string>;
   /** Address to GET the object from, now or once it is there. */
@@ -227,6 +230,11 @@ export function createStaging(config: S3Config): Staging {
         if (urls.length % signedPerTurn === 0) await endOfTurn();
       }
       return urls;
+    },
+    signPartsList(upload, first) {
+      // What comes behind the marker is listed.
+      const list = { ...place(upload), UploadId: upload.uploadId, PartNumberMarker: String(first - 1) };
+      return getSignedUrl(publicClient, new ListPartsCommand(list), expiry);
     },
     signCompletion(upload) {
       const completion = new CompleteMultipartUploadCommand({ ...place(upload), UploadId: upload.uploadId });

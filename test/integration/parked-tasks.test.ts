@@ -140,6 +140,27 @@ describe('a handler that parks', () => {
     expect((await fixture.store.read(id))?.jobId).toMatch(/^\d{13}$/);
   });
 
+  it('is called at once when the owner says that there is something to do, however long it was to lie', async () => {
+    let looks = 0;
+    await fixture.consume(
+      fixture.runner(async () => {
+        looks += 1;
+        return looks === 1 ? new Parked({ place: 'aside', waitMs: 600_000, journal: { phase: 'x' } }) : statResult;
+      }),
+    );
+    const { id } = await fixture.gate.accept({
+      ...{ operation: 'filesystem.stat', system: 'lab', principal: alice, input: { path: '/', dereference: false } },
+      ...{ isHeld: false, holdMs: 0, requestId: 'r' },
+    });
+    const read = () => fixture.store.read(id);
+    await vi.waitFor(async () => expect((await read())?.notBeforeAt).not.toBeNull(), { timeout: 10_000 });
+    await Promise.all([fixture.gate.hurry(id, alice), fixture.gate.hurry(id, alice)]);
+    await vi.waitFor(async () => expect((await read())?.state).toBe('completed'), { timeout: 10_000 });
+    expect(looks).toBeGreaterThan(1);
+    await expect(fixture.gate.hurry(id, alice)).rejects.toMatchObject({ code: 'TaskConflict' });
+    await expect(fixture.gate.hurry(id, { ...alice, subject: 'bob' })).rejects.toMatchObject({ code: 'TaskNotFound' });
+  });
+
   it('ends at once when it is canceled, however long it was to lie', async () => {
     await fixture.consume(
       fixture.runner(async () => new Parked({ place: 'aside', waitMs: 600_000, journal: { phase: 'x' } })),

@@ -203,6 +203,13 @@ describe('a download', () => {
   });
 });
 
+/** What a list of parts of S3's names, by number: the ETags. */
+function partsIn(xml: string): Map<number, string> {
+  const parts = [...xml.matchAll(/<Part>(.*?)<\/Part>/gs)].map(([, text = '']) => text);
+  const field = (text: string, name: string) => new RegExp(`<${name}>(?:&quot;|")?([^<&"]*)`).exec(text)?.[1] ?? '';
+  return new Map(parts.map((text) => [Number(field(text, 'PartNumber')), field(text, 'ETag')]));
+}
+
 describe('the native face', () => {
   it('defect 10: signs addresses when they are asked for, as many as are asked for, and for the owner only', async () => {
     const content = randomBytes(13 * mebi);
@@ -233,13 +240,27 @@ describe('the native face', () => {
       maxPartSize: 6 * mebi,
       downloadUrl: '',
     };
+    const url = (number: number): string => directives.partsUploadUrls[number - 1] ?? '';
+    await fetch(url(1), { method: 'PUT', body: content.subarray(0, 6 * mebi) });
+    await fetch(url(3), { method: 'PUT', body: content.subarray(12 * mebi) });
+    const md5 = createHash('md5')
+      .update(content.subarray(12 * mebi))
+      .digest('hex');
+    const there = async (query: string) =>
+      partsIn(await (await fetch(String((await look(query)).body.partsUrl))).text());
+    expect([...(await there('')).keys()]).toEqual([1, 3]);
+    expect(await there('?first=2')).toEqual(new Map([[3, md5]]));
     await completeUpload(directives, await putParts(directives, content));
+    const hurried = await client.post(`${location}/transfer`, undefined);
+    expect([hurried.status, hurried.body.id]).toEqual([202, accepted.body.id]);
+    expect((await bob.post(`${location}/transfer`, undefined)).status).toBe(404);
     expect(await taskEnd(client, location)).toMatchObject({
       state: 'completed',
       result: { sha256: digest(content) },
       progress: { total: content.length, unit: 'bytes' },
     });
     expect((await client.get(`${location}/transfer`)).status).toBe(409);
+    expect((await client.post(`${location}/transfer`, undefined)).status).toBe(409);
   });
 });
 

@@ -96,6 +96,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
         ...(task.error === null ? {} : { error: task.error }),
       };
     },
+    hurry: get,
     async cancel(id, principal) {
       const task = await get(id, principal);
       if (!isTerminal(task.state)) {

@@ -25,6 +25,10 @@ export const transferAddresses = z.object({
   partSizeBytes: z.int().describe('Bytes of every part but the last'),
   partsCount: z.int(),
   parts: z.array(z.object({ number: z.int(), url: z.string() })).describe('Of an upload: where to PUT parts'),
+  partsUrl: z
+    .string()
+    .nullable()
+    .describe('Of an upload: where to GET which parts are there, with their ETags, as S3 tells it (ListParts)'),
   completeUrl: z.string().nullable().describe('Of an upload: where to POST the list of its parts'),
   downloadUrl: z.string().nullable().describe('Of a download: where the file is once the task has completed'),
 });
@@ -38,7 +42,8 @@ function numberOf(query: ReadonlyMap<string, string>, name: string, byDefault: n
   throw invalidField('query', name, `must be a whole number from 1 to ${max}`);
 }
 
-const uploads: ReadonlySet<string> = new Set<OperationName>(['transfer.upload', 'transfer.upload-tree']);
+/** Of which the client sends bytes to the store. */
+export const uploads: ReadonlySet<string> = new Set<OperationName>(['transfer.upload', 'transfer.upload-tree']);
 const downloads: ReadonlySet<string> = new Set<OperationName>(['transfer.download', 'transfer.download-tree']);
 
 /** What of a task moves a file: itself, or a step of it. */
@@ -87,6 +92,7 @@ export function signTransfer({ gate, stagings, checkAccess }: Deps): (c: AppCont
       partSizeBytes: staged.partSizeBytes,
       partsCount: staged.partsCount,
       parts: urls.map((url, index) => ({ number: first + index, url })),
+      partsUrl: isUpload ? await signer.signPartsList(staged, first) : null,
       completeUrl: isUpload ? await signer.signCompletion(staged) : null,
       downloadUrl: isUpload ? null : await signer.signDownload(staged, 'client'),
     };
