@@ -138,7 +138,7 @@ export interface AppDeps {
   gate: TaskGate;
   jobNumbers: Pick<JobNumbers, 'taskOf'>;
   /** Staging store by system name, for systems that have one. */
-  stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>>;
+  stagings: ReadonlyMap<string, Pick<Staging, 'signParts' | 'signPartsList' | 'signCompletion' | 'signDownload'>>;
   notices: Notices;
   watches: Pick<WatchStore, 'find' | 'list' | 'remove'>;
   webhooks: WebhookDeps;

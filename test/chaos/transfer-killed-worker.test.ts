@@ -33,6 +33,11 @@ const steps: Record<string, { way: 'up' | 'down'; isIt: (request: StoreRequest) 
 };
 
 it('a worker that is killed while it … is followed by another, at every step of both ways', async () => {
+  let fetches = 0;
+  ground.proxy.add(({ method, path }) => {
+    if (method === 'GET' && path.endsWith('/has bytes fetched')) fetches += 1;
+    return undefined;
+  });
   const held = Object.entries(steps).map(([step, { way, isIt }]) => {
     const hold = ground.proxy.holdFirst((request) => request.path.endsWith(`/${step}`) && isIt(request));
     const path = ground.at(step);
@@ -48,6 +53,8 @@ it('a worker that is killed while it … is followed by another, at every step o
   const ends = await Promise.allSettled(held.map(({ done }) => done));
   const failures = ends.flatMap((end, at) => (end.status === 'rejected' ? [`${held[at]?.step}: ${end.reason}`] : []));
   expect(failures).toEqual([]);
+  // The mover was found at work: nobody began anew.
+  expect(fetches).toBe(1);
 });
 
 async function whenUploaded(path: string): Promise<void> {
