@@ -1,9 +1,10 @@
 /**
  * Makes many kept tasks out of real ones: a script copies the record of a task that went through the broker under a new
- * id, with its time and its row in the owner's index, as the broker's own scripts leave them.
+ * id, with its time, its row in the owner's index and its traits, as the broker's own scripts leave them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
+import { traitsKey, traitsSpanMs } from '../../shared/platform/list-script.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 
 /** Ids of one call. */
@@ -11,7 +12,7 @@ const perCall = 1_000;
 /** Between two copies in the index, so that they were accepted at times of their own. */
 const apartMs = 5;
 
-/** KEYS: record, index. ARGV: prefix, id of the record, then new id, time of its accept … What names the record names the copy. */
+/** KEYS: record, index. ARGV: prefix, id of the record, where traits are, then new id, time of its accept … What names the record names the copy. */
 const copyScript = `
 local fields = redis.call('HGETALL', KEYS[1])
 local ttl = redis.call('PTTL', KEYS[1])
@@ -22,7 +23,10 @@ for at = 2, #fields, 2 do
   if string.find(fields[at], old, 1, true) then named[#named + 1] = {at, fields[at]} end
   if fields[at - 1] == 'createdAt' then createdAt = at end
 end
-for at = 3, #ARGV, 2 do
+local function placeOf(time) return ARGV[3] .. math.floor(tonumber(time) / ${traitsSpanMs}) end
+local traits = redis.call('HGET', placeOf(fields[createdAt]), old)
+if not traits then return redis.error_reply('the record has no traits') end
+for at = 4, #ARGV, 2 do
   local id = ARGV[at]
   for _, field in ipairs(named) do fields[field[1]] = string.gsub(field[2], escaped, id) end
   fields[createdAt] = ARGV[at + 1]
@@ -30,6 +34,8 @@ for at = 3, #ARGV, 2 do
   redis.call('HSET', key, unpack(fields))
   redis.call('PEXPIRE', key, ttl)
   redis.call('ZADD', KEYS[2], ARGV[at + 1], id)
+  redis.call('HSET', placeOf(ARGV[at + 1]), id, traits)
+  redis.call('PEXPIRE', placeOf(ARGV[at + 1]), ttl)
 end
 return #fields`;
 
@@ -59,7 +65,8 @@ export async function loadKept(
       const createdAt = end - (missing - n) * apartMs;
       return [uuidv7({ msecs: createdAt }), createdAt];
     });
-    await copying.benchCopy(`${keyPrefix}:task:${pattern}`, index, keyPrefix, pattern, ...args.flat());
+    const places = traitsKey(keyPrefix, owner);
+    await copying.benchCopy(`${keyPrefix}:task:${pattern}`, index, keyPrefix, pattern, places, ...args.flat());
     missing -= copies;
   }
   await redis.config('SET', 'appendonly', 'yes');

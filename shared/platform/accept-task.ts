@@ -84,6 +84,7 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       limit?.burst ?? '',
       system === null ? '' : settings.openPerSystemMax,
       system === null ? '' : openKeysOf(keyPrefix, system),
+      task.idempotency?.insteadOf ?? '',
       ...fields,
     ),
   );

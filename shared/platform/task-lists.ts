@@ -1,10 +1,10 @@
 /** What can be asked of many tasks at once: an owner's list by the owner's index, and how many are open. */
 import type { TaskState } from '../tasks/states.ts';
 import { parseTask, summaryFields, type Task } from '../tasks/task.ts';
+import { listScript, traitsKey } from './list-script.ts';
 import { entryKey } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
 import { suspectScript } from './suspect-script.ts';
-import { listScript } from './task-scripts.ts';
 
 /** Which of an owner's tasks, newest first. */
 export interface TaskFilter {
@@ -114,6 +114,8 @@ async function listPage(
     operation,
     system,
     tag,
+    traitsKey(keyPrefix, owner),
+    Date.now(),
   );
   const rows = await Promise.all(ids.map((shown) => redis.hmget(`${keyPrefix}:task:${shown}`, ...summaryFields)));
   const tasks = rows.flatMap((values) => {

@@ -4,6 +4,7 @@
  */
 import { legalTransitions } from '../tasks/states.ts';
 import { emitFunction } from './event-script.ts';
+import { keepTraitsFunction } from './list-script.ts';
 import { nextStepFunction } from './step-script.ts';
 
 /** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
@@ -52,7 +53,8 @@ end
  * rate.  * ARGV: id, now, open-per-queue bound, open-per-user bound, admitted bound, indexed (1|0), idempotency fingerprint
  * (empty: no key), index horizon (older index rows are dropped), place among the waiting, not to begin before (empty:
  * at once), queue, milliseconds in which the owner may submit one more (empty: no limit), most at once, open-per-system bound (empty: runs on no system), keys of the open tasks
- * of the system's lanes, by line feeds, then field, value …
+ * of the system's lanes, by line feeds, a task that ended without what its idempotency key was sent for (empty: none) and gives
+ * that key up, then field, value …
  * A task that must not begin yet stands in `later`, and takes no place from others.
  * Returns {admitted 1|0, id} | {'replay', id} | {'mismatch', id} | {'queue-full'} | {'system-full'} |
  * {'user-full'} |
@@ -66,8 +68,8 @@ if ARGV[7] ~= '' then
   if known then
     local cut = string.find(known, ' ', 1, true)
     local knownId = string.sub(known, 1, cut - 1)
-    if string.sub(known, cut + 1) == ARGV[7] then return {'replay', knownId} end
-    return {'mismatch', knownId}
+    if string.sub(known, cut + 1) ~= ARGV[7] then return {'mismatch', knownId} end
+    if knownId ~= ARGV[16] then return {'replay', knownId} end
   end
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
@@ -90,7 +92,7 @@ if ARGV[12] ~= '' then
   untilFull = math.ceil(before + interval - clock)
   redis.call('SET', KEYS[10], string.format('%.3f', before + interval), 'PX', untilFull)
 end
-redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 16))
+redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 17))
 redis.call('ZADD', KEYS[3], now, id)
 redis.call('SADD', KEYS[9], ARGV[11])
 if ARGV[6] == '1' then
@@ -125,7 +127,7 @@ return {0, id, untilFull}
  * which the next step of a chain has come to stand. A step that ends well is no end of its task.
  */
 export const transitionScript = `
-${emitFunction}${promoteFunction}${leaveFunction}${nextStepFunction}
+${emitFunction}${promoteFunction}${leaveFunction}${nextStepFunction}${keepTraitsFunction}
 local legal = ${luaTransitions()}
 local prefix, id, to, fence, entryFence = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = tonumber(ARGV[6])
@@ -209,6 +211,7 @@ local queue, owner, keep = task[4], task[5], tonumber(task[9])
 redis.call('HSET', KEYS[1], 'finishedAt', now, 'expiresAt', now + keep)
 if task[18] then redis.call('HDEL', KEYS[1], 'token') end
 redis.call('PEXPIRE', KEYS[1], keep)
+if task[15] then keepTraits(prefix, KEYS[1], id, owner, to, now, keep) end
 leave(prefix, queue, queue .. ':' .. owner, id)
 if task[7] then redis.call('PEXPIRE', task[7], keep) end
 local answer = {'ok', state, '', 0}
@@ -264,48 +267,4 @@ if redis.call('HSETNX', KEYS[1], 'preparedAt', now) == 1 and task[7] and task[7]
   redis.call('PUBLISH', prefix .. ':reply:' .. task[7], id .. ' prepared')
 end
 return answer
-`;
-
-/**
- * One page of an owner's tasks, newest first. KEYS: owner's index. ARGV: key prefix, time and id of the last task shown
- * (empty: from the newest), accepted since, accepted until, most tasks shown, most rows looked at, then states joined by
- * commas, operation, system and tag (each empty: any).
- * Returns {time, id, shown id …}: time and id are of the last row looked at, empty where nothing older is left.
- */
-export const listScript = `
-local prefix, cursorScore, cursorId = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local since, shownMax, lookedMax = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local states, operation, system, tag = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
-local at = redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[5], '+inf')
-if cursorScore then
-  local rank = redis.call('ZREVRANK', KEYS[1], cursorId)
-  at = rank and rank + 1 or redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[2], '+inf')
-end
-local answer, looked = {'', ''}, 0
-local lastScore, lastId
-while true do
-  local rows = redis.call('ZREVRANGE', KEYS[1], at, at + 99, 'WITHSCORES')
-  if #rows == 0 then return answer end
-  for i = 1, #rows, 2 do
-    local id, score = rows[i], tonumber(rows[i + 1])
-    if score < since then return answer end
-    if #answer - 2 >= shownMax or looked >= lookedMax then
-      answer[1], answer[2] = lastScore, lastId
-      return answer
-    end
-    looked = looked + 1
-    lastScore, lastId = rows[i + 1], id
-    -- Of tasks of the same millisecond those above the cursor were shown before.
-    if not (cursorScore and score == cursorScore and id >= cursorId) then
-      local task = redis.call('HMGET', prefix .. ':task:' .. id, 'state', 'operation', 'system', 'tags')
-      local isShown = task[1]
-        and (states == '' or string.find(',' .. states .. ',', ',' .. task[1] .. ',', 1, true))
-        and (operation == '' or operation == task[2])
-        and (system == '' or system == task[3])
-        and (tag == '' or (task[4] and string.find(task[4], ',' .. tag .. ',', 1, true)))
-      if isShown then answer[#answer + 1] = id end
-    end
-  end
-  at = at + #rows / 2
-end
 `;

@@ -57,7 +57,8 @@ export interface NewTask {
   admittedMax?: number;
   /** JSON of an address to tell of its end, with the sealed secret to sign with. */
   webhook?: string;
-  idempotency?: { key: string; fingerprint: string };
+  /** `insteadOf`: the task that has the key, and gives it up, since it ended without what it was for. */
+  idempotency?: { key: string; fingerprint: string; insteadOf?: string };
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
@@ -174,8 +175,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
 
 export type TaskEnd =
   | { state: 'completed'; resultJson: string }
-  /** Too large for the record: the API fetches it there, once. */
-  | { state: 'completed'; resultUrl: string }
+  /** Too large for the record: the API fetches it there, once, or as often as it likes until a time. */
+  | { state: 'completed'; resultUrl: string; kept?: { sizeBytes: number; until: number } }
   | { state: 'failed' | 'canceled'; errorJson: string };
 
 interface ScriptedRedis extends ParkingRedis, AcceptingRedis {
@@ -350,7 +351,9 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   };
 }
 
-function endFields(end: TaskEnd): string[] {
+function endFields(end: TaskEnd): (string | number)[] {
   if (end.state !== 'completed') return ['error', end.errorJson];
-  return 'resultUrl' in end ? ['resultUrl', end.resultUrl] : ['result', end.resultJson];
+  if (!('resultUrl' in end)) return ['result', end.resultJson];
+  const kept = end.kept === undefined ? [] : ['resultBytes', end.kept.sizeBytes, 'resultUntil', end.kept.until];
+  return ['resultUrl', end.resultUrl, ...kept];
 }

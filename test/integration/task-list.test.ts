@@ -1,9 +1,10 @@
 /** The list of a user's tasks, their own order, delayed starts and keys, in the real store. */
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { TaskFilter } from '../../shared/platform/task-lists.ts';
 import { alice, bob, by, openTasks, queue, type TaskFixture } from './task-fixture.ts';
 
 const completed = { state: 'completed', resultJson: '{"size":1}' } as const;
+const failed = { state: 'failed', errorJson: '{"code":"FileNotFound"}' } as const;
 const everything: TaskFilter = {
   ...{ after: null, sinceMs: 0, untilMs: Number.MAX_SAFE_INTEGER, states: [], operation: '', system: '', tag: '' },
   shownMax: 3,
@@ -72,6 +73,47 @@ describe('the list of tasks', () => {
     expect(await walk({ states: ['canceled', 'failed'] })).toEqual([ended.id]);
     expect(await walk({ sinceMs: at + 1, untilMs: at + 1 })).toEqual([other.id]);
     expect(await walk({ untilMs: at - 1 })).toEqual([]);
+  });
+
+  it('is the same whether what it filters by is read beside the records of ended tasks or in them', async () => {
+    const made = Array.from({ length: 48 }, (_, n) =>
+      tasks.newTask({
+        ...{ createdAt: at + n * 7_001, system: n % 2 === 0 ? 'lab' : 'else', tags: [`t-${n % 3}`] },
+        operation: n % 5 === 0 ? 'filesystem.ls' : 'filesystem.stat',
+      }),
+    );
+    const ends = [failed, { ...failed, state: 'canceled' } as const, null];
+    for (const [n, task] of made.entries()) {
+      await tasks.store.accept(task);
+      const end = ends[n % ends.length];
+      if (end) await tasks.store.settle(task.id, null, end);
+    }
+    const filters: Partial<TaskFilter>[] = [
+      ...[{}, { states: ['failed'] as const }, { states: ['canceled', 'pending'] as const }, { tag: 't-2' }],
+      ...[{ system: 'else' }, { operation: 'filesystem.ls' }, { system: 'lab', states: ['failed'] as const }],
+    ];
+    const lists = () => Promise.all(filters.map((filter) => walk({ ...filter, shownMax: 7 })));
+    const beside = await lists();
+    expect(beside.map((ids) => ids.length)).toEqual([48, 16, 32, 16, 24, 10, 8]);
+    const traits = await tasks.redis.keys(`${tasks.keyPrefix}:traits:*`);
+    expect(traits).toHaveLength(6); // one for each minute
+    await tasks.redis.del(...traits);
+    expect(await lists()).toEqual(beside);
+  });
+
+  it('reads no record of an ended task that the filter leaves out, and shows none that is no longer kept', async () => {
+    const [ended, gone, open] = [0, 1, 2].map((n) =>
+      tasks.newTask({ createdAt: at + n, keepMs: n === 1 ? 300 : 60_000 }),
+    );
+    for (const task of [ended, gone, open]) if (task) await tasks.store.accept(task);
+    for (const task of [gone, ended]) await tasks.store.settle(task?.id ?? '', null, failed);
+    // Were it looked at, it would be taken for active.
+    await tasks.redis.hset(`${tasks.keyPrefix}:task:${ended?.id}`, 'state', 'active');
+    expect(await tasks.redis.hlen(`${tasks.keyPrefix}:traits:alice:${Math.floor(at / 60_000)}`)).toBe(2);
+    await vi.waitFor(async () => expect(await tasks.store.read(gone?.id ?? '')).toBeNull());
+    expect(await walk({ states: ['active'] })).toEqual([]);
+    expect((await tasks.store.list('alice', everything)).tasks.map(({ id }) => id)).toEqual([open?.id, ended?.id]);
+    expect(await walk({ states: ['pending'] })).toEqual([open?.id]);
   });
 
   it('looks at a bounded number of rows a page, and says where to go on', async () => {

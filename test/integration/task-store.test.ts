@@ -168,7 +168,7 @@ describe('the task store', () => {
     expect(keyUntil).toBeGreaterThanOrEqual(taskUntil);
   });
 
-  it('leaves nothing of a task but its record, its events and its place in the list when it has ended', async () => {
+  it('leaves nothing of a task but its record, its events, its place in the list and what lists filter by when it has ended', async () => {
     const task = tasks.newTask();
     await tasks.store.accept(task);
     await tasks.store.claim({ id: task.id, fence: 0 }, by('e', 'w'));
@@ -176,7 +176,9 @@ describe('the task store', () => {
     // The names of the queues are no more than there are queues.
     const keys = (await tasks.redis.keys(`${tasks.keyPrefix}:*`)).filter((key) => !key.endsWith(':queues')).sort();
     expect(keys).toEqual(
-      ['events:alice', `task:${task.id}`, 'tasks:alice'].map((name) => `${tasks.keyPrefix}:${name}`),
+      ['events:alice', `task:${task.id}`, 'tasks:alice', `traits:alice:${Math.floor(task.createdAt / 60_000)}`].map(
+        (name) => `${tasks.keyPrefix}:${name}`,
+      ),
     );
     expect(await tasks.store.listOpen(queue, Date.now() + 1, 0, 10)).toEqual([]);
   });
