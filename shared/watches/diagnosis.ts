@@ -19,6 +19,7 @@ export const jobDiagnosis = z.object({
   memory: z.object({
     usedBytes: count.describe('The largest task of the job, resident, as the accounting sampled it'),
     requestedBytes: count.describe('Of the whole job'),
+    note: z.string().nullable().default(null).describe('Why it is not known what was used'),
   }),
   time: z.object({ usedSeconds: count, limitSeconds: count }),
   errorOutput: z.object({

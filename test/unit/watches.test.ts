@@ -5,6 +5,7 @@ import { parseWatch, type Watch } from '../../shared/watches/watch.ts';
 import type { SchedulerHost } from '../../workers/schedulers/scheduler.ts';
 import { advise, type Findings } from '../../workers/watches/advise.ts';
 import { createCommandBudget } from '../../workers/watches/command-budget.ts';
+import { diagnose, type Evidence } from '../../workers/watches/diagnose.ts';
 import { stepOfAbsence, stepOfLook, stepOfSighting } from '../../workers/watches/next-step.ts';
 import { intervalOf, systemIntervalMs } from '../../workers/watches/pace.ts';
 import { lastLines } from '../../workers/watches/read-error-output.ts';
@@ -129,7 +130,7 @@ describe('the pace', () => {
 describe('the advice', () => {
   const found: Findings = {
     ...{ jobId: '7', state: 'FAILED', stateReason: null, exitCode: 1, signal: null, canceledBy: null, isFinal: true },
-    memory: { usedBytes: 2 ** 20, requestedBytes: 100 * 2 ** 20 },
+    memory: { usedBytes: 2 ** 20, requestedBytes: 100 * 2 ** 20, note: null },
     time: { usedSeconds: 60, limitSeconds: 600 },
     errorOutput: { path: null, lines: [], isCut: false, note: null },
   };
@@ -151,6 +152,24 @@ describe('the advice', () => {
     [{ state: 'SOMETHING_NEW', exitCode: null }, /SOMETHING_NEW/],
   ])('of %o is plain', (over, words) => {
     expect(advise({ ...found, ...over })).toMatch(words);
+  });
+});
+
+describe('the memory in a diagnosis', () => {
+  const told = (usage: Evidence['usage']) => {
+    const errorOutput = { path: null, lines: [], isCut: false, note: null };
+    return diagnose({ jobId: '7', jobs: [part('FAILED', { exitCode: 1 })], usage, errorOutput }).memory;
+  };
+  const measured = { isFinal: true, memoryUsedBytes: 5, memoryRequestedBytes: 9 };
+
+  it.each<[Evidence['usage'], number | null, unknown]>([
+    [measured, 5, null],
+    [{ ...measured, memoryUsedBytes: null }, null, expect.stringMatching(/holds no measurement/)],
+    [{ ...measured, isFinal: false, memoryUsedBytes: null }, null, expect.stringMatching(/not measured it yet/)],
+    [undefined, null, expect.stringMatching(/not measured it yet/)],
+    [null, null, expect.stringMatching(/no accounting/)],
+  ])('of %o is a figure, or null with the reason', (usage, usedBytes, note) => {
+    expect(told(usage)).toEqual({ usedBytes, requestedBytes: usage?.memoryRequestedBytes ?? null, note });
   });
 });
 

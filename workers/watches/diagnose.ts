@@ -26,7 +26,7 @@ export function diagnose({ jobId, jobs, usage, errorOutput }: Evidence): JobDiag
     stateReason: status.stateReason,
     ...exitOf(part),
     canceledBy: status.state === 'CANCELLED' ? part.killRequestUser : null,
-    memory: { usedBytes: usage?.memoryUsedBytes ?? null, requestedBytes: usage?.memoryRequestedBytes ?? null },
+    memory: memoryOf(usage),
     time: { usedSeconds: time.elapsed, limitSeconds: time.limit },
     errorOutput,
     isFinal: hasEnded(status.state) && (usage === null || usage?.isFinal === true),
@@ -34,17 +34,34 @@ export function diagnose({ jobId, jobs, usage, errorOutput }: Evidence): JobDiag
   return { ...found, advice: advise(found) };
 }
 
+const forgotten = 'The scheduler tells of the job no more.';
+
 /** Of a job that the scheduler forgot after its end was seen: what was seen then. */
 export function diagnoseForgotten(jobId: string, standing: JobStanding): JobDiagnosis {
   const { state, stateReason, exitCode, signal, startedAt, endedAt, limitSeconds } = standing;
   const usedSeconds = startedAt === null || endedAt === null ? null : endedAt - startedAt;
   const found = {
     ...{ jobId, state, stateReason, exitCode, signal, canceledBy: null, isFinal: false },
-    memory: { usedBytes: null, requestedBytes: null },
+    memory: { usedBytes: null, requestedBytes: null, note: forgotten },
     time: { usedSeconds, limitSeconds },
-    errorOutput: withoutLines('The scheduler tells of the job no more.'),
+    errorOutput: withoutLines(forgotten),
   };
   return { ...found, advice: advise(found) };
+}
+
+function memoryOf(usage: Evidence['usage']): JobDiagnosis['memory'] {
+  const usedBytes = usage?.memoryUsedBytes ?? null;
+  return {
+    usedBytes,
+    requestedBytes: usage?.memoryRequestedBytes ?? null,
+    note: usedBytes === null ? whyUnmeasured(usage) : null,
+  };
+}
+
+function whyUnmeasured(usage: Evidence['usage']): string {
+  if (usage === null) return 'The scheduler keeps no accounting.';
+  if (usage?.isFinal !== true) return 'The accounting has not measured it yet.';
+  return 'The accounting holds no measurement: the job ended before it was sampled, or the cluster samples none, or does not tell.';
 }
 
 /** The job's own, or those of the first step that did not end well: Slurm gives a job that was killed for memory the exit code 0. */
