@@ -48,13 +48,22 @@ export interface WebhookStore {
   take(count: number, leaseMs: number): Promise<Delivery[]>;
   /** False: the delivery was taken by another since. */
   settle(delivery: Delivery, attempt: DeliveryAttempt, outcome: AttemptOutcome): Promise<boolean>;
+  /** The newest first, 200 at most. */
   deliveries(endpoint: string): Promise<Delivery[]>;
-  /** Begins a new series of attempts. */
-  redeliver(ids: readonly string[]): Promise<void>;
+  /** Null: it is none of the endpoint's, or is no longer kept. */
+  findDelivery(endpoint: string, id: string): Promise<Delivery | null>;
+  /** All that were made since a time, oldest first. */
+  deliveriesSince(endpoint: string, fromMs: number): Promise<Pick<Delivery, 'id' | 'state'>[]>;
+  /** Begins a new series of attempts of those that are still kept, and gives their ids. */
+  redeliver(ids: readonly string[]): Promise<string[]>;
 }
 
-/** Deliveries of an endpoint that are kept, and for how long. */
-export const deliveriesKeptMax = 200;
+/** Deliveries of an endpoint that may be made again, as many as events are kept, and for how long. */
+const deliveriesKeptMax = 10_000;
+/** Of them, the log shows so many. */
+const deliveriesShownMax = 200;
+/** Deliveries in one command to Redis. */
+const deliveriesAtOnce = 500;
 const deliveryKeepMs = 8 * 24 * 3_600_000;
 /** Attempts that a delivery remembers. */
 const attemptsKeptMax = 20;
@@ -128,6 +137,19 @@ else
 end
 return 1`;
 
+/** ARGV: prefix, now, then ids. Returns the ids of those that are there. */
+const redeliverScript = `
+local known = {}
+for at = 3, #ARGV do
+  local key = ARGV[1] .. ':delivery:' .. ARGV[at]
+  if redis.call('HEXISTS', key, 'id') == 1 then
+    redis.call('HSET', key, 'state', 'pending', 'tries', 0, 'nextAt', ARGV[2])
+    redis.call('ZADD', ARGV[1] .. ':deliveries-due', ARGV[2], ARGV[at])
+    known[#known + 1] = ARGV[at]
+  end
+end
+return known`;
+
 /** KEYS: state of the endpoint. ARGV: prefix, owner, id, reason, now. */
 const disableScript = `
 ${tellFunction}
@@ -147,6 +169,7 @@ interface ScriptedRedis {
   gcHookDispatch(...args: (string | number)[]): Promise<null>;
   gcHookTake(...args: (string | number)[]): Promise<string[][]>;
   gcHookSettle(...args: (string | number)[]): Promise<number>;
+  gcHookRedeliver(...args: (string | number)[]): Promise<string[]>;
 }
 
 function stateOf(fields: Record<string, string>): EndpointState {
@@ -166,6 +189,7 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
   redis.defineCommand('gcHookDispatch', { numberOfKeys: 1, lua: dispatchScript });
   redis.defineCommand('gcHookTake', { numberOfKeys: 1, lua: takeScript });
   redis.defineCommand('gcHookSettle', { numberOfKeys: 1, lua: settleScript });
+  redis.defineCommand('gcHookRedeliver', { numberOfKeys: 1, lua: redeliverScript });
   redis.defineCommand('gcHookDisable', { numberOfKeys: 1, lua: disableScript });
   const outbox = outboxKey(keyPrefix);
   const stateKey = (id: string): string => `${keyPrefix}:hookstate:${id}`;
@@ -244,19 +268,36 @@ export function createWebhookStore(redis: Redis, keyPrefix: string): WebhookStor
       }),
     deliveries: (endpoint) =>
       withStore(async () => {
-        const ids = await redis.zrange(listKey(endpoint), '0', '-1', 'REV');
+        const ids = await redis.zrange(listKey(endpoint), '0', `${deliveriesShownMax - 1}`, 'REV');
         const hashes = await Promise.all(ids.map((id) => redis.hgetall(deliveryKey(id))));
         return hashes.filter((fields) => fields.id !== undefined).map(parseDelivery);
       }),
-    redeliver: (ids) =>
+    findDelivery: (endpoint, id) =>
       withStore(async () => {
-        const multi = redis.multi();
-        for (const id of ids) {
-          const now = Date.now();
-          multi.hset(deliveryKey(id), 'state', 'pending', 'tries', 0, 'nextAt', now);
-          multi.zadd(`${keyPrefix}:deliveries-due`, now, id);
-        }
-        await multi.exec();
+        const [score, fields] = await Promise.all([
+          redis.zscore(listKey(endpoint), id),
+          redis.hgetall(deliveryKey(id)),
+        ]);
+        return score === null || fields.id === undefined ? null : parseDelivery(fields);
       }),
+    deliveriesSince: (endpoint, fromMs) =>
+      withStore(async () => {
+        const ids = await redis.zrangebyscore(listKey(endpoint), fromMs, '+inf');
+        const found = await inSlices(ids, (slice) =>
+          Promise.all(slice.map(async (id) => ({ id, state: await redis.hget(deliveryKey(id), 'state') }))),
+        );
+        return found.flatMap(({ id, state }) => (state === null ? [] : [{ id, state: state as Delivery['state'] }]));
+      }),
+    redeliver: (ids) =>
+      withStore(() => inSlices(ids, (slice) => scripted.gcHookRedeliver(outbox, keyPrefix, Date.now(), ...slice))),
   };
+}
+
+/** One slice after another, so that others get their turn in Redis. */
+async function inSlices<T>(ids: readonly string[], work: (slice: readonly string[]) => Promise<T[]>): Promise<T[]> {
+  const found: T[] = [];
+  for (let at = 0; at < ids.length; at += deliveriesAtOnce) {
+    found.push(...(await work(ids.slice(at, at + deliveriesAtOnce))));
+  }
+  return found;
 }

@@ -30,20 +30,18 @@ export function listDeliveries(deps: Deps & Pick<AppDeps, 'mayOnOthers'>): Handl
   };
 }
 
-async function again({ webhooks }: Deps, chosen: readonly Delivery[]): Promise<Answer> {
+async function again({ webhooks }: Deps, chosen: readonly Pick<Delivery, 'id' | 'state'>[]): Promise<Answer> {
   const ids = chosen.filter(({ state }) => state !== 'noted').map(({ id }) => id);
-  await webhooks.store.redeliver(ids);
-  return { status: 202, body: { redelivered: ids } };
+  return { status: 202, body: { redelivered: await webhooks.store.redeliver(ids) } };
 }
 
 /** One delivery once more, with the same webhook-id. WebhookNotFound. */
 export function redeliverOne(deps: Deps): Handle {
   return async (c) => {
     const { endpoint } = await findEndpoint(c, deps.webhooks);
-    const wanted = c.req.param('delivery_id');
-    const chosen = (await deps.webhooks.store.deliveries(endpoint.id)).filter(({ id }) => id === wanted);
-    if (chosen.length === 0) throw new BrokerError('WebhookNotFound', 'Delivery not found.');
-    return answerOnce(c, deps.answers, null, () => again(deps, chosen));
+    const chosen = await deps.webhooks.store.findDelivery(endpoint.id, c.req.param('delivery_id') ?? '');
+    if (chosen === null) throw new BrokerError('WebhookNotFound', 'Delivery not found.');
+    return answerOnce(c, deps.answers, null, () => again(deps, [chosen]));
   };
 }
 
@@ -53,10 +51,9 @@ export function redeliverSince(deps: Deps): Handle {
     const wish = await readBody(c, redeliveryWish);
     const from = Date.parse(wish.since);
     return answerOnce(c, deps.answers, wish, async () => {
-      const all = await deps.webhooks.store.deliveries(endpoint.id);
-      const isWanted = ({ createdAt, state }: Delivery) =>
-        createdAt >= from && (state === 'failed' || !wish.onlyFailed);
-      return again(deps, all.filter(isWanted));
+      const since = await deps.webhooks.store.deliveriesSince(endpoint.id, from);
+      const isWanted = ({ state }: Pick<Delivery, 'state'>) => state === 'failed' || !wish.onlyFailed;
+      return again(deps, since.filter(isWanted));
     });
   };
 }
