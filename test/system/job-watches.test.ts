@@ -203,6 +203,29 @@ it('what a job writes is followed byte by byte to its end, and taken up again wh
   expect((await bob.get(`/compute/lab/jobs/${jobId}/logs`)).body.code).toMatch(/PermissionDenied|FileNotFound/);
 });
 
+it('a file that a requeued job begins anew is followed from its beginning, also by who comes back with an offset behind its end', {
+  timeout: 60_000,
+}, async () => {
+  const script = 'while [ ! -e stop ]; do sleep 0.1; done';
+  const submitted = await client.post('/compute/lab/jobs', { job: { ...job(script), standardOutput: 'anew' } });
+  const { jobId } = submitted.body;
+  const write = (text: string) => writeFileSync(join(own.path, 'anew'), text);
+  await vi.waitFor(() => readFileSync(join(own.path, 'anew')), { timeout: 20_000, interval: 50 });
+  write('the first life');
+  const first = await followLog(jobId);
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first life'), { timeout: 20_000, interval: 50 });
+  write('second');
+  const restart = { type: 'restart', id: '0', data: { offset: 0, before: 14 } };
+  const told = () => first.events.map(({ type, id, data }) => ({ type, id, data }));
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first lifesecond'), { timeout: 20_000 });
+  expect(told().slice(-2)).toEqual([restart, { type: 'log', id: '6', data: { offset: 0, text: 'second' } }]);
+  const back = await followLog(jobId, { 'last-event-id': '14' });
+  writeFileSync(join(own.path, 'stop'), '');
+  await Promise.all([first.ended, back.ended]);
+  expect(back.bytes().toString()).toBe('second');
+  expect(back.events[0]).toMatchObject(restart);
+});
+
 /** Requests for the state of jobs that the controller has served, by its own count. */
 async function jobQueries(): Promise<number> {
   const { stdout } = await runCommand('sdiag', [], { env: { SLURM_CONF: lab.slurm.confPath } });

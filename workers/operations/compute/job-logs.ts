@@ -6,6 +6,7 @@ import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts'
 import { pathNotAllowed } from '../../../shared/operations/paths.ts';
 import type { TakeChunk } from '../../ssh/open-file.ts';
 import { hasEnded, standingOf } from '../../watches/standing.ts';
+import { unlessMissing } from '../filesystem/unless-missing.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { createLogEncoder } from './log-events.ts';
 
@@ -70,42 +71,42 @@ async function sendPart(path: string, { offset }: Input, { files, exchange, logs
 type Ending = 'ended' | 'bytes' | 'time';
 
 async function follow(path: string, input: Input, context: Context): Promise<Result> {
-  const { exchange, logs } = context;
-  const from = input.lastEventId ?? input.offset;
-  const encoder = createLogEncoder(from);
+  const encoder = createLogEncoder(input.lastEventId ?? input.offset);
+  let sentBytes = 0;
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
-  await exchange.send({ status: 200, headers }, async (take) => {
+  await context.exchange.send({ status: 200, headers }, async (take) => {
     await say(take, 'retry: 2000\n\n');
-    const ending = await pump(path, from, encoder, take, input, context);
+    const pumped = await pump(path, encoder, take, input, context);
+    sentBytes = pumped.sentBytes;
     await say(take, encoder.flush());
-    const data = { offset: encoder.offset(), reason: ending };
+    const data = { offset: encoder.offset(), reason: pumped.ending };
     await say(take, `id: ${encoder.offset()}\nevent: end\ndata: ${JSON.stringify(data)}\n\n`);
   });
-  return { sentBytes: Math.min(encoder.offset() - from, logs.bytesMax), offset: encoder.offset() };
+  return { sentBytes, offset: encoder.offset() };
 }
 
 async function say(take: TakeChunk, text: string): Promise<void> {
   if (text !== '') await take(Buffer.from(text));
 }
 
-/** Reads until the job has ended and the file with it, or a bound is met. */
+/** Reads until the job has ended and the file with it, or a bound is met. A file that became shorter is read from its beginning. */
 async function pump(
   path: string,
-  from: number,
   encoder: ReturnType<typeof createLogEncoder>,
   take: TakeChunk,
   { jobId }: Input,
   context: Context,
-): Promise<Ending> {
+): Promise<{ ending: Ending; sentBytes: number }> {
   const { files, logs, task, signal } = context;
-  let position = from;
+  let position = encoder.offset();
+  let sentBytes = 0;
   let isOver = false;
   let askedAt = 0;
   let saidAt = Date.now();
   for (;;) {
-    const left = logs.bytesMax - (position - from);
-    if (left <= 0) return 'bytes';
-    if (Date.now() >= task.deadlineAt - closingMs) return 'time';
+    const left = logs.bytesMax - sentBytes;
+    if (left <= 0) return { ending: 'bytes', sentBytes };
+    if (Date.now() >= task.deadlineAt - closingMs) return { ending: 'time', sentBytes };
     // Asked before the read: what was written before the end is then read.
     if (!isOver && Date.now() - askedAt >= standingMs) {
       isOver = await isJobOver(jobId, context);
@@ -115,14 +116,32 @@ async function pump(
       .readRange(path, position, Math.min(chunkBytes, left), { signal })
       .catch((error: unknown) => emptyWhileMissing(error, isOver));
     position += bytes.length;
+    sentBytes += bytes.length;
     const text = bytes.length > 0 ? encoder.take(bytes) : '';
     if (text !== '') await say(take, text);
     else if (Date.now() - saidAt > heartbeatMs) await say(take, ': still here\n\n');
     if (text !== '' || Date.now() - saidAt > heartbeatMs) saidAt = Date.now();
     if (bytes.length > 0) continue;
-    if (isOver) return 'ended';
+    if (await isShorterThan(position, path, files, signal)) {
+      await say(take, encoder.restart());
+      position = 0;
+      continue;
+    }
+    if (isOver) return { ending: 'ended', sentBytes };
     await sleep(logs.intervalMs, undefined, { signal });
   }
+}
+
+/** Whether it was emptied, or another file has its name; a requeued job begins its output anew. */
+async function isShorterThan(
+  bytes: number,
+  path: string,
+  files: Context['files'],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (bytes === 0) return false;
+  const found = await unlessMissing(files.stat(path, { signal }));
+  return found !== null && found.sizeBytes < bytes;
 }
 
 /** A job that waits has no file yet; one that ended without writing has none at all. */

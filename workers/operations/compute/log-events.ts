@@ -9,6 +9,8 @@ export interface LogEncoder {
   take(bytes: Buffer): string;
   /** What waits, as it is. */
   flush(): string;
+  /** Says that the file begins anew, and goes on from its beginning; what waits is gone with the file it was in. */
+  restart(): string;
   /** Behind the last byte that was told. */
   offset(): number;
 }
@@ -34,6 +36,12 @@ export function createLogEncoder(from: number): LogEncoder {
       const rest = waiting;
       waiting = Buffer.alloc(0);
       return tell(rest);
+    },
+    restart() {
+      const data = { offset: 0, before: told };
+      waiting = Buffer.alloc(0);
+      told = 0;
+      return `id: 0\nevent: restart\ndata: ${JSON.stringify(data)}\n\n`;
     },
     offset: () => told,
   };
