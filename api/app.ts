@@ -93,7 +93,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks', isPublic: false, handle: listTasks(deps) },
     { method: 'POST', path: '/tasks', isPublic: false, handle: submitTask(faceDeps) },
     { method: 'POST', path: '/tasks/batch', isPublic: false, handle: submitBatch(faceDeps) },
-    { method: 'GET', path: '/tasks/{id}/result', isPublic: false, handle: getResult(deps.gate) },
+    { method: 'GET', path: '/tasks/{id}/result', isPublic: false, handle: getResult(deps) },
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
     { method: 'POST', path: '/tasks/{id}/retry', isPublic: false, handle: retryTask(faceDeps) },

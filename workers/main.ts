@@ -124,7 +124,7 @@ const runner = createTaskRunner({
   resultBytesMax: config.tasks.resultBytesMax,
   // A text within the system's own limit is never too large, whatever JSON makes of it.
   heldResultBytesMax: Math.max(config.tasks.heldResultBytesMax, ...served.map(textAnswerBytesMax)),
-  results: createResultPort(port),
+  results: createResultPort(port, config.tasks.largeResultKeepMs),
   trail,
   log,
 });

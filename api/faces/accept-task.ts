@@ -139,7 +139,7 @@ export interface TaskWish {
   webhook?: string;
   chain?: WishedChain;
   retryOf?: string;
-  /** Whether an Idempotency-Key counts although nothing is changed: on the native face it does, whatever the operation. */
+  /** Whether an Idempotency-Key counts although nothing is changed and the route is no POST: on the native face it does. */
   isKeyed?: boolean;
   /** In the place of the header's: of one task of a batch. */
   idempotency?: { key: string; fingerprint: string };
@@ -148,7 +148,7 @@ export interface TaskWish {
 function idempotencyOf(c: AppContext, wish: TaskWish): { key: string; fingerprint: string } | undefined {
   const { operation, system, input, isKeyed = false, tags, priority, startAt, chain, retryOf } = wish;
   if (wish.idempotency !== undefined) return wish.idempotency;
-  if (!isKeyed && (!operation.mutates || operation.bytes !== undefined)) return undefined;
+  if (!isKeyed && !operation.mutates && operation.firecrest.method !== 'POST') return undefined;
   const key = readIdempotencyKey(c.req.header('idempotency-key'));
   if (key === undefined) return undefined;
   return {
@@ -157,7 +157,7 @@ function idempotencyOf(c: AppContext, wish: TaskWish): { key: string; fingerprin
   };
 }
 
-/** The gate's request. The Idempotency-Key counts where something is changed; a read needs none, nor does a file that is sent again. */
+/** The gate's request. The Idempotency-Key counts on every POST, and where something is changed; another read needs none. */
 export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
   const { operation, system, input } = wish;
   const { principal, address } = callerOf(c);

@@ -81,8 +81,9 @@ function parametersOf(operation: Operation): Json[] {
     parameter(name, 'header', false, requestSchema(shape[field] ?? z.string())),
   );
   if (operation.bytes === undefined) {
-    inHeader.push(preferHeader, ...webhookHeaders, ...(operation.mutates ? [idempotencyHeader] : []));
+    inHeader.push(preferHeader, ...webhookHeaders);
   }
+  if (operation.mutates || method === 'POST') inHeader.push(idempotencyHeader);
   const isQuery = method === 'GET' || method === 'DELETE' || operation.bytes !== undefined;
   if (!isQuery) return [...inPath, ...inHeader];
   const elsewhere = [
@@ -126,13 +127,14 @@ function bodyContent(operation: Operation): Json {
 }
 
 function pathItem(operation: Operation): Json {
-  const { status, isAddition } = operation.firecrest;
+  const { method, status, isAddition } = operation.firecrest;
   const isInBody = hasBody(operation) || operation.bytes === 'in';
   const errors = [
     ...commonErrors,
     ...(operation.scope === 'system' ? systemErrors : []),
     ...(isInBody ? bodyErrors : []),
-    ...(operation.mutates ? mutationErrors : []),
+    ...(operation.mutates || method === 'POST' ? mutationErrors : []),
+    ...(operation.bytes === 'in' ? (['IdempotencyRunning'] as const) : []),
     ...(operation.bytes === undefined ? webhookErrors : []),
     ...operation.errors,
   ];

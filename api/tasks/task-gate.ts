@@ -12,6 +12,7 @@ import { openJobsOf } from '../../shared/tasks/chain.ts';
 import { type ConsentLives, consentKindOf, usualEndOf } from '../../shared/tasks/consent.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Policy, type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import { type EarlierTransfer, type HeldTransfer, holdTransfer } from './hold-transfer.ts';
 import { isStoreAway, whatIsKnown } from './lost-accept.ts';
 import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
@@ -39,6 +40,8 @@ export interface AcceptRequest {
   idempotencyKey?: string;
   /** Of the payload; the same key with another fingerprint is refused. */
   fingerprint?: string;
+  /** The ended task that gives the key up. */
+  insteadOf?: string;
   requestId: string;
   /** The trace that the request belongs to, as its header says. */
   traceparent?: string;
@@ -73,19 +76,6 @@ export interface Outcome {
   error?: StoredError;
 }
 
-/** A held request on its way to meet the worker that runs its task. */
-export interface HeldTransfer {
-  id: string;
-  /** The next address at which a worker waits; null when there will be none: see the outcome. */
-  nextOffer(): Promise<string | null>;
-  /** The end, waited for so long; a task that has not ended is as it is. */
-  outcome(waitMs: number): Promise<Outcome>;
-  /** Cancels a task that has not ended. */
-  cancel(): Promise<void>;
-  /** To be called in every case, once. */
-  release(): void;
-}
-
 /** Every method throws `StoreUnavailable` when Redis cannot serve. */
 export interface TaskGate {
   /** The task is kept when this returns. UserQueueFull, QueueFull, StoreFull, IdempotencyMismatch. */
@@ -100,8 +90,10 @@ export interface TaskGate {
   countOpen(principal: Principal, queues: readonly string[]): Promise<number[]>;
   /** Accepts and holds. A read whose hold ran out or whose client went away is canceled; a mutation goes on. */
   acceptAndWait(request: AcceptRequest, signal: AbortSignal): Promise<Outcome>;
-  /** Accepts a task whose bytes travel past Redis. Nothing is canceled by itself; `signal` ends every wait. */
+  /** Accepts a task whose bytes travel past Redis, without an idempotency key. Nothing is canceled by itself; `signal` ends every wait. */
   acceptTransfer(request: AcceptRequest, signal: AbortSignal): Promise<HeldTransfer>;
+  /** The same with a key, which may lead to what an earlier request made. */
+  acceptKeyedTransfer(request: AcceptRequest, signal: AbortSignal): Promise<HeldTransfer | EarlierTransfer>;
   /** TaskNotFound also for another owner's task; TaskExpired for one that was kept and is no more. */
   get(id: string, principal: Principal): Promise<Task>;
   /** The task, whoever's it is; null: there is none. For who was found to be allowed to see it. */
@@ -195,9 +187,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
       ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
       ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
-      ...(request.idempotencyKey === undefined
-        ? {}
-        : { idempotency: { key: request.idempotencyKey, fingerprint: request.fingerprint ?? '-' } }),
+      ...(request.idempotencyKey === undefined ? {} : { idempotency: idempotencyOf(request) }),
     });
     const accepted = await accepting.catch((error: unknown) => {
       if (error instanceof RateLimitError) request.onRate?.(error.rate);
@@ -289,7 +279,17 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     }
   };
 
-  return {
+  /** Whether the earlier task of a read's key ended without a result; it changed nothing, and may be tried anew. */
+  const hasGivenUp = async (id: string, { operation, insteadOf }: AcceptRequest): Promise<boolean> => {
+    if (findOperation(operation)?.mutates !== false || insteadOf !== undefined) return false;
+    const end = await store.readEnd(id);
+    return end?.state === 'failed' || end?.state === 'canceled';
+  };
+
+  const hold = (request: AcceptRequest, signal: AbortSignal) =>
+    holdTransfer({ waiters, accept, countIn, stop, outcome: (id) => outcome(id, false) }, request, signal);
+
+  const self: TaskGate = {
     async accept(request) {
       const id = uuidv7();
       const accepted = await accept(request, id).catch((error: unknown) => {
@@ -311,7 +311,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
         }
         if (!accepted.isNew) {
           abandon();
-          return joinEarlier(accepted.id, request, signal);
+          return (await hasGivenUp(accepted.id, request))
+            ? self.acceptAndWait({ ...request, insteadOf: accepted.id }, signal)
+            : joinEarlier(accepted.id, request, signal);
         }
         const ending = await untilAborted(ended, abandon, signal);
         if (ending?.state === 'completed' && ending.resultJson !== undefined) {
@@ -327,32 +329,11 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       }),
 
     async acceptTransfer(request, signal) {
-      const id = uuidv7();
-      const wait = waiters.wait(id, request.holdMs);
-      const countOut = countIn(request);
-      const release = (): void => {
-        wait.abandon();
-        signal.removeEventListener('abort', wait.abandon);
-        countOut();
-      };
-      signal.addEventListener('abort', wait.abandon, { once: true });
-      if (signal.aborted) wait.abandon();
-      await accept(request, id).catch((error: unknown) => {
-        release();
-        throw whatIsKnown(error, request, id);
-      });
-      return {
-        id,
-        nextOffer: wait.nextOffer,
-        async outcome(waitMs) {
-          wait.extend(waitMs);
-          await wait.ended;
-          return outcome(id, false);
-        },
-        cancel: () => stop(id),
-        release,
-      };
+      const transfer = await hold(request, signal);
+      if (transfer.isReplay) throw new BrokerError('Internal', 'A request without a key repeats none.');
+      return transfer;
     },
+    acceptKeyedTransfer: hold,
 
     beginBatch: (principal, key, fingerprint) => store.rememberBatch(principalKey(principal), key, fingerprint),
 
@@ -391,4 +372,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       return owned(id, principal);
     },
   };
+  return self;
+}
+
+function idempotencyOf({ idempotencyKey: key = '', fingerprint = '-', insteadOf }: AcceptRequest) {
+  return { key, fingerprint, ...(insteadOf === undefined ? {} : { insteadOf }) };
 }

@@ -186,7 +186,13 @@ export const errorCatalogue = {
     'The request body is too large',
     'Send at most the number of bytes named in the answer.',
   ),
-  OutputTooLarge: entry(413, 'caller', false, 'The output is too large', 'Ask for less, or use the transfer routes.'),
+  OutputTooLarge: entry(
+    413,
+    'caller',
+    false,
+    'The output is too large',
+    'Ask for less: a page, a deeper directory, a range of bytes (ops/download), or use the transfer routes.',
+  ),
   RangeNotSatisfiable: entry(
     416,
     'caller',

@@ -46,6 +46,13 @@ export const progressView = z.object({
 
 export type Progress = z.infer<typeof progressView>;
 
+/** Where a large result waits, in how many bytes of JSON, until when; ms since the epoch. The address is for the API alone. */
+export interface LargeResult {
+  url: string;
+  sizeBytes: number;
+  until: number;
+}
+
 /** Times are milliseconds since the epoch. */
 export interface Task {
   id: string;
@@ -70,6 +77,8 @@ export interface Task {
   expiresAt: number | null;
   timeline: TimelineStep[];
   result: unknown;
+  /** A result that is too large for the record and waits at the worker that made it; null: there is none. */
+  largeResult: LargeResult | null;
   error: StoredError | null;
   isCancelRequested: boolean;
   /** What a handler wrote down before an effect, for the next attempt to find. */
@@ -126,6 +135,9 @@ const storedHash = z.object({
   expiresAt: z.coerce.number().optional(),
   timeline: z.string().default(''),
   result: z.string().optional(),
+  resultUrl: z.string().optional(),
+  resultBytes: z.coerce.number().optional(),
+  resultUntil: z.coerce.number().optional(),
   error: z.string().optional(),
   cancel: z.string().optional(),
   journal: z.string().optional(),
@@ -170,6 +182,7 @@ export function parseTask(fields: Record<string, string>): Task {
     expiresAt: hash.expiresAt ?? null,
     timeline: parseTimeline(hash.timeline),
     result: hash.result === undefined ? null : (JSON.parse(hash.result) as unknown),
+    largeResult: largeResultOf(hash),
     error: hash.error === undefined ? null : (JSON.parse(hash.error) as StoredError),
     isCancelRequested: hash.cancel !== undefined,
     journal: hash.journal === undefined ? null : (JSON.parse(hash.journal) as Record<string, unknown>),
@@ -191,6 +204,12 @@ export function parseTask(fields: Record<string, string>): Task {
     address: hash.address ?? null,
     policy: hash.policy,
   };
+}
+
+/** One that the held request fetches is no more there when anybody asks; it has no time until which it is kept. */
+function largeResultOf({ resultUrl, resultBytes, resultUntil }: z.infer<typeof storedHash>): LargeResult | null {
+  if (resultUrl === undefined || resultBytes === undefined || resultUntil === undefined) return null;
+  return { url: resultUrl, sizeBytes: resultBytes, until: resultUntil };
 }
 
 /** The timeline is kept as `state@ms@attempt`, and of a chain with `@step` after it, joined by `;`, so that the store's script appends without parsing. */
@@ -235,6 +254,10 @@ export const taskView = z.object({
   consent: consentView.describe('What is done for whom, until when, also when the token is gone'),
   input: z.unknown(),
   result: z.unknown(),
+  largeResult: z
+    .object({ sizeBytes: z.int(), until: z.iso.datetime() })
+    .nullable()
+    .describe('Of a result too large to stand here: GET /tasks/{id}/result answers with it until then'),
   error: z
     .object({
       code: z.string(),
@@ -266,6 +289,10 @@ function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+function viewLargeResult({ largeResult }: Task): TaskView['largeResult'] {
+  return largeResult && { sizeBytes: largeResult.sizeBytes, until: isoTime(largeResult.until) };
+}
+
 export function viewTask(task: Task): TaskView {
   return {
     id: task.id,
@@ -291,6 +318,7 @@ export function viewTask(task: Task): TaskView {
     consent: viewConsent(task),
     input: task.input,
     result: task.result,
+    largeResult: viewLargeResult(task),
     error: task.error === null ? null : { ...task.error },
   };
 }

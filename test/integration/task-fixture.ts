@@ -151,7 +151,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
         stillAllowed: async () => null,
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
         heldResultBytesMax: 1_000_000,
-        results: createResultPort(port),
+        results: createResultPort(port, 60_000),
         trail: { append: () => 0, requireWritable: () => {} },
       }),
     async consume(runner, concurrency = 8) {

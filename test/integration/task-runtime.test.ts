@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { operations } from '../../shared/operations/registry.ts';
 import { cancelChannel } from '../../shared/platform/task-store.ts';
+import { viewTask } from '../../shared/tasks/task.ts';
 import { alice, bob, by, openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
 const request = statRequest;
@@ -256,15 +257,37 @@ describe('from accept to outcome', () => {
   });
 
   it('refuses a result past its bound, and says what the bound is', async () => {
-    await tasks.consume(
-      tasks.runner(async (_operation, { task }) => ({ entries: entriesOf(task.isHeld ? 9_000 : 3_000) })),
-    );
+    await tasks.consume(tasks.runner(async () => ({ entries: entriesOf(9_000) })));
     expect(await tasks.gate.acceptAndWait(listing, never)).toMatchObject({
       state: 'failed',
       error: { code: 'OutputTooLarge', message: expect.stringContaining('the bound is 1000000') },
     });
     const { id } = await tasks.gate.accept({ ...listing, isHeld: false });
     expect(await tasks.gate.wait(id, alice, 10_000, never)).toMatchObject({
+      error: { code: 'OutputTooLarge', message: expect.stringContaining('the bound is 1000000') },
+    });
+  });
+
+  it('keeps a large result that nobody waits for at the worker for a time, where the task says, and none of it in Redis', async () => {
+    const entries = entriesOf(3_000);
+    await tasks.consume(tasks.runner(async () => ({ entries })));
+    const { id } = await tasks.gate.accept({ ...listing, isHeld: false });
+    const task = await tasks.gate.wait(id, alice, 10_000, never);
+    const sizeBytes = JSON.stringify({ entries }).length;
+    expect(task).toMatchObject({ state: 'completed', result: null, largeResult: { sizeBytes } });
+    const shown = JSON.stringify(viewTask(task));
+    expect(shown).not.toContain('127.0.0.1'); // the address is the API's alone
+    const until = new Date(task.largeResult?.until ?? 0).toISOString();
+    expect(JSON.parse(shown).largeResult).toEqual({ sizeBytes, until });
+    const read = () => fetch(task.largeResult?.url ?? '');
+    for (let n = 0; n < 2; n += 1) expect(await (await read()).json()).toEqual({ entries });
+    const record = await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${id}`);
+    expect(JSON.stringify(record).length).toBeLessThan(2_000);
+    // A chain hands results on, and the repeat of a mutation finds one again: both from the record.
+    const { operation, system, input } = listing;
+    const steps = ['one', 'two'].map((name) => ({ name, operation, system, input }));
+    const chain = await tasks.gate.accept({ ...listing, isHeld: false, chain: { at: 0, steps } });
+    expect(await tasks.gate.wait(chain.id, alice, 10_000, never)).toMatchObject({
       error: { code: 'OutputTooLarge', message: expect.stringContaining('the bound is 100000') },
     });
   });

@@ -1,4 +1,5 @@
 /** What the next attempt of an upload does with what the one before left, on the lab's login node. */
+import { createHash } from 'node:crypto';
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +38,11 @@ function again(journaled: Record<string, unknown> | null, over: { isCancelReques
   return handleUpload({ path: folder, fileName: 'target' }, context);
 }
 
+/** Of what the uploaded file holds. */
+const sha256 = createHash('sha256').update('new').digest('hex');
+
 const placing = (sizeBytes: number) => ({
-  phase: 'placing',
+  ...{ phase: 'placing', sha256 },
   part: at('.target.part-t'),
   target: at('target'),
   sizeBytes,
@@ -47,13 +51,13 @@ const placing = (sizeBytes: number) => ({
 it('an upload whose bytes were all there is finished', async () => {
   writeFileSync(at('.target.part-t'), 'new');
   writeFileSync(at('target'), 'old');
-  expect(await again(placing(3))).toEqual({ path: at('target'), sizeBytes: 3 });
+  expect(await again(placing(3))).toEqual({ path: at('target'), sizeBytes: 3, sha256 });
   expect([readFileSync(at('target'), 'utf8'), existsSync(at('.target.part-t'))]).toEqual(['new', false]);
 });
 
 it('an upload that has its name already has ended well', async () => {
   writeFileSync(at('target'), 'new');
-  expect(await again(placing(3))).toEqual({ path: at('target'), sizeBytes: 3 });
+  expect(await again(placing(3))).toEqual({ path: at('target'), sizeBytes: 3, sha256 });
   expect(readFileSync(at('target'), 'utf8')).toBe('new');
 });
 

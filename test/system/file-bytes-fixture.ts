@@ -47,12 +47,18 @@ export async function startFileBytes() {
     });
   }
 
-  function upload(directory: string, name: string, data: string | Buffer<ArrayBuffer>, extra: [string, string][] = []) {
+  function upload(
+    directory: string,
+    name: string,
+    data: string | Buffer<ArrayBuffer>,
+    extra: [string, string][] = [],
+    headers: Record<string, string> = {},
+  ) {
     const form = new FormData();
     for (const [field, value] of extra) form.append(field, value);
     form.append('file', new Blob([data]), name);
     form.append('after', 'y');
-    return client.post(`/filesystem/lab/ops/upload?${pathQuery(directory)}`, form);
+    return client.post(`/filesystem/lab/ops/upload?${pathQuery(directory)}`, form, { headers });
   }
 
   /** Nothing of an upload that did not end is left. */

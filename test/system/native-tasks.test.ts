@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
-import { type Broker, type Client, clientOf, locationOf, startBroker, taskEnd } from './broker-fixture.ts';
+import { type Broker, type Client, clientOf, locationOf, pathQuery, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 
 const lab = inject('lab');
@@ -91,6 +91,38 @@ describe('the result of a task', () => {
     const location = locationOf(await client.post('/tasks', stat(join(own.path, 'none'))));
     const result = await client.get(`${location}/result`, { headers: { prefer: 'wait=30' } });
     expect([result.status, result.body.code]).toEqual([404, 'FileNotFound']);
+  });
+
+  it('that is too large for the record waits at its worker: the task says so, and it is served as often as it is asked for', async () => {
+    const text = 'é'.repeat(200_000);
+    const path = join(own.path, 'large');
+    writeFileSync(path, text);
+    const view = `/filesystem/lab/ops/view?${pathQuery(path)}`;
+    const accepted = await client.get(view, { headers: { prefer: 'respond-async, wait=30' } });
+    expect([accepted.status, accepted.headers.get('preference-applied')]).toEqual([202, 'respond-async, wait=30']);
+    const location = locationOf(accepted);
+    const task = await taskEnd(client, location);
+    const sizeBytes = Buffer.byteLength(JSON.stringify({ text }));
+    expect(task).toMatchObject({ state: 'completed', result: null, largeResult: { sizeBytes } });
+    for (let count = 0; count < 2; count += 1) {
+      const answer = await client.get(`${location}/result`);
+      expect([answer.status, answer.body.text === text]).toEqual([200, true]);
+      expect(answer.headers.get('content-length')).toBe(String(sizeBytes));
+    }
+    const listed = (await client.get('/tasks?operation=filesystem.view')).body.tasks as { largeResult: unknown }[];
+    expect(listed.map(({ largeResult }) => largeResult)).toEqual([task.largeResult]);
+    expect(JSON.stringify([task, listed])).not.toContain('/kept/');
+    const others = await clientOf(lab.oidc, broker.url, 'bob');
+    expect((await others.get(`${location}/result`)).status).toBe(404);
+    // It goes with its worker; who asks then is told so.
+    for (const worker of broker.workers) await worker.stop();
+    const gone = await client.get(`${location}/result`);
+    expect([gone.status, gone.body.code, gone.body.message]).toEqual([
+      410,
+      'TaskExpired',
+      expect.stringMatching(/is gone: it was kept until .*Z, or until its worker stopped/),
+    ]);
+    await Promise.all(broker.workers.map((worker) => worker.start()));
   });
 });
 

@@ -5,7 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { afterAll, describe, expect, it } from 'vitest';
 import { residentMebibytes } from '../../bench/process-cpu.ts';
 import { eventually } from '../eventually.ts';
-import { pathQuery } from './broker-fixture.ts';
+import { type Answer, pathQuery } from './broker-fixture.ts';
 import { limitBytes, startFileBytes } from './file-bytes-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
 
@@ -151,6 +151,73 @@ describe('an upload', () => {
       const answer = await client.post('/tasks', { operation, system: 'lab', input });
       expect([answer.status, answer.body.message]).toEqual([400, expect.stringMatching(/ops\/(up|down)load/)]);
     }
+  });
+});
+
+describe('an upload with an Idempotency-Key', () => {
+  /** Sends the whole body; a `name` or `data` of another is another payload. */
+  const keyed = (key: string, name: string, data: string) =>
+    upload(own.path, name, data, [], { 'idempotency-key': key });
+  const seenOf = ({ status, headers, body }: Answer) => [status, headers.get('idempotency-key-reply'), body?.code];
+
+  /** Uploads of alice's since a time that the broker took for repeats. */
+  async function repeatsSince(since: string): Promise<unknown[]> {
+    const { body } = await client.get(`/audit?action=filesystem.upload&since=${since}`);
+    return (body.records as { why: string }[]).filter(({ why }) => why === 'a repeat of an earlier request');
+  }
+
+  /** Sends the beginning of a file, and waits until the cluster has it. */
+  async function begin(key: string, name: string, data: string) {
+    const request = httpRequest(`${broker.url}/filesystem/lab/ops/upload?${pathQuery(own.path)}`, {
+      method: 'POST',
+      headers: {
+        ...{ authorization: `Bearer ${token}`, 'content-type': 'multipart/form-data; boundary=b' },
+        'idempotency-key': key,
+      },
+    });
+    const answered = new Promise<number>((resolve) => {
+      request.on('response', (answer) => resolve(answer.resume().statusCode ?? 0));
+      request.on('error', () => resolve(0));
+    });
+    request.write(`--b\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n${data}`);
+    await eventually(() =>
+      expect(readdirSync(own.path).some((entry) => entry.startsWith(`.${name}.part-`))).toBe(true),
+    );
+    return { answered, end: () => request.end('\r\n--b--\r\n'), leave: () => request.destroy() };
+  }
+
+  it('is written once: a repeat has its answer, another file or other bytes with its key are refused', async () => {
+    expect(seenOf(await keyed('k1', 'once', 'bytes'))).toEqual([204, 'miss', undefined]);
+    const written = statSync(at('once'));
+    expect(seenOf(await keyed('k1', 'once', 'bytes'))).toEqual([204, 'hit', undefined]);
+    expect(seenOf(await keyed('k1', 'once', 'bytez'))).toEqual([422, 'hit', 'IdempotencyMismatch']);
+    expect(seenOf(await keyed('k1', 'twice', 'bytes')).slice(0, 1)).toEqual([422]);
+    expect([statSync(at('once')).ino, existsSync(at('twice'))]).toEqual([written.ino, false]);
+    const ofFile = (await tasksOf('filesystem.upload')).filter(({ result }) => result?.includes('/once"'));
+    const sha256 = createHash('sha256').update('bytes').digest('hex');
+    expect(ofFile.map(({ result }) => JSON.parse(result ?? ''))).toEqual([{ path: at('once'), sizeBytes: 5, sha256 }]);
+  });
+
+  it('is joined by repeats that come while it runs, which are told what became of it', async () => {
+    const first = await begin('k2', 'joined', 'slow');
+    const since = new Date().toISOString();
+    const repeats = [keyed('k2', 'joined', 'slow'), keyed('k2', 'joined', 'fast')];
+    await eventually(async () => expect(await repeatsSince(since)).toHaveLength(2));
+    first.end();
+    expect(await first.answered).toBe(204);
+    expect((await Promise.all(repeats)).map(({ status }) => status)).toEqual([204, 422]);
+    expect(readFileSync(at('joined'), 'utf8')).toBe('slow');
+  });
+
+  it('gives its key up when it ended without its file, and many repeats at once then make one upload', async () => {
+    const first = await begin('k3', 'again', 'ha');
+    first.leave();
+    await noParts();
+    await eventually(async () => expect((await tasksOf('filesystem.upload')).at(-1)?.state).toBe('canceled'));
+    const answers = await Promise.all(Array.from({ length: 6 }, () => keyed('k3', 'again', 'whole')));
+    expect(answers.map(({ status }) => status)).toEqual(Array(6).fill(204));
+    expect(answers.filter((answer) => seenOf(answer)[1] === 'miss')).toHaveLength(1);
+    expect(readFileSync(at('again'), 'utf8')).toBe('whole');
   });
 });
 

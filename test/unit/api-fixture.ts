@@ -6,6 +6,7 @@ import { createWorkerPort } from '../../api/http/worker-port.ts';
 import type { AcceptRequest, TaskGate } from '../../api/tasks/task-gate.ts';
 import { openAccess } from '../../shared/authorization/access-checker.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { S3Config } from '../../shared/platform/config/data-transfer.ts';
 import { isTerminal } from '../../shared/tasks/states.ts';
 import { type Principal, parseTask, principalKey, type Task } from '../../shared/tasks/task.ts';
 
@@ -81,9 +82,13 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
     async acceptTransfer(request) {
       const { id } = await accept(request);
       return {
-        ...{ id, nextOffer: async () => null, cancel: async () => {}, release: () => {} },
+        ...{ isReplay: false, id, nextOffer: async () => null, cancel: async () => {}, release: () => {} },
         outcome: () => gate.acceptAndWait(request, new AbortController().signal),
       };
+    },
+    async acceptKeyedTransfer(request, signal) {
+      const earlier = byKey.get(request.idempotencyKey ?? '');
+      return earlier === undefined ? gate.acceptTransfer(request, signal) : { isReplay: true, id: earlier };
     },
     async acceptAndWait(request) {
       const { id, isReplay } = await accept(request);
@@ -129,7 +134,7 @@ const noNotices: AppDeps['notices'] = {
 
 const noWatches: AppDeps['watches'] = { find: async () => null, list: async () => [], remove: async () => false };
 
-/** The application with two systems; the token is the user's name. */
+/** The application with two systems, of which daint has a staging store; the token is the user's name. */
 export function createTestApp(
   gate: TaskGate,
   overrides: Partial<AppDeps> = {},
@@ -164,7 +169,7 @@ export function createTestApp(
       },
       systems: [
         { name: 'alps', ...system },
-        { name: 'daint', ...system },
+        { name: 'daint', ...system, dataOperation: { ...dataOperation, dataTransfer: { type: 's3' } as S3Config } },
       ],
       tasks: {
         ...{ openPerUserMax: 20_000, openPerQueueMax: 200_000, openPerSystemMax: 400_000 },

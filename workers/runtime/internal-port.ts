@@ -1,6 +1,6 @@
 /**
  * The worker's internal HTTP port, where the API comes for what must not pass through Redis. Each address has 256 random
- * bits, is good for one request, and for a limited time; that is what guards it.
+ * bits and is good for a limited time, and for one request unless it is kept open; that is what guards it.
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -11,11 +11,13 @@ import type { Logger } from 'pino';
 /** The API keeps connections for its next request. */
 const keepAliveMs = 60_000;
 
-export type ServeOnce = (request: IncomingMessage, response: ServerResponse) => void;
+export type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface InternalPort {
   /** A new address for one request, which `serve` answers. `onExpired` is called when none came within `keptMs`. */
-  open(method: 'GET' | 'PUT', keptMs: number, serve: ServeOnce, onExpired?: () => void): OpenAddress;
+  open(method: 'GET' | 'PUT', keptMs: number, serve: Serve, onExpired?: () => void): OpenAddress;
+  /** A new address for every GET within `keptMs`. */
+  keepOpen(keptMs: number, serve: Serve, onExpired: () => void): OpenAddress;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,7 @@ export interface InternalPortOptions {
 
 /** Resolves when the port accepts connections. Rejects when it cannot be bound. */
 export async function openInternalPort(options: InternalPortOptions): Promise<InternalPort> {
-  const waiting = new Map<string, ServeOnce>();
+  const waiting = new Map<string, Serve>();
   const server = createServer((request, response) => {
     const key = `${request.method} ${request.url}`;
     const serve = waiting.get(key);
@@ -50,25 +52,27 @@ export async function openInternalPort(options: InternalPortOptions): Promise<In
   const { port } = server.address() as AddressInfo;
   const base = options.url ?? `http://${reachableName(options.host)}:${port}`;
   options.log.info({ base }, 'internal port is open');
+  const openFor = (isOnce: boolean, method: string, keptMs: number, serve: Serve, onExpired?: () => void) => {
+    const path = `/${isOnce ? 'once' : 'kept'}/${randomBytes(32).toString('base64url')}`;
+    const key = `${method} ${path}`;
+    const withdraw = (): void => {
+      clearTimeout(timer);
+      waiting.delete(key);
+    };
+    const timer = setTimeout(() => {
+      withdraw();
+      onExpired?.();
+    }, keptMs);
+    timer.unref();
+    waiting.set(key, (request, response) => {
+      if (isOnce) withdraw();
+      serve(request, response);
+    });
+    return { url: `${base}${path}`, withdraw };
+  };
   return {
-    open(method, keptMs, serve, onExpired) {
-      const path = `/once/${randomBytes(32).toString('base64url')}`;
-      const key = `${method} ${path}`;
-      const withdraw = (): void => {
-        clearTimeout(timer);
-        waiting.delete(key);
-      };
-      const timer = setTimeout(() => {
-        withdraw();
-        onExpired?.();
-      }, keptMs);
-      timer.unref();
-      waiting.set(key, (request, response) => {
-        withdraw();
-        serve(request, response);
-      });
-      return { url: `${base}${path}`, withdraw };
-    },
+    open: (method, keptMs, serve, onExpired) => openFor(true, method, keptMs, serve, onExpired),
+    keepOpen: (keptMs, serve, onExpired) => openFor(false, 'GET', keptMs, serve, onExpired),
     async close() {
       await new Promise((resolve) => {
         server.close(resolve);

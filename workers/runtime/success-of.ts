@@ -3,19 +3,19 @@ import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { TaskEnd } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
-import type { ResultPort } from './result-port.ts';
+import { keptBytesPerOwnerMax, type ResultPort } from './result-port.ts';
 
 export interface ResultBounds {
   /** Largest result in a task record. */
   resultBytesMax: number;
-  /** Largest result for a held request. */
+  /** Largest result that goes past the record. */
   heldResultBytesMax: number;
-  results: Pick<ResultPort, 'offer'>;
+  results: ResultPort;
 }
 
 /**
- * In the record, or, where it is large and a request is held for it, at this worker's port. Throws OutputTooLarge past the
- * bounds, Internal for a result that its operation's schema refuses.
+ * In the record, or, where a read's is large, at this worker's port: for the request that is held for it, else for a time. Throws
+ * OutputTooLarge past the bounds, QueueFull where the port has no room, Internal for a result that its operation's schema refuses.
  */
 export function successOf(deps: ResultBounds, operation: Operation, task: Task, raw: unknown): TaskEnd {
   const parsed = operation.result.safeParse(raw);
@@ -27,13 +27,27 @@ export function successOf(deps: ResultBounds, operation: Operation, task: Task, 
     const resultJson = JSON.stringify(parsed.data);
     const sizeBytes = Buffer.byteLength(resultJson);
     if (sizeBytes <= deps.resultBytesMax) return { state: 'completed', resultJson };
-    if (!isForOneReader) throw tooLarge(sizeBytes, deps.resultBytesMax);
+    if (!isForOneReader) return keepLarge(deps, operation, task, resultJson, sizeBytes);
   }
   // As the client gets it, so that the API need not take it apart again.
   const { answer, resultHeaders } = operation.firecrest;
   const text = Buffer.from(JSON.stringify(answer(parsed.data)));
   if (text.length > deps.heldResultBytesMax) throw tooLarge(text.length, deps.heldResultBytesMax);
   return { state: 'completed', resultUrl: deps.results.offer(text, resultHeaders?.(parsed.data)) };
+}
+
+/** The next step of a chain takes its results from the record, and so does the repeat of a mutation. */
+function keepLarge(
+  { results, resultBytesMax, heldResultBytesMax }: ResultBounds,
+  { mutates }: Operation,
+  { chain, owner }: Task,
+  resultJson: string,
+  sizeBytes: number,
+): TaskEnd {
+  const bytesMax = mutates || chain !== null ? resultBytesMax : Math.min(heldResultBytesMax, keptBytesPerOwnerMax);
+  if (sizeBytes > bytesMax) throw tooLarge(sizeBytes, bytesMax);
+  const { url, until } = results.keep(Buffer.from(resultJson), owner);
+  return { state: 'completed', resultUrl: url, kept: { sizeBytes, until } };
 }
 
 /** Whether the JSON text of a value has more bytes than that: its strings alone do. False says nothing. */

@@ -4,7 +4,7 @@ import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import type { AppConfig, AppContext } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import type { Preferences } from '../../http/prefer.ts';
+import { type Preferences, preferenceApplied } from '../../http/prefer.ts';
 import { problemResponse } from '../../http/problem.ts';
 import type { TaskGate } from '../../tasks/task-gate.ts';
 import { taskLocation } from '../task-accepted.ts';
@@ -56,11 +56,18 @@ export function isHoldOver(operation: Operation, outcome: Outcome): boolean {
   return !isTerminal(outcome.state) || (isEndedByHold && !operation.mutates);
 }
 
-/** Nobody waited long enough: a mutation goes on and can be looked up, a read was canceled. */
-export function answerHoldTimeout(c: AppContext, config: AppConfig, operation: Operation, id: string): Response {
+/** Nobody waited long enough: a mutation goes on and can be looked up, a read was canceled. `waitSeconds`: as was preferred. */
+export function answerHoldTimeout(
+  c: AppContext,
+  config: AppConfig,
+  operation: Operation,
+  id: string,
+  waitSeconds: number | null = null,
+): Response {
   const message = operation.mutates
     ? `The operation did not end in time; it goes on as task ${id}.`
     : 'The operation did not end in time and was canceled.';
   const headers = operation.mutates ? { location: taskLocation(config, id) } : {};
-  return problemResponse(c, new BrokerError('HoldTimeout', message), { ...headers, vary: 'Prefer' });
+  const applied = { vary: 'Prefer', ...preferenceApplied({ waitSeconds }) };
+  return problemResponse(c, new BrokerError('HoldTimeout', message), { ...headers, ...applied });
 }

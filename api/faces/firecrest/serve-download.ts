@@ -6,7 +6,7 @@ import type { AppContext } from '../../http/app-env.ts';
 import { attachment } from '../../http/content-disposition.ts';
 import { relayAnswer } from '../../http/relay.ts';
 import type { WorkerAnswer, WorkerPort } from '../../http/worker-port.ts';
-import type { HeldTransfer } from '../../tasks/task-gate.ts';
+import type { HeldTransfer } from '../../tasks/hold-transfer.ts';
 import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
 import { answerHoldTimeout, isHoldOver, throwFailure } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';

@@ -85,12 +85,13 @@ async function serveHeld(
   const outcome = await deps.gate.acceptAndWait(request, c.req.raw.signal);
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
-  if (isHoldOver(operation, outcome)) return answerHoldTimeout(c, deps.config, operation, outcome.id);
+  const { waitSeconds } = preferences;
+  if (isHoldOver(operation, outcome)) return answerHoldTimeout(c, deps.config, operation, outcome.id, waitSeconds);
   const wish = returnApplied(operation, preferences);
   const headers = {
     ...c.get('replyHeaders'),
     vary: 'Prefer',
-    ...preferenceApplied({ waitSeconds: preferences.waitSeconds, return: wish }),
+    ...preferenceApplied({ waitSeconds, return: wish }),
   };
   if (outcome.bodyUrl !== undefined) return await relayBody(c, deps, operation, outcome.bodyUrl, headers);
   return answerEnd(c, operation, outcome, headers, wish);
@@ -103,6 +104,7 @@ async function serveJob(
   operation: Operation,
   request: AcceptRequest,
   system: SystemEntry,
+  preferences: Preferences,
 ): Promise<Response> {
   const isPrepared = operation.firecrest.job?.answersWhen === 'prepared';
   const outcome = isPrepared
@@ -110,10 +112,13 @@ async function serveJob(
     : await deps.gate.accept(request);
   c.set('taskId', outcome.id);
   c.set('replyHeaders', replayHeaders(request, outcome.isReplay));
-  const headers = { ...c.get('replyHeaders'), vary: 'Prefer' };
+  // Only one that is prepared is waited for, and its answer has nothing that could be left out.
+  const waitSeconds = isPrepared ? preferences.waitSeconds : null;
+  const wish = preferences.return === 'representation' ? preferences.return : null;
+  const headers = { ...c.get('replyHeaders'), vary: 'Prefer', ...preferenceApplied({ waitSeconds, return: wish }) };
   const task = await deps.gate.get(outcome.id, request.principal);
   if (isPrepared && task.journal === null) {
-    if (!isTerminal(task.state)) return answerHoldTimeout(c, deps.config, operation, task.id);
+    if (!isTerminal(task.state)) return answerHoldTimeout(c, deps.config, operation, task.id, waitSeconds);
     const { id, state, error } = task;
     throwFailure({ id, isReplay: false, state, ...(error === null ? {} : { error }) });
   }
@@ -138,7 +143,8 @@ async function serveAsync(
     waitMs > 0
       ? await deps.gate.wait(id, request.principal, waitMs, c.req.raw.signal)
       : await deps.gate.get(id, request.principal);
-  if (waitMs > 0 && isTerminal(task.state)) {
+  // A large result waits at the worker, for GET /tasks/{id}/result.
+  if (waitMs > 0 && isTerminal(task.state) && task.largeResult === null) {
     const error = task.error === null ? {} : { error: task.error };
     const wish = returnApplied(operation, preferences);
     const applied = preferenceApplied({ waitSeconds: preferences.waitSeconds, return: wish });
@@ -187,7 +193,9 @@ export function serveOperation(deps: FaceDeps, operation: Operation): (c: AppCon
     const isHeld = !preferences.isAsync;
     const named = { ...webhookOfHeaders(c, deps.webhooks), ...webhook };
     const request = acceptRequestOf(c, { operation, system: system?.name ?? null, input, isHeld, holdMs, ...named });
-    if (isHeld && system !== null && operation.firecrest.job) return serveJob(c, deps, operation, request, system);
+    if (isHeld && system !== null && operation.firecrest.job) {
+      return serveJob(c, deps, operation, request, system, preferences);
+    }
     return isHeld
       ? serveHeld(c, deps, operation, request, preferences)
       : serveAsync(c, deps, operation, request, preferences);

@@ -10,10 +10,11 @@ import type { AppContext, SystemEntry } from '../../http/app-env.ts';
 import { readChunks } from '../../http/body-chunks.ts';
 import { invalidField } from '../../http/invalid-request.ts';
 import { boundaryOf, type Part, readParts } from '../../http/multipart.ts';
-import type { HeldTransfer } from '../../tasks/task-gate.ts';
-import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
+import type { HeldTransfer } from '../../tasks/hold-transfer.ts';
+import { acceptRequestOf, admitInput, findSystem, replayHeaders } from '../accept-task.ts';
 import { answerEnd, answerHoldTimeout } from './answer-outcome.ts';
 import { createInputReader } from './read-input.ts';
+import { acceptUpload, answerRepeat } from './repeat-upload.ts';
 import type { FaceDeps } from './serve-operation.ts';
 
 /** Room for boundaries, headers and other fields beside the file. */
@@ -24,7 +25,7 @@ const idleMs = 20_000;
 const endingMs = 3_000;
 const partName = 'file';
 
-/** `Prefer: respond-async` and `Idempotency-Key` are not applied: the body must be sent, and to send it again does no harm. */
+/** `Prefer: respond-async` is not applied: the body must be sent. */
 export function serveUpload(deps: FaceDeps, operation: Operation): (c: AppContext) => Promise<Response> {
   const reader = createInputReader(operation, deps.config.api.bodyBytesMax);
   return async (c) => {
@@ -93,8 +94,11 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
   const { holdMs } = deps.config.api;
   const deadlineAt = deps.now() + holdMs + operation.timeoutMs;
   const request = acceptRequestOf(c, { operation, system: system.name, input, isHeld: true, holdMs, deadlineAt });
-  const transfer = await deps.gate.acceptTransfer(request, c.req.raw.signal);
+  const transfer = await acceptUpload(deps.gate, request, c.req.raw.signal);
   c.set('taskId', transfer.id);
+  const replyHeaders = replayHeaders(request, transfer.isReplay);
+  c.set('replyHeaders', replyHeaders);
+  if (transfer.isReplay) return await answerRepeat(c, deps.gate, operation, { ...request, id: transfer.id }, bytes);
   try {
     const url = await transfer.nextOffer();
     if (url === null) return await answerUnmet(c, operation, transfer);
@@ -104,7 +108,7 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
     });
     // A worker that did not take all of it is ending the task, or is lost; then nobody else must wait for these bytes.
     const outcome = await transfer.outcome(isHanded ? holdMs : endingMs);
-    if (isTerminal(outcome.state)) return answerEnd(c, operation, outcome, {});
+    if (isTerminal(outcome.state)) return answerEnd(c, operation, outcome, replyHeaders);
     if (isHanded) return answerHoldTimeout(c, deps.config, operation, transfer.id);
     await transfer.cancel();
     throw new BrokerError('WorkerLost', 'The worker was lost before it said that it had the whole file.');

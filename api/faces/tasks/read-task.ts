@@ -1,10 +1,11 @@
 /** GET and DELETE /tasks/{id}, and its result: the task as it stands, cheap to poll (ETag) or held until it ends (`Prefer: wait=N`). */
 import { BrokerError, fromStoredError } from '../../../shared/errors/broker-error.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
-import type { Principal, Task } from '../../../shared/tasks/task.ts';
+import type { LargeResult, Principal, Task } from '../../../shared/tasks/task.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { preferenceApplied, readPreferences } from '../../http/prefer.ts';
+import { relayAnswer } from '../../http/relay.ts';
 import { acceptedResponse, pollAfterSeconds, viewTaskAs } from '../task-accepted.ts';
 import { actOnTask, type OthersDeps } from './others-task.ts';
 
@@ -63,9 +64,9 @@ export function getTask(deps: OthersDeps): (c: AppContext) => Promise<Response> 
 
 /**
  * GET /tasks/{id}/result: the result alone. What a task failed with is thrown; TaskConflict while it has not ended;
- * TaskExpired where the result was too large to be kept and went with the request that was held for it.
+ * TaskExpired where the result was too large to be kept and went with the request that was held for it, or with its worker.
  */
-export function getResult(gate: AppDeps['gate']): (c: AppContext) => Promise<Response> {
+export function getResult({ gate, workers }: Pick<AppDeps, 'gate' | 'workers'>): (c: AppContext) => Promise<Response> {
   return async (c) => {
     const id = readTaskId(c);
     const { waitSeconds } = readPreferences(c.req.header('prefer'));
@@ -76,9 +77,29 @@ export function getResult(gate: AppDeps['gate']): (c: AppContext) => Promise<Res
       });
     }
     if (task.error !== null) throw fromStoredError(task.error);
+    const headers = { vary: 'Prefer', ...preferenceApplied({ waitSeconds }) };
+    if (task.largeResult !== null) return await relayLarge(c, workers, task.largeResult, headers);
     if (task.result === null) throw new BrokerError('TaskExpired', 'The result was sent and is no longer kept.');
-    return jsonResponse(c, 200, task.result, { vary: 'Prefer', ...preferenceApplied({ waitSeconds }) });
+    return jsonResponse(c, 200, task.result, headers);
   };
+}
+
+/** Streams what waits at the worker that made it. */
+async function relayLarge(
+  c: AppContext,
+  workers: AppDeps['workers'],
+  { url, sizeBytes, until }: LargeResult,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const answer = await workers.get(url).catch(() => null);
+  if (answer?.statusCode !== 200) {
+    answer?.drop();
+    const end = new Date(until).toISOString();
+    const message = `The result of ${sizeBytes} bytes is gone: it was kept until ${end}, or until its worker stopped.`;
+    throw new BrokerError('TaskExpired', message);
+  }
+  const content = { 'content-type': 'application/json', 'content-length': String(sizeBytes) };
+  return await relayAnswer(c, answer, 200, { ...content, ...headers });
 }
 
 /** 200 when the task has ended (now or before), 202 while the worker is being stopped; `Prefer: wait=N` awaits its end. */

@@ -16,7 +16,11 @@ export const upload = defineOperation({
       .refine((name) => !name.includes('/'), 'must not contain a slash')
       .describe('The name in the directory; it is that of the part `file`'),
   }),
-  result: z.object({ path: z.string(), sizeBytes: z.int() }),
+  result: z.object({
+    path: z.string(),
+    sizeBytes: z.int(),
+    sha256: z.string().optional().describe('Of the bytes, hexadecimal'),
+  }),
   firecrest: {
     method: 'POST',
     path: '/filesystem/{system_name}/ops/upload',

@@ -133,6 +133,7 @@ function buildTasks(settings: FileSettings): TasksConfig {
     heldReadKeepMs: tasks.held_read_keep,
     resultBytesMax: tasks.result_size_max,
     heldResultBytesMax: tasks.held_result_size_max,
+    largeResultKeepMs: tasks.large_result_keep,
     openPerUserMax: tasks.open_per_user_max,
     openPerQueueMax: tasks.open_per_queue_max,
     openPerSystemMax: tasks.open_per_system_max,

@@ -95,10 +95,15 @@ const tasks = section({
     .describe('The record of a read that was answered at once is kept so long.'),
   result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 24 })
     .prefault('256KiB')
-    .describe('Largest kept result.'),
+    .describe('Largest result that is kept with its task; larger ones wait at the worker.'),
   held_result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
     .prefault('16MiB')
-    .describe('Largest result of a request that is answered at once; more where `max_ops_file_size` needs it.'),
+    .describe('Largest result that goes from worker to API past Redis; more where `max_ops_file_size` needs it.'),
+  large_result_keep: duration({ minMs: 1_000, maxMs: dayMs })
+    .prefault('10m')
+    .describe(
+      'A result that is too large to be kept with its task, and that no request was held for, waits so long at its worker.',
+    ),
   open_per_user_max: integer(1, 10_000_000).default(20_000).describe('Unfinished tasks of one user.'),
   open_per_queue_max: integer(1, 100_000_000).default(200_000).describe('Unfinished tasks of one lane of a system.'),
   open_per_system_max: integer(1, 100_000_000)

@@ -7,8 +7,10 @@ export interface TasksConfig {
   heldReadKeepMs: number;
   /** Largest result kept in a task record. */
   resultBytesMax: number;
-  /** Largest result of a held request; it goes from worker to API directly. */
+  /** Largest result that goes from worker to API directly. */
   heldResultBytesMax: number;
+  /** How long a worker keeps a result that is too large for the record and that nobody waited for. */
+  largeResultKeepMs: number;
   /** Tasks of one user that may be pending or active; beyond it `UserQueueFull`. */
   openPerUserMax: number;
   /** Tasks of one (lane, system) queue that may be pending or active; beyond it `QueueFull`. */

@@ -9,6 +9,8 @@ const placement = z.object({
   part: z.string(),
   target: z.string(),
   sizeBytes: z.int(),
+  /** Left out by earlier versions. */
+  sha256: z.string().optional(),
 });
 
 /** What the journal says once all bytes are on the cluster. */

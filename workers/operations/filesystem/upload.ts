@@ -2,6 +2,7 @@
  * Takes the body of the request that is held for the task into a file beside the target, which it replaces when the last
  * byte is there. A symbolic link to a file is followed; an existing target keeps its mode.
  */
+import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { upload } from '../../../shared/operations/filesystem/upload.ts';
@@ -32,15 +33,16 @@ export async function handleUpload(
     const part = partialPath(target, task.id);
     if (task.attempt > 1) await unlessMissing(files.unlink(part)); // an earlier attempt lost its body with its worker
     refuseUnwanted(context);
-    const sizeBytes = await takeBody(wanted, part, mode, context);
-    const placement: Placement = { phase: 'placing', part, target, sizeBytes };
+    const taken = await takeBody(wanted, part, mode, context);
+    const placement: Placement = { phase: 'placing', part, target, ...taken };
     // From here on the next attempt can finish what this one cannot.
     await journal.write({ ...placement });
     await placeUpload(placement, context, false);
-    return { path: wanted, sizeBytes };
+    return { path: wanted, ...taken };
   }
   await placeUpload(earlier, context, true);
-  return { path: wanted, sizeBytes: earlier.sizeBytes };
+  const { sizeBytes, sha256 } = earlier;
+  return { path: wanted, sizeBytes, ...(sha256 === undefined ? {} : { sha256 }) };
 }
 
 /** Where the bytes are to be in the end, and the permissions of what is there now. */
@@ -64,8 +66,13 @@ function permissionsOf(wanted: string, mode: number): number {
   throw new BrokerError('InvalidRequest', `cannot create regular file '${wanted}': ${what}`);
 }
 
-/** Resolves with the size when all is on the cluster; leaves nothing behind otherwise. */
-async function takeBody(wanted: string, part: string, mode: number | undefined, context: Context): Promise<number> {
+/** Resolves with size and digest when all is on the cluster; leaves nothing behind otherwise. */
+async function takeBody(
+  wanted: string,
+  part: string,
+  mode: number | undefined,
+  context: Context,
+): Promise<{ sizeBytes: number; sha256: string }> {
   const { files, signal, exchange } = context;
   const options = { signal, said: `cannot create regular file '${wanted}'`, ...(mode === undefined ? {} : { mode }) };
   try {
@@ -74,13 +81,15 @@ async function takeBody(wanted: string, part: string, mode: number | undefined, 
       async (file) => {
         // The server has applied the user's umask.
         if (mode !== undefined) await files.chmod(part, mode, { signal });
+        const hash = createHash('sha256');
         let sizeBytes = 0;
         const received = exchange.receive((chunk) => {
           sizeBytes += chunk.length;
+          hash.update(chunk);
           return file.append(chunk);
         });
         await hidingRetries(received.then(() => file.finish()));
-        return sizeBytes;
+        return { sizeBytes, sha256: hash.digest('hex') };
       },
       options,
     );
