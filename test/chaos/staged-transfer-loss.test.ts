@@ -109,7 +109,9 @@ async function bootAnew({ begun }: Held): Promise<void> {
   // Until it is laid by, a worker may note something.
   const isLaidBy = async () => expect(await redis.hget(keyOf(begun), 'notBeforeAt')).toMatch(/^\d+$/);
   await vi.waitFor(isLaidBy, { timeout: 60_000 });
-  const beat = Number(readFileSync(join(workOf(begun), 'beat'), 'utf8'));
+  // The first one is a second after its begin.
+  const beats = join(workOf(begun), 'beat');
+  const beat = existsSync(beats) ? Number(readFileSync(beats, 'utf8')) : 0;
   const aged = { ...(await journalOf(begun)), beat, beatAt: Date.now() - silenceMs };
   await redis.hset(keyOf(begun), 'journal', JSON.stringify(aged));
 }

@@ -44,8 +44,12 @@ it('an upload holds no worker until its client has completed it, and is fetched 
   });
   const begun = await ground.beginUpload('command', ground.at(name), 3);
   await vi.waitFor(() => expect(looks).toBeGreaterThan(1), { timeout: 30_000 });
-  const job = await ground.client.get(`/compute/command/jobs/${jobOf(begun.answer).jobId}`);
-  expect(job.body.jobs[0]?.status).toMatchObject({ state: 'PENDING', stateReason: 'waiting for the client' });
+  // During a look it is a worker's.
+  const waiting = { state: 'PENDING', stateReason: 'waiting for the client' };
+  await vi.waitFor(async () => {
+    const job = await ground.client.get(`/compute/command/jobs/${jobOf(begun.answer).jobId}`);
+    expect(job.body.jobs[0]?.status).toMatchObject(waiting);
+  });
   await ground.sendParts(begun, Buffer.from('abc'));
   const before = looks;
   await ground.expectUploaded(begun, ground.at(name), Buffer.from('abc'));
