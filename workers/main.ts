@@ -35,7 +35,7 @@ import { createPerform } from './runtime/perform.ts';
 import { createPlaces } from './runtime/places.ts';
 import { recordCalls, recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
-import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
+import { createCredentials, credentialsAt, sshHostsOf } from './runtime/ssh-settings.ts';
 import { createStillAllowed } from './runtime/still-allowed.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
@@ -72,8 +72,8 @@ const { trail } = openTrail({
   ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
 const ssh = createSsh({
-  systems: served.map(sshSystemOptions),
-  credentials: () => credentials,
+  systems: served.flatMap(sshHostsOf),
+  credentials: (host) => credentialsAt(host, credentials),
   handshakes: createHandshakeLease(redis, keyPrefix),
   observe: recordCommands(trail),
   log,
