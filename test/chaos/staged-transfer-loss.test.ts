@@ -170,6 +170,9 @@ it.each(['by-node', 'stream-by-node'])(
       const copied = await ground.client.post(`/filesystem/${system}/transfer/cp`, wish);
       expect(await jobEnd(ground.client, jobOf(copied))).toMatchObject({ state: 'COMPLETED', error: '' });
       expect(readFileSync(wish.targetPath).equals(contents.down)).toBe(true);
+      // Which host of the system it was is not what a search for its records asks.
+      const { body } = await ground.client.get(`/audit?system=${system}&kind=command`);
+      expect((body.records as unknown[]).length).toBeGreaterThan(0);
     } finally {
       await lab.sshd.start();
     }

@@ -34,11 +34,14 @@ function transferNodeOf({ name }: Pick<SystemConfig, 'name'>): string {
   return `${name}${transferNodeMark}`;
 }
 
+/** The system that such a host is of. */
+export function systemAt(host: string): string {
+  return host.endsWith(transferNodeMark) ? host.slice(0, -transferNodeMark.length) : host;
+}
+
 /** The provider for one of those hosts: who may log in to a system may at each of its hosts, by the same key. */
 export function credentialsAt(host: string, provider: CredentialProvider): CredentialProvider {
-  if (!host.endsWith(transferNodeMark)) return provider;
-  const system = host.slice(0, -transferNodeMark.length);
-  return { credentialFor: (_host, username) => provider.credentialFor(system, username) };
+  return { credentialFor: (_host, username) => provider.credentialFor(systemAt(host), username) };
 }
 
 export function sshSystemOptions(system: SystemConfig): SshSystemOptions {
