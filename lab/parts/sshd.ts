@@ -41,6 +41,8 @@ export interface SshdOptions {
   trust?: readonly string[];
   /** After so many bytes both sides make new keys; sshd_config(5). */
   rekeyLimit?: string;
+  /** What is run in the place of whatever a session asks for; sshd_config(5). */
+  forceCommand?: string;
   /** Options of the SFTP server, as sftp-server(8) has them. */
   sftpOptions?: string;
 }
@@ -161,6 +163,7 @@ function configText(context: SshdContext, options: SshdOptions, { port, base, ho
       `RevokedKeys ${join(base, 'revoked_keys')}`,
     ]),
     ...(options.rekeyLimit ? [`RekeyLimit ${options.rekeyLimit}`] : []),
+    ...(options.forceCommand ? [`ForceCommand ${options.forceCommand}`] : []),
     `MaxSessions ${options.maxSessions ?? 10}`,
     `MaxStartups ${options.maxStartups ?? '10:30:100'}`,
     `AllowTcpForwarding ${options.allowTcpForwarding ? 'yes' : 'no'}`,

@@ -225,6 +225,24 @@ describe('what goes on while the paths are looked at', () => {
     },
   );
 
+  it('asks for no process of the host where SFTP and the lstat loop will do', async () => {
+    const path = at('plain/file');
+    const round = async (n: number): Promise<void> => {
+      await run('filesystem.ls', { path: at('plain') });
+      await run('filesystem.ls', { path: at('plain'), recursive: true, showHidden: true });
+      for (const dereference of [false, true]) await run('filesystem.stat', { path, dereference });
+      for (const name of ['head', 'tail', 'view'] as const) await run(`filesystem.${name}`, { path });
+      await run('filesystem.mkdir', { path: at(`plain/new-${n}/below`), parent: true });
+      await run('filesystem.symlink', { path, linkPath: at(`plain/link-${n}`) });
+      await run('filesystem.chmod', { path, mode: '600' });
+      await run('filesystem.rm', { path: at(`plain/link-${n}`) });
+    };
+    await round(1); // the names of owners and the time zone are asked for once
+    commands.splice(0);
+    await round(2);
+    expect(commands).toEqual([]);
+  });
+
   it('changes nothing before the task is claimed, nor where another worker has claimed it', async () => {
     const mode = (): number => statSync(at('plain/file')).mode & 0o777;
     let claim = (): void => undefined;

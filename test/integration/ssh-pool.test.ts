@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Lab } from '../../lab/lab.ts';
 import type { SshdServer } from '../../lab/parts/sshd.ts';
 import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
@@ -244,4 +245,18 @@ describe('an SFTP server of OpenSSH', () => {
       await ssh.close();
     }
   }, 30_000);
+});
+
+describe('a host that runs something else in the place of a command', () => {
+  it('is not asked for a loop again, and runs each command by itself', async () => {
+    const forced = await lab.sshd.startAnother({ name: 'forced', hostKey: 'own', forceCommand: 'echo hello' });
+    const ssh = pooled(forced);
+    const shell = ssh.shell('lab', 'gcalice');
+    for (let round = 0; round < 3; round += 1) {
+      expect((await shell.run(['true'], { usesCommandLoop: true })).stdout.toString()).toBe('hello\n');
+      await vi.waitFor(() => expect(ssh.poolStats()[0]).toMatchObject({ slotsInUse: 0 }), 20_000);
+    }
+    expect(readFileSync(forced.logFile, 'utf8').match(/Starting session: forced-command/g)).toHaveLength(4);
+    await ssh.close();
+  }, 60_000);
 });

@@ -54,7 +54,7 @@ async function nextBatch(
     const fields = await sftp.readdir(channel, handle, limits);
     const entries: DirectoryEntry[] = [];
     for (let left = fields.uint32(); left > 0; left -= 1) {
-      const nameBytes = Buffer.from(fields.string());
+      const nameBytes = fields.string(); // a view: it keeps the packet, and nobody holds names for long
       fields.string(); // the server's `ls -l` line, which nobody can parse for sure
       const attributes = sftp.attributes(readAttributes(fields));
       const name = nameBytes.toString();

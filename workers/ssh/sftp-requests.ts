@@ -130,8 +130,11 @@ function onlyName(fields: WireReader): Buffer {
 
 /** OpenSSH sends all of them; a server that leaves one out cannot be used to answer for it. */
 export function attributes(sent: WireAttributes): FileAttributes {
-  const { mode, uid, gid, sizeBytes, atime, mtime } = sent;
-  const isWhole = [mode, uid, gid, sizeBytes, atime, mtime].every((value) => value !== undefined);
-  if (!isWhole) throw new BrokerError('RemoteCommandFailed', 'The SFTP server left out attributes of a file.');
-  return { mode, uid, gid, sizeBytes, atime, mtime } as FileAttributes;
+  if (!isWhole(sent)) throw new BrokerError('RemoteCommandFailed', 'The SFTP server left out attributes of a file.');
+  return sent;
+}
+
+function isWhole(sent: WireAttributes): sent is FileAttributes {
+  const { mode, uid, sizeBytes, atime } = sent; // owner and group come together, and so do the times
+  return mode !== undefined && uid !== undefined && sizeBytes !== undefined && atime !== undefined;
 }

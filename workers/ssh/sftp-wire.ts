@@ -64,10 +64,13 @@ export function encodeMode(mode: number | undefined): Buffer {
 
 export function readAttributes(reader: WireReader): WireAttributes {
   const flags = reader.uint32();
+  const next = (flag: number): number | undefined => ((flags & flag) === 0 ? undefined : reader.uint32());
   const sizeBytes = flags & attributeFlag.size ? reader.uint32() * 2 ** 32 + reader.uint32() : undefined;
-  const [uid, gid] = flags & attributeFlag.owner ? [reader.uint32(), reader.uint32()] : [undefined, undefined];
-  const mode = flags & attributeFlag.permissions ? reader.uint32() : undefined;
-  const [atime, mtime] = flags & attributeFlag.times ? [reader.uint32(), reader.uint32()] : [undefined, undefined];
+  const uid = next(attributeFlag.owner);
+  const gid = next(attributeFlag.owner);
+  const mode = next(attributeFlag.permissions);
+  const atime = next(attributeFlag.times);
+  const mtime = next(attributeFlag.times);
   for (let left = (flags & attributeFlag.extended) !== 0 ? reader.uint32() : 0; left > 0; left -= 1) {
     reader.string();
     reader.string();

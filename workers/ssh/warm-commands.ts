@@ -11,6 +11,12 @@ export interface WarmCommands {
   prepare(): void;
 }
 
+/** What a loop has to do before it is given a command: a host may run something else in the place of what it is asked to. */
+const trialExitCode = 7;
+const trialLine = `exit ${trialExitCode}`;
+const trialBounds = { outputBytesMax: 64 * 1024, deadlineMs: 10_000, killAfterMs: 1_000 };
+const retryAfterMs = 10 * 60_000;
+
 /** `idleMs`: how long one waits for a command; `lifeMs`: what a user changes in the start-up files of the shell is seen that much later. */
 export function createWarmCommands(
   pool: Pick<ConnectionPool, 'open' | 'hasSpare'>,
@@ -19,6 +25,7 @@ export function createWarmCommands(
 ): WarmCommands {
   let current: CommandLoop | undefined;
   let isStarting = false;
+  let unusableUntil = 0;
 
   async function start(): Promise<void> {
     const opening = { argv: commandLoopArgv, line: commandLoopLine };
@@ -52,14 +59,19 @@ export function createWarmCommands(
       close: leave,
     };
     const forget = channel.connection.whenRetired(leave);
-    channel.park(true);
-    current = kept;
+    const { exitCode, isGone } = await kept.run(trialLine, trialBounds);
+    if (exitCode === trialExitCode && isGone) current = kept;
+    else {
+      unusableUntil = performance.now() + retryAfterMs;
+      leave();
+    }
   }
 
   return {
     take: () => (current?.isFree ? current : undefined),
     prepare() {
-      if (current !== undefined || isStarting || !pool.hasSpare(username)) return;
+      const isWanted = current === undefined && !isStarting && performance.now() >= unusableUntil;
+      if (!isWanted || !pool.hasSpare(username)) return;
       isStarting = true;
       start()
         .catch(() => undefined)

@@ -2,8 +2,10 @@
 
 import os
 
-from cases import case, main
-from pyfirecrest_files import open_api
+from firecrest import ClientCredentialsAuth
+from firecrest.v2 import AsyncFirecrest, Firecrest
+
+from cases import Api, case, main
 
 CONTENT = os.urandom(6 * 1024 * 1024 + 7)
 
@@ -15,6 +17,17 @@ async def _(api, lab, place):
     assert place.read("it's sent") == CONTENT
     await api.download(place.at("it's sent"), place.at("target"), transfer_method="streamer")
     assert place.read("target") == CONTENT
+
+
+class StreamApi(Api):
+    def methods(self):
+        return ["upload", "download"]
+
+
+def open_api(lab):
+    auth = ClientCredentialsAuth(lab.client_id, lab.client_secret, lab.token_url)
+    kind = {"Firecrest": Firecrest, "AsyncFirecrest": AsyncFirecrest}[lab.client]
+    return StreamApi(kind(lab.url, authorization=auth), lab.system)
 
 
 if __name__ == "__main__":
