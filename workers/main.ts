@@ -35,7 +35,7 @@ import { createPerform } from './runtime/perform.ts';
 import { createPlaces } from './runtime/places.ts';
 import { recordCalls, recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
-import { createCredentials, sshSystemOptions } from './runtime/ssh-settings.ts';
+import { createCredentials, credentialsAt, sshHostsOf, systemAt } from './runtime/ssh-settings.ts';
 import { createStillAllowed } from './runtime/still-allowed.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
@@ -71,11 +71,12 @@ const tokenSealer = createTokenSealer(config);
 const { trail } = openTrail({
   ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
 });
+const recordCommand = recordCommands(trail);
 const ssh = createSsh({
-  systems: served.map(sshSystemOptions),
-  credentials: () => credentials,
+  systems: served.flatMap(sshHostsOf),
+  credentials: (host) => credentialsAt(host, credentials),
   handshakes: createHandshakeLease(redis, keyPrefix),
-  observe: recordCommands(trail),
+  observe: (command) => recordCommand({ ...command, system: systemAt(command.system) }),
   log,
 });
 const port = await openInternalPort({

@@ -41,7 +41,10 @@ const asked = new Map<string, number>();
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 's3', 'oidc'], people: ['alice'], handlesSignals: false });
   redis = new Redis(lab.redis.url);
-  ground = await openTransferFaultGround(lab);
+  const { host, port, hostKey } = await lab.sshd.startAnother({ name: 'data-transfer', hostKey: 'own' });
+  const node = { host, port, host_keys: { pinned: [hostKey] } };
+  const systems = { 'by-node': { node }, 'stream-by-node': { mover: 'stream', node } };
+  ground = await openTransferFaultGround(lab, { systems });
   ground.proxy.add((request) => {
     const part = partOf(request);
     const name = `${request.path.split('/').at(-1)} ${part}`;
@@ -154,3 +157,25 @@ it('an upload that waits outlives the absence of the store', async () => {
   expect(await jobEnd(ground.client, jobOf(answer), 120_000)).toMatchObject({ state: 'COMPLETED' });
   expect([readFileSync(path, 'utf8'), existsSync(wish.path)]).toEqual(['abc', false]);
 }, 240_000);
+
+it.each(['by-node', 'stream-by-node'])(
+  'a system with a data-transfer node moves its files there, whatever becomes of its login node: %s',
+  async (system) => {
+    const path = ground.put(ground.at(system), 'old');
+    await lab.sshd.stop();
+    try {
+      await ground.expectUploaded(await ground.upload(system, path, contents.down), path, contents.down);
+      await ground.expectDownloaded(await ground.download(system, path), contents.down);
+      const wish = { path, targetPath: `${path} copied` };
+      const copied = await ground.client.post(`/filesystem/${system}/transfer/cp`, wish);
+      expect(await jobEnd(ground.client, jobOf(copied))).toMatchObject({ state: 'COMPLETED', error: '' });
+      expect(readFileSync(wish.targetPath).equals(contents.down)).toBe(true);
+      // Which host of the system it was is not what a search for its records asks.
+      const { body } = await ground.client.get(`/audit?system=${system}&kind=command`);
+      expect((body.records as unknown[]).length).toBeGreaterThan(0);
+    } finally {
+      await lab.sshd.start();
+    }
+  },
+  240_000,
+);

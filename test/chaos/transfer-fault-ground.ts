@@ -41,10 +41,10 @@ export interface TransferFaultGround {
   own: OwnDirectory;
   at(name: string): string;
   put(path: string, content: Buffer | string): string;
-  beginUpload(mover: MoverName, path: string, sizeBytes: number): Promise<Begun>;
+  beginUpload(system: string, path: string, sizeBytes: number): Promise<Begun>;
   sendParts(begun: Begun, content: Buffer): Promise<void>;
-  upload(mover: MoverName, path: string, content: Buffer): Promise<Begun>;
-  download(mover: MoverName, path: string): Promise<Begun>;
+  upload(system: string, path: string, content: Buffer): Promise<Begun>;
+  download(system: string, path: string): Promise<Begun>;
   /** The file is in place with the right digest, which the task tells too; nothing is left of its transfer. */
   expectUploaded(begun: Begun, path: string, content: Buffer): Promise<void>;
   expectDownloaded(begun: Begun, content: Buffer): Promise<void>;
@@ -71,13 +71,15 @@ export interface GroundOptions {
   bytesPerSecond?: number;
   /** Parts that a mover on the cluster moves at once; as many as it does by itself. */
   partsAtOnce?: number;
+  /** More systems, by name: their `transfers`. */
+  systems?: Readonly<Record<string, object>>;
 }
 
 type GroundLab = Pick<LabFacts, 'folder' | 'redis' | 'sshd' | 's3' | 'oidc'> & { users: readonly LabUser[] };
 
 export async function openTransferFaultGround(
   lab: GroundLab,
-  { ttlSeconds = 3_600, bytesPerSecond = Number.POSITIVE_INFINITY, partsAtOnce }: GroundOptions = {},
+  { ttlSeconds = 3_600, bytesPerSecond = Number.POSITIVE_INFINITY, partsAtOnce, systems = {} }: GroundOptions = {},
 ): Promise<TransferFaultGround> {
   const link = await openSlowLink(lab.s3.endpoint, bytesPerSecond);
   const proxy = await startStoreFaultProxy(link.url);
@@ -92,21 +94,19 @@ export async function openTransferFaultGround(
     // All that a test holds at once.
     goldcrest: { tasks: { moves_per_user_max: 30 } },
     staging: { private_url: proxy.url, ttl: ttlSeconds, multipart },
-    otherSystems: (['job', 'stream'] as const).map((mover) => ({
-      name: mover,
-      sshd: lab.sshd,
-      section: { transfers: { mover } },
-    })),
+    otherSystems: Object.entries({ job: { mover: 'job' }, stream: { mover: 'stream' }, ...systems }).map(
+      ([name, transfers]) => ({ name, sshd: lab.sshd, section: { transfers } }),
+    ),
   });
   const client = await clientOf(lab.oidc, broker.url, 'alice');
   const owner = userNamed(lab.users, 'alice');
   const own = homeDirectory(owner);
   const store = storeClient(lab.s3);
   const leftovers = ({ id }: Begun) => leftoversOf(id, lab, owner, own.path);
-  const begin = async (mover: MoverName, way: 'upload' | 'download', path: string, more: object): Promise<Begun> => {
+  const begin = async (system: string, way: 'upload' | 'download', path: string, more: object): Promise<Begun> => {
     const transferDirectives = { transferMethod: 's3', ...more };
-    const answer = await client.post(`/filesystem/${mover}/transfer/${way}`, { path, transferDirectives });
-    expect(answer.status, `${mover}: ${answer.text}`).toBe(201);
+    const answer = await client.post(`/filesystem/${system}/transfer/${way}`, { path, transferDirectives });
+    expect(answer.status, `${system}: ${answer.text}`).toBe(201);
     return { answer, id: taskIdOf(answer) };
   };
   const ground: Pick<TransferFaultGround, 'put' | 'beginUpload' | 'sendParts' | 'upload' | 'download'> = {
@@ -115,17 +115,17 @@ export async function openTransferFaultGround(
       own.giveAway();
       return path;
     },
-    beginUpload: (mover, path, sizeBytes) => begin(mover, 'upload', path, { fileSize: sizeBytes }),
+    beginUpload: (system, path, sizeBytes) => begin(system, 'upload', path, { fileSize: sizeBytes }),
     async sendParts({ answer }, content) {
       const etags = await putParts(directivesOf(answer), content);
       expect((await completeUpload(directivesOf(answer), etags)).status).toBe(200);
     },
-    async upload(mover, path, content) {
-      const begun = await this.beginUpload(mover, path, content.length);
+    async upload(system, path, content) {
+      const begun = await this.beginUpload(system, path, content.length);
       await this.sendParts(begun, content);
       return begun;
     },
-    download: (mover, path) => begin(mover, 'download', path, {}),
+    download: (system, path) => begin(system, 'download', path, {}),
   };
   return {
     ...{ proxy, broker, client, owner, own },

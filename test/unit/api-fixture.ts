@@ -147,7 +147,7 @@ export function createTestApp(
   const system = {
     fileSystems,
     dataOperation,
-    transfers: { mover: 'command' as const, bucketPrefix: '', directTo: [] },
+    transfers: { mover: 'command' as const, bucketPrefix: '', directTo: [], node: null },
   };
   return createApp({
     config: {

@@ -1,7 +1,13 @@
 /** What the configuration says of logins reaches the SSH layer: whom to believe, and which certificates to make. */
 import { describe, expect, it } from 'vitest';
 import { newPrivateKeyText } from '../../shared/ssh/openssh-key.ts';
-import { createCredentials, sshSystemOptions } from '../../workers/runtime/ssh-settings.ts';
+import {
+  createCredentials,
+  credentialsAt,
+  sshHostOf,
+  sshHostsOf,
+  sshSystemOptions,
+} from '../../workers/runtime/ssh-settings.ts';
 import { createUserTokens } from '../../workers/ssh/credentials/user-tokens.ts';
 import { readCertificateText } from '../../workers/ssh/read-certificate.ts';
 import { loadText, small } from './config-support.ts';
@@ -51,6 +57,36 @@ describe('the settings of a login', () => {
       principals: ['alice'],
       criticalOptions: ['source-address'],
     });
+  });
+
+  it('have a data-transfer node in the place of the login node for work on files, with the same credentials', async () => {
+    const load = (mover: string) => {
+      const transfers = `transfers: {mover: ${mover}, node: {host: dtn.example.org, host_keys: {host_ca: "${authority}"}}}`;
+      return loadText(withUserCa.replace('two: {', `two: {${transfers}, `), {}, { '/ca': newPrivateKeyText() });
+    };
+    const { config: withNode } = load('stream');
+    const system = withNode.systems.find(({ name }) => name === 'two') ?? expect.unreachable();
+    const [login, node] = sshHostsOf(system);
+    expect([login?.name, login?.host]).toEqual(['two', 'login.two.example.org']);
+    expect(node).toMatchObject({
+      ...login,
+      name: node?.name,
+      host: 'dtn.example.org',
+      hostKeys: { authorities: [authority] },
+    });
+    expect([sshHostOf(system, 'move'), sshHostOf(system, 'interactive')]).toEqual([node?.name, 'two']);
+    const provider = createCredentials(
+      withNode,
+      createUserTokens(async () => null),
+    );
+    const { certificate = '' } = await credentialsAt(node?.name ?? '', provider).credentialFor(
+      node?.name ?? '',
+      'alice',
+    );
+    expect(readCertificateText(certificate).signed.toString('latin1')).toContain('192.0.2.0/24');
+    const { config: byJob, warnings: told } = load('job');
+    expect(byJob.systems.map((each) => sshHostOf(each, 'move'))).toEqual(['one', 'two']);
+    expect(told.map(({ key }) => key)).toEqual(['goldcrest.systems.two.transfers.node']);
   });
 
   it('make a fresh key for each of them', async () => {

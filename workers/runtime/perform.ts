@@ -28,6 +28,7 @@ import type { JobWatchesOf } from '../watches/begin-watch.ts';
 import type { InternalPort } from './internal-port.ts';
 import { createMeeting, type Meeting } from './meet-request.ts';
 import { onBehalfOf, originOf } from './record-work.ts';
+import { sshHostOf } from './ssh-settings.ts';
 import type { Attempt } from './task-runner.ts';
 
 export interface PerformDependencies {
@@ -80,11 +81,12 @@ export function createPerform(deps: PerformDependencies) {
     if (!system || !scheduler) throw new BrokerError('SystemNotFound', 'System not found');
     const { username } = task.principal;
     const origin = originOf(task, operation);
-    const shell = onBehalfOf(deps.ssh.shell(name, username), origin);
-    const files = deps.ssh.files(name, username);
-    const stats = deps.ssh.stats(name, username);
+    const at = sshHostOf(system, operation.lane);
+    const shell = onBehalfOf(deps.ssh.shell(at, username), origin);
+    const files = deps.ssh.files(at, username);
+    const stats = deps.ssh.stats(at, username);
     const roots = system.fileSystems.map(({ path }) => path);
-    const realRoots = realRootsOf(`${name} ${username}`, files);
+    const realRoots = realRootsOf(`${at} ${username}`, files);
     const { principal, address } = task;
     const checkPaths = deps.checkPaths ?? (task.policy === 'openfga' ? missingPaths : null);
     const also = operation.alsoRelation?.(input as never) ?? null;
@@ -108,12 +110,13 @@ export function createPerform(deps: PerformDependencies) {
     const { username } = attempt.task.principal;
     const side = sideOf(name, operation, attempt);
     const { system, shell, files, scheduler, host } = side;
-    const usersShell = deps.ssh.shell(name, username);
-    const names = deps.ssh.names(name);
+    const at = sshHostOf(system, operation.lane);
+    const usersShell = deps.ssh.shell(at, username);
+    const names = deps.ssh.names(at);
     return {
       ...base,
       ...side,
-      stats: deps.ssh.stats(name, username),
+      stats: deps.ssh.stats(at, username),
       listing: {
         users: (uids) => names.users(shell, uids, usersShell),
         groups: (gids) => names.groups(shell, gids, usersShell),

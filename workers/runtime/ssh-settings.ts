@@ -1,4 +1,5 @@
 /** The configuration as the SSH layer wants it. */
+import type { Lane } from '../../shared/operations/lanes.ts';
 import type { Config, HostKeysConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { CredentialProvider } from '../ssh/credentials/credential-provider.ts';
 import { createSshCa } from '../ssh/credentials/ssh-ca.ts';
@@ -10,6 +11,38 @@ import type { HostKeyPolicy, SshSystemOptions } from '../ssh/options.ts';
 
 /** Room above FirecREST's file limit for what a command prints besides. */
 const outputOverheadBytes = 64 * 1024;
+
+/** The hosts of a system that workers log in to: the login node, and the data-transfer node where there is one. */
+export function sshHostsOf(system: SystemConfig): SshSystemOptions[] {
+  const login = sshSystemOptions(system);
+  const { node } = system.transfers;
+  if (node === null) return [login];
+  const { host, port, hostKeys } = node;
+  return [login, { ...login, name: transferNodeOf(system), host, port, hostKeys: hostKeyPolicy(hostKeys) }];
+}
+
+/** The name by which the SSH layer knows the host where an operation of that lane is carried out. */
+export function sshHostOf(system: SystemConfig, lane: Lane): string {
+  const { node, mover } = system.transfers;
+  return lane === 'move' && node !== null && mover !== 'job' ? transferNodeOf(system) : system.name;
+}
+
+const transferNodeMark = '/transfers';
+
+/** No system has such a name, which is one part of a path. */
+function transferNodeOf({ name }: Pick<SystemConfig, 'name'>): string {
+  return `${name}${transferNodeMark}`;
+}
+
+/** The system that such a host is of. */
+export function systemAt(host: string): string {
+  return host.endsWith(transferNodeMark) ? host.slice(0, -transferNodeMark.length) : host;
+}
+
+/** The provider for one of those hosts: who may log in to a system may at each of its hosts, by the same key. */
+export function credentialsAt(host: string, provider: CredentialProvider): CredentialProvider {
+  return { credentialFor: (_host, username) => provider.credentialFor(systemAt(host), username) };
+}
 
 export function sshSystemOptions(system: SystemConfig): SshSystemOptions {
   const { ssh } = system;

@@ -70,6 +70,7 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       mover: section.transfers.mover,
       bucketPrefix: section.transfers.bucket_prefix,
       directTo: section.transfers.direct_to.map((name) => name.toLowerCase()),
+      node: buildTransferNode(parts, questions),
     },
     // A system tells of what it can do, and of nothing else.
     firecrest: firecrestView(cluster, dataTransfer !== null),
@@ -131,6 +132,16 @@ function buildSsh({ cluster, section, sharedHostKeys }: SystemParts, questions: 
       keepAliveMs: ssh.timeout.keep_alive * 1_000,
     },
   };
+}
+
+function buildTransferNode({ cluster, section, sharedHostKeys }: SystemParts, questions: Questions) {
+  const { node, mover } = section.transfers;
+  if (node === undefined) return null;
+  const path = ['goldcrest', 'systems', cluster.name, 'transfers', 'node'];
+  if (mover === 'job') questions.warn(path, 'has no effect: with the mover job such work is done in batch jobs');
+  const { host, port } = node;
+  const keys = node.host_keys ?? section.host_keys ?? sharedHostKeys;
+  return { host, port, hostKeys: buildHostKeys(keys, { system: cluster.name, key: 'host_keys', host }, questions) };
 }
 
 function buildHostKeys(

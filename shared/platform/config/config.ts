@@ -307,6 +307,15 @@ export interface TransfersConfig {
   bucketPrefix: string;
   /** Systems whose staging store this one reaches; names in lower case. */
   directTo: string[];
+  /** Where it is done in place of the login node; null: there. Not for batch jobs. */
+  node: TransferNodeConfig | null;
+}
+
+/** A data-transfer node: it has the file systems of the login node, homes among them. */
+export interface TransferNodeConfig {
+  host: string;
+  port: number;
+  hostKeys: HostKeysConfig;
 }
 
 export interface DataOperationConfig {

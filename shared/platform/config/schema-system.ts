@@ -93,6 +93,17 @@ export const systemSchema = section({
       .describe(
         'What moves bytes: a command on the login node, a batch job with `datatransfer_jobs_directives`, or a worker through which the bytes stream where the cluster cannot reach the store.',
       ),
+    node: section({
+      host: text().describe(
+        'Its name or address, as the workers reach it; by the jump host, where the system has one.',
+      ),
+      port: integer(1, 65_535).default(22).describe('Port of its SSH server.'),
+      host_keys: hostKeys.optional().describe('Keys of the node; those of the login node if not given.'),
+    })
+      .optional()
+      .describe(
+        'A data-transfer node on which such work is done in place of the login node, with the same file systems. Batch jobs are submitted at the login node all the same.',
+      ),
     bucket_prefix: z
       .string()
       .regex(/^[a-z0-9-]{0,20}$/, 'must be a-z, 0-9, hyphens; 20 at most')

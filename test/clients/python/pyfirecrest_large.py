@@ -5,10 +5,8 @@ import os
 import sys
 import time
 
-from firecrest import ClientCredentialsAuth
-from firecrest.v2 import AsyncFirecrest, Firecrest
-
-from cases import Api, case, main
+from cases import case, main
+from pyfirecrest_files import open_api
 
 MIB = 1024 * 1024
 
@@ -43,17 +41,6 @@ async def _(api, lab, place):
     back = time.monotonic()
     assert sha256(place.at("downloaded")) == wanted
     print(f"{lab.client}: {size} bytes, sha256 {wanted}: up {there - began:.1f} s, down {back - again:.1f} s", file=sys.stderr)
-
-
-class LargeApi(Api):
-    def methods(self):
-        return ["upload", "download"]
-
-
-def open_api(lab):
-    auth = ClientCredentialsAuth(lab.client_id, lab.client_secret, lab.token_url)
-    kind = {"Firecrest": Firecrest, "AsyncFirecrest": AsyncFirecrest}[lab.client]
-    return LargeApi(kind(lab.url, authorization=auth), lab.system)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 import os
 
-from firecrest import ClientCredentialsAuth
-from firecrest.v2 import AsyncFirecrest, Firecrest
-
-from cases import Api, case, main
+from cases import case, main
+from pyfirecrest_files import open_api
 
 CONTENT = os.urandom(6 * 1024 * 1024 + 7)
 
@@ -17,17 +15,6 @@ async def _(api, lab, place):
     assert place.read("it's sent") == CONTENT
     await api.download(place.at("it's sent"), place.at("target"), transfer_method="streamer")
     assert place.read("target") == CONTENT
-
-
-class StreamApi(Api):
-    def methods(self):
-        return ["upload", "download"]
-
-
-def open_api(lab):
-    auth = ClientCredentialsAuth(lab.client_id, lab.client_secret, lab.token_url)
-    kind = {"Firecrest": Firecrest, "AsyncFirecrest": AsyncFirecrest}[lab.client]
-    return StreamApi(kind(lab.url, authorization=auth), lab.system)
 
 
 if __name__ == "__main__":
