@@ -125,7 +125,11 @@ it.each(['is cut off', 'crashes', 'boots anew'])(
     const ways = movers.flatMap((mover) => (['up', 'down'] as const).map((way) => [mover, way] as const));
     const held = await Promise.all(ways.map(([mover, way]) => holdAtLastPart(`${what} ${way} ${mover}`, way, mover)));
     await lab.sshd.kill();
-    if (what !== 'is cut off') expect(killUserProcesses(lab, ground.owner, () => true)).toBeGreaterThan(0);
+    if (what !== 'is cut off') {
+      expect(killUserProcesses(lab, ground.owner, () => true)).toBeGreaterThan(0);
+      // What was begun while the others were killed.
+      await vi.waitFor(() => expect(killUserProcesses(lab, ground.owner, () => true)).toBe(0), { timeout: 10_000 });
+    }
     for (const { release } of held) release();
     if (what === 'boots anew') await Promise.all(held.map(bootAnew));
     await lab.sshd.start();
