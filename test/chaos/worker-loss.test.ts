@@ -7,6 +7,7 @@ import type { Daemon } from '../../lab/daemon.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { hasUnreadRequest } from '../integration/handed-over.ts';
 import {
   type Answer,
   type Body,
@@ -131,6 +132,20 @@ describe('a worker that is killed', () => {
     await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(false), { timeout: 30_000 });
     await expectOneJob(task);
   });
+});
+
+it('a task that is canceled while its sbatch waits is canceled with the job that came of it', async () => {
+  const { location, id } = await submitIntoSilence();
+  // The controller will take it, whatever becomes of sbatch.
+  await vi.waitFor(() => expect(hasUnreadRequest(lab.slurm.confPath, alice.uid)).toBe(true), { timeout: 30_000 });
+  expect((await client.delete(location)).status).toBe(202);
+  lab.slurm.controller.resume();
+  const task = await taskEnd(client, location, 90_000);
+  const jobs = await truth.jobsWithComment(alice.username, id);
+  const jobId = jobs[0]?.split('|')[0] ?? '';
+  expect([task.state, task.error.code, jobs.length]).toEqual(['canceled', 'TaskCanceled', 1]);
+  expect(task.error.message).toContain(`job ${jobId},`);
+  await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('CANCELLED'), { timeout: 30_000 });
 });
 
 it('a worker that hangs for longer than its lock and then goes on makes no second job and changes no outcome', async () => {

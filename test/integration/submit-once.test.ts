@@ -67,7 +67,7 @@ async function settle(task: ReturnType<typeof createTask>, job: JobDescription):
   for (let attempt = 0; attempt < 12; attempt += 1) {
     const outcome = await task.run(job).catch((error: BrokerError) => error);
     if (!(outcome instanceof Error)) return outcome;
-    expect(outcome.code).toBe('SubmissionInDoubt');
+    if (outcome.code !== 'SubmissionInDoubt') throw outcome;
     await new Promise((resolve) => setTimeout(resolve, (outcome.retryAfterSeconds ?? 0) * 1_000));
   }
   return expect.unreachable('the doubt was never resolved');
@@ -174,18 +174,61 @@ describe('a submission', { timeout: 120_000 }, () => {
     expect(await jobsWith(task.key)).toEqual([jobId]);
   });
 
-  it('that is canceled while it is made stays in doubt until the job is known, and is then told as it is', async () => {
+  /** A task that was canceled while the scheduler had its submission before it. */
+  async function canceledMidway(job: JobDescription) {
     const task = createTask();
     const abort = new AbortController();
     lab.lab.slurm.controller.pause();
-    const submission = failure(task.run(quick(), abort.signal));
+    const submission = failure(task.run(job, abort.signal));
     await handedOver();
-    abort.abort();
+    abort.abort(new BrokerError('TaskCanceled'));
     expect((await submission).code).toBe('SubmissionInDoubt');
     lab.lab.slurm.controller.resume();
     task.state.isCancelRequested = true;
-    const { jobId } = await settle(task, quick());
-    expect(await jobsWith(task.key)).toEqual([jobId]);
+    return task;
+  }
+  const ended = (jobId: string) => jobEnd({ adapter: scheduler, host, directory }, jobId);
+
+  it('that is canceled while it is made stays in doubt until the job is known, which is then canceled by its id', async () => {
+    const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
+    const task = await canceledMidway(sleeper);
+    const { code, message } = await failure(settle(task, sleeper));
+    const [jobId = '', ...more] = await jobsWith(task.key);
+    expect([code, more]).toEqual(['TaskCanceled', []]);
+    expect(message).toContain(`job ${jobId},`);
+    await ended(jobId);
+    const jobs = await scheduler.get(host, { jobId, signal: noSignal });
+    expect(jobs.map(({ status }) => status.state)).toEqual(['CANCELLED']);
+  });
+
+  it('that is canceled in the moment in which its job is made is canceled with it', async () => {
+    const abort = new AbortController();
+    const adapter: SchedulerAdapter = {
+      ...scheduler,
+      async submit(...request) {
+        const made = await scheduler.submit(...request);
+        abort.abort(new BrokerError('TaskCanceled'));
+        return made;
+      },
+    };
+    const task = createTask({ adapter });
+    const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
+    const { code, message } = await failure(task.run(sleeper, abort.signal));
+    const [jobId = '', ...more] = await jobsWith(task.key);
+    expect([code, more]).toEqual(['TaskCanceled', []]);
+    expect(message).toContain(`job ${jobId},`);
+    await ended(jobId);
+    const jobs = await scheduler.get(host, { jobId, signal: noSignal });
+    expect(jobs.map(({ status }) => status.state)).toEqual(['CANCELLED']);
+  });
+
+  it('that is canceled while it is made is told as it is where its job has ended before it could be canceled', async () => {
+    const task = await canceledMidway(quick());
+    const jobId = await vi.waitFor(async () => (await jobsWith(task.key))[0] ?? expect.unreachable('no job yet'), {
+      ...{ timeout: 30_000, interval: 200 },
+    });
+    await ended(jobId);
+    expect(await settle(task, quick())).toEqual({ jobId });
   });
 
   it('that nobody wants any more is not made', async () => {

@@ -30,8 +30,10 @@ const brokerFaults: ReadonlySet<ErrorCode> = new Set([
 /** What ended an attempt: an abort of ours outranks the error it provoked, except where that one says more. */
 export function whatFailed(thrown: unknown, operation: Operation, task: Task, signal: AbortSignal): BrokerError {
   const error = toBrokerError(thrown);
+  const reason: unknown = signal.reason;
+  const isAbort = signal.aborted && reason instanceof BrokerError;
   const says = ['SubmissionInDoubt', 'OutcomeUnknown', 'WorkerLost'].includes(error.code);
-  const cause = signal.aborted && signal.reason instanceof BrokerError && !says ? signal.reason : error;
+  const cause = isAbort && !says && error.code !== reason.code ? reason : error;
   const isOpen = operation.recover === 'verify' && task.journal?.phase === 'intended';
   if (!isOpen || !brokerFaults.has(cause.code)) return cause;
   return new BrokerError('SubmissionInDoubt', cause.message, { cause, retryAfterSeconds: 5 });

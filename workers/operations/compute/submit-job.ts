@@ -6,6 +6,7 @@ import { BrokerError, toBrokerError } from '../../../shared/errors/broker-error.
 import type { submitJob } from '../../../shared/operations/compute/submit-job.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import { jobKey } from '../../schedulers/job-key.ts';
+import { hasEnded, standingOf } from '../../watches/standing.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
 import { countEmptyLook, lagWindowMs, readSubmission, type SubmissionEntry } from './submission-journal.ts';
@@ -16,12 +17,15 @@ type Result = ResultOf<typeof submitJob>;
 /** What a command may outlive its time-out by: the grace before SIGKILL, and the way there. */
 const killGraceMs = 5_000;
 
+/** A handler that was told to stop has a little longer than this. */
+const cancelMsMax = 10_000;
+
 /** Time before the first look after a doubt: a job that was accepted is in the queue by then. */
 const firstLookSeconds = 1;
 
 /**
  * One attempt. Throws what the scheduler says where it refused; SubmissionInDoubt, with the time to look again, while a
- * job may or may not exist. Never TaskCanceled or DeadlineExceeded while a job may exist.
+ * job may or may not exist. Never TaskCanceled or DeadlineExceeded while a job may exist: that of a canceled task is canceled by its id.
  */
 export async function handleSubmitJob(input: Input, context: OperationContext): Promise<Result> {
   const entry = readSubmission(context.journal.entry);
@@ -53,8 +57,9 @@ async function submit({ job }: Input, earlier: SubmissionEntry | null, context: 
   };
   const intended = journal.write(entry);
   intended.catch(() => undefined); // awaited by the adapter, and below
+  let made: Result;
   try {
-    return await scheduler.submit(host, { job, key, signal, intended });
+    made = await scheduler.submit(host, { job, key, signal, intended });
   } catch (thrown) {
     await intended;
     const error = toBrokerError(thrown);
@@ -63,6 +68,9 @@ async function submit({ job }: Input, earlier: SubmissionEntry | null, context: 
     await journal.write({ ...entry, phase: 'refused' }).catch(stayInDoubt);
     throw error;
   }
+  // The wish came too late to stop sbatch, and is for the job all the same.
+  if (isCanceled(signal)) await cancelUnwanted(made.jobId, { ...context, signal: AbortSignal.timeout(cancelMsMax) });
+  return made;
 }
 
 /** A job may exist: look, and decide only on what is certain. */
@@ -73,6 +81,7 @@ async function resolve(input: Input, entry: SubmissionEntry, context: OperationC
   const [jobId, ...others] = jobIds;
   if (jobId !== undefined) {
     if (others.length > 0) await cancelOthers(others, jobId, context);
+    if (context.task.isCancelRequested) await cancelUnwanted(jobId, context);
     return { jobId };
   }
   if (!isCertain) throw inDoubt('The scheduler could not be asked whether it took the job.', lagWindowMs / 1_000);
@@ -86,6 +95,22 @@ async function resolve(input: Input, entry: SubmissionEntry, context: OperationC
   }
   log.warn({ key: entry.key }, 'the scheduler has no job of the lost submission');
   return submit(input, look.entry, context);
+}
+
+function isCanceled({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof BrokerError && reason.code === 'TaskCanceled';
+}
+
+/** The job of a task that was canceled. Throws TaskCanceled when it was canceled too; one that had ended before is told as it is. */
+async function cancelUnwanted(jobId: string, { scheduler, host, signal, log }: OperationContext): Promise<void> {
+  await scheduler.cancel(host, { jobId, signal }).catch(stayInDoubt);
+  const standing = standingOf(await scheduler.get(host, { jobId, signal }).catch(stayInDoubt));
+  if (standing !== undefined && hasEnded(standing.state) && standing.state !== 'CANCELLED') return;
+  log.info({ jobId }, 'the job of a canceled submission was canceled');
+  throw new BrokerError(
+    'TaskCanceled',
+    `The task was canceled. The scheduler had taken its job ${jobId}, which was canceled too.`,
+  );
 }
 
 /** Duplicates go by id, never by name or state, which could hit the job that was adopted. */
