@@ -28,11 +28,16 @@ export function acceptedResponse(
   preferences: Preferences,
   extra: Record<string, string> = {},
 ): Response {
-  return jsonResponse(c, 202, viewTaskAs(task, preferences.return), {
+  const headers = { ...acceptedHeaders(config, task, preferences), ...extra };
+  return jsonResponse(c, 202, viewTaskAs(task, preferences.return), headers);
+}
+
+/** Its headers. */
+export function acceptedHeaders(config: AppConfig, task: Task, preferences: Preferences): Record<string, string> {
+  return {
     location: taskLocation(config, task.id),
     'retry-after': String(pollAfterSeconds),
     vary: 'Prefer',
     ...preferenceApplied(preferences),
-    ...extra,
-  });
+  };
 }

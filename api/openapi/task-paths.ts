@@ -133,8 +133,18 @@ export function taskPaths(): Json {
         operationId: 'hurry_transfer',
         summary: 'Say that an upload is complete in the staging store, which is then looked at at once',
         tags: ['tasks'],
-        parameters: [id, preferHeader],
-        responses: { 202: acceptedTask, ...errors, ...errorResponses(['InvalidRequest', 'TaskConflict']) },
+        parameters: [id, preferHeader, idempotencyHeader],
+        responses: {
+          202: acceptedTask,
+          ...errors,
+          ...errorResponses([
+            'InvalidRequest',
+            'TaskConflict',
+            'IdempotencyMismatch',
+            'IdempotencyRunning',
+            'TaskExpired',
+          ]),
+        },
       },
       get: {
         operationId: 'sign_transfer',
