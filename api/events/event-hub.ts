@@ -161,8 +161,11 @@ export function createEventHub(subscriber: Redis, store: EventStore, options: Ev
 }
 
 function tooMany({ streamsPerUserMax }: EventHubOptions, count: number): BrokerError {
-  const whose = count >= streamsMax ? `This process serves ${streamsMax}` : `You have ${streamsPerUserMax}`;
-  return new BrokerError('TooManyStreams', `${whose} open event streams, the bound.`, { retryAfterSeconds: 5 });
+  const quota = count >= streamsMax ? streamsMax : streamsPerUserMax;
+  const whose = count >= streamsMax ? 'This process serves' : 'You have';
+  return new BrokerError('TooManyStreams', `${whose} ${quota} open event streams, the bound.`, {
+    ...{ retryAfterSeconds: 5, quota },
+  });
 }
 
 /** An event that is known already, from a replay or a look that overlapped, is not given twice. */

@@ -7,7 +7,7 @@ import { describeError, type ErrorCode } from '../../shared/errors/catalogue.ts'
 import type { AppContext } from './app-env.ts';
 import { challengeOf } from './challenge.ts';
 import { textResponse } from './json-response.ts';
-import { ratePolicy } from './rate-headers.ts';
+import { ratePolicy, refusalHeaders } from './rate-headers.ts';
 
 /** Seconds told when an error that is worth a repeat does not say itself when. */
 const retryAfterDefaultSeconds = 2;
@@ -39,7 +39,11 @@ const quotaExceeded = 'https://iana.org/assignments/http-problem-types#quota-exc
 /** `FileNotFound` → `urn:goldcrest:error:file-not-found`. */
 export function problemType(code: ErrorCode): string {
   if (code === 'RateLimited') return quotaExceeded;
-  return `urn:goldcrest:error:${code.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase()}`;
+  return `urn:goldcrest:error:${wordsOf(code)}`;
+}
+
+function wordsOf(code: ErrorCode): string {
+  return code.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }
 
 /** The body. FirecREST names a field only by its first step below body, query or path; `errors` holds full pointers. */
@@ -84,8 +88,10 @@ function problemHeaders(c: AppContext, error: BrokerError, status: number): Reco
   if (principal !== undefined) headers['f7t-authusername'] = principal.username;
   if (status === 401) headers['www-authenticate'] = challengeOf(c.get('challenge'), error);
   const seconds = retryAfterSecondsOf(error);
-  if (seconds !== undefined) headers['retry-after'] = String(seconds);
-  return headers;
+  if (seconds === undefined) return headers;
+  headers['retry-after'] = String(seconds);
+  const isRefusedForNow = (status === 429 || status === 503) && !c.get('rate');
+  return isRefusedForNow ? { ...headers, ...refusalHeaders(wordsOf(error.code), error.quota ?? 0, seconds) } : headers;
 }
 
 /** The answer for an error. `extra` headers are added, e.g. Location or Allow. */

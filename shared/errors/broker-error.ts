@@ -20,6 +20,8 @@ export interface BrokerErrorOptions {
   fields?: FieldProblem[];
   /** Seconds after which a repeat makes sense; sent as `Retry-After`. */
   retryAfterSeconds?: number;
+  /** The bound that was reached, where there is one. */
+  quota?: number;
 }
 
 /** An error with a code of the catalogue. `message` is public. */
@@ -29,6 +31,7 @@ export class BrokerError extends Error {
   readonly detail: Record<string, unknown>;
   readonly fields: FieldProblem[];
   readonly retryAfterSeconds: number | undefined;
+  readonly quota: number | undefined;
 
   constructor(code: ErrorCode, publicMessage?: string, options: BrokerErrorOptions = {}) {
     super(
@@ -39,6 +42,7 @@ export class BrokerError extends Error {
     this.detail = options.detail ?? {};
     this.fields = options.fields ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.quota = options.quota;
   }
 }
 
@@ -51,6 +55,7 @@ export interface StoredError {
   advice: string;
   fields?: FieldProblem[];
   retryAfterSeconds?: number;
+  quota?: number;
 }
 
 /** Any thrown value as a BrokerError: an unknown one becomes `Internal` with a fixed sentence and keeps its cause. */
@@ -69,6 +74,7 @@ export function toStoredError(error: BrokerError): StoredError {
     advice,
     ...(error.fields.length > 0 ? { fields: error.fields } : {}),
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
+    ...(error.quota === undefined ? {} : { quota: error.quota }),
   };
 }
 
@@ -78,5 +84,6 @@ export function fromStoredError(stored: StoredError): BrokerError {
   return new BrokerError(code, stored.message, {
     ...(stored.fields ? { fields: stored.fields } : {}),
     ...(stored.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: stored.retryAfterSeconds }),
+    ...(stored.quota === undefined ? {} : { quota: stored.quota }),
   });
 }

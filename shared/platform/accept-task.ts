@@ -97,19 +97,19 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       throw tooFast(limit, Number(id), Number(untilFullMs));
     case 'queue-full':
       throw new BrokerError('QueueFull', `The queue holds ${settings.openPerQueueMax} open tasks, its bound.`, {
-        retryAfterSeconds: 5,
+        ...{ retryAfterSeconds: 5, quota: settings.openPerQueueMax },
       });
     case 'system-full':
       throw new BrokerError(
         'QueueFull',
         `The system ${system} has ${settings.openPerSystemMax} open tasks, its bound.`,
-        { retryAfterSeconds: 5 },
+        { retryAfterSeconds: 5, quota: settings.openPerSystemMax },
       );
     case 'user-full':
       throw new BrokerError(
         'UserQueueFull',
         `You have ${settings.openPerUserMax} open tasks in this queue, the bound for one user.`,
-        { retryAfterSeconds: 5 },
+        { retryAfterSeconds: 5, quota: settings.openPerUserMax },
       );
     default:
       return {

@@ -116,13 +116,11 @@ describe('the task store', () => {
   it('bounds the open tasks of a user and of a queue, with the time to come back', async () => {
     for (let n = 0; n < 6; n += 1) await tasks.store.accept(tasks.newTask());
     await expect(tasks.store.accept(tasks.newTask())).rejects.toMatchObject({
-      code: 'UserQueueFull',
-      retryAfterSeconds: 5,
+      ...{ code: 'UserQueueFull', retryAfterSeconds: 5, quota: 6 },
     });
     for (let n = 0; n < 2; n += 1) await tasks.store.accept(tasks.newTask({ owner: 'bob' }));
     await expect(tasks.store.accept(tasks.newTask({ owner: 'carol' }))).rejects.toMatchObject({
-      code: 'QueueFull',
-      retryAfterSeconds: 5,
+      ...{ code: 'QueueFull', retryAfterSeconds: 5, quota: 8 },
     });
   });
 

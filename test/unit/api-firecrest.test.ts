@@ -311,12 +311,15 @@ it.each(errorCodes.filter((code) => [429, 503].includes(describeError(code).stat
   '%s says when to try again, alone and in a batch',
   async (code) => {
     const { gate } = createLocalGate(() => {
-      throw new BrokerError(code, 'Not now.');
+      throw new BrokerError(code, 'Not now.', { quota: 5 });
     });
     const app = createTestApp(gate);
     const submission = { operation: 'filesystem.ls', system: 'alps', input: { path: '/home' } };
     const response = await app.request('/tasks', jsonPost(submission));
     expect([response.status, response.headers.get('retry-after')]).toEqual([describeError(code).status, '2']);
+    const [, policy] = /^"([a-z-]+)";q=5$/.exec(response.headers.get('ratelimit-policy') ?? '') ?? [];
+    expect(policy?.replaceAll('-', '')).toBe(code.toLowerCase());
+    expect(response.headers.get('ratelimit')).toBe(`"${policy}";r=0;t=2`);
     const batch = await (await app.request('/tasks/batch', jsonPost({ tasks: [submission] }))).json();
     expect(batch).toMatchObject({ refused: 1, items: [{ error: { code, retryAfterSeconds: 2 } }] });
   },

@@ -23,8 +23,9 @@ export function createJobWatches(
   { bounds, watchMsMax }: Pick<WatchesConfig, 'bounds' | 'watchMsMax'>,
 ): JobWatchesOf {
   const tooMany = (whose: NoRoom): BrokerError => {
-    const words = whose === 'user' ? `You watch ${bounds.perUserMax} jobs` : `${bounds.totalMax} jobs are watched`;
-    return new BrokerError('TooManyWatches', `${words}, the bound.`, { retryAfterSeconds: 30 });
+    const quota = whose === 'user' ? bounds.perUserMax : bounds.totalMax;
+    const words = whose === 'user' ? `You watch ${quota} jobs` : `${quota} jobs are watched`;
+    return new BrokerError('TooManyWatches', `${words}, the bound.`, { retryAfterSeconds: 30, quota });
   };
   return ({ id: taskId, owner, principal, address, policy, system, webhook, chain }) => ({
     async ensureRoom() {

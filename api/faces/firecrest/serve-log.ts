@@ -53,7 +53,7 @@ function countByOwner(max: number): (owner: string) => () => void {
     const count = counts.get(owner) ?? 0;
     if (count >= max) {
       throw new BrokerError('TooManyStreams', `You follow the output of ${max} jobs, the bound.`, {
-        retryAfterSeconds: 5,
+        ...{ retryAfterSeconds: 5, quota: max },
       });
     }
     counts.set(owner, count + 1);

@@ -84,7 +84,8 @@ export function createEndpoint({ answers, config, webhooks }: Deps): Handle {
       createdAt: Date.now(),
     };
     if (!(await webhooks.store.add(ownerOf(c), endpoint, webhooks.endpointsPerUserMax))) {
-      throw new BrokerError('TooManyWebhooks', `You have ${webhooks.endpointsPerUserMax} webhooks, the bound.`);
+      const quota = webhooks.endpointsPerUserMax;
+      throw new BrokerError('TooManyWebhooks', `You have ${quota} webhooks, the bound.`, { quota });
     }
     const view: z.infer<typeof newEndpointView> = { ...viewEndpoint(endpoint, freshState), secret };
     return { status: 201, body: view, headers: { ...noStore, location: linkTo(config.api, `/webhooks/${id}`) } };
