@@ -148,8 +148,8 @@ export const relayedHeaderPrefix = 'result-';
 
 /** Whether the input comes in a JSON body: what is neither in the path nor, with GET, DELETE and bytes of files, in the query. */
 export function hasBody({ input, firecrest, bytes }: Pick<Operation, 'input' | 'firecrest' | 'bytes'>): boolean {
-  const { method, params = {} } = firecrest;
+  const { method, params = {}, headers = {} } = firecrest;
   if (method === 'GET' || method === 'DELETE' || bytes !== undefined) return false;
-  const inPath = Object.values(params);
-  return Object.keys(input.shape).some((field) => !inPath.includes(field));
+  const elsewhere = [...Object.values(params), ...Object.values(headers)];
+  return Object.keys(input.shape).some((field) => !elsewhere.includes(field));
 }

@@ -121,6 +121,32 @@ it('the end of a job is told within a poll and a second, its diagnosis within te
   expect(onDemand.body.diagnosis).toEqual((diagnosed.data.data as { diagnosis: unknown }).diagnosis);
 });
 
+it('a watch lasts as long as its user says, and no longer than the operator lets it', async () => {
+  const { jobId } = (await client.post('/compute/lab/jobs', { job: job('#SBATCH --hold\nexit 0') })).body;
+  const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
+  const set = (until: string) => client.post('/watches', { system: 'lab', jobId, until });
+  const consentOfWatch = async (id: unknown) => (await client.get(`/watches/${id}`)).body.consent as { until: string };
+  for (const [until, message] of [
+    [at(-1_000), /`until` must be in the future/],
+    [at(366 * 86_400_000), /`until` must be within \d+ days/],
+    ['tomorrow', /must be an RFC 3339 time/],
+  ] as const) {
+    const { status, text } = await set(until);
+    expect([status, text]).toEqual([400, expect.stringMatching(message)]);
+  }
+  const hour = at(3_600_000);
+  expect((await set(hour)).body).toMatchObject({ consent: { until: hour } });
+  const headers = { 'goldcrest-until': hour };
+  const byRoute = await client.post(`/compute/lab/jobs/${jobId}/watch`, undefined, { headers });
+  expect(byRoute.status, byRoute.text).toBe(201);
+  expect((await consentOfWatch(byRoute.body.watchId)).until).toBe(hour);
+  const short = await set(at(2_500));
+  expect(short.status, short.text).toBe(201);
+  const over = await untilTold(short.body.id, 'job.watch_expired');
+  expect(over.data.data.why).toMatch(/consent/);
+  await client.delete(`/compute/lab/jobs/${jobId}`);
+});
+
 it('a job submitted elsewhere is watched by whom the scheduler shows it to, and a watch is nobody else’s', async () => {
   const submitted = await client.post('/compute/lab/jobs', { job: job('#SBATCH --hold\nexit 0') });
   expect(submitted.body.watchId).toBeUndefined();

@@ -2,6 +2,7 @@
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { WatchesConfig } from '../../shared/platform/config/job-notices.ts';
 import type { NoRoom, WatchStore } from '../../shared/platform/watch-store.ts';
+import { lifeInWords } from '../../shared/tasks/consent.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import { consentOf, type JobStanding, watchIdOf } from '../../shared/watches/watch.ts';
 
@@ -11,9 +12,16 @@ export interface JobWatches {
   ensureRoom(): Promise<void>;
   /**
    * The id of the watch. `bounded`: TooManyWatches as above; `promised`: room was ensured before the job was there, which
-   * is not to be lost for want of it. StoreUnavailable.
+   * is not to be lost for want of it. `until`: RFC 3339; as long as it may last where not given. StoreUnavailable.
    */
-  begin(jobId: string, standing: JobStanding | null, room: 'bounded' | 'promised'): Promise<string>;
+  begin(
+    jobId: string,
+    standing: JobStanding | null,
+    room: 'bounded' | 'promised',
+    until?: string | null,
+  ): Promise<string>;
+  /** InvalidRequest where a watch may not end then: in the past, or later than it may last. Null: no wish. */
+  ensureTime(until: string | null): void;
 }
 
 export type JobWatchesOf = (task: Task) => JobWatches;
@@ -32,10 +40,18 @@ export function createJobWatches(
       const lacking = await store.lacksRoom(owner, bounds);
       if (lacking !== null) throw tooMany(lacking);
     },
-    async begin(jobId, standing, room) {
+    ensureTime(until) {
+      if (until === null) return;
+      const lifeMs = Date.parse(until) - Date.now();
+      if (lifeMs > 0 && lifeMs <= watchMsMax) return;
+      const rule = lifeMs > 0 ? `must be within ${lifeInWords(watchMsMax)}` : 'must be in the future';
+      throw new BrokerError('InvalidRequest', `\`until\` ${rule}`);
+    },
+    async begin(jobId, standing, room, until = null) {
       const now = Date.now();
       const id = watchIdOf(taskId, chain?.at);
-      const consent = consentOf({ principal, address, policy, taskId, now, keptMs: watchMsMax });
+      const keptMs = until === null ? watchMsMax : Math.max(0, Math.min(watchMsMax, Date.parse(until) - now));
+      const consent = consentOf({ principal, address, policy, taskId, now, keptMs });
       const watch = {
         id,
         owner,

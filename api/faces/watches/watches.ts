@@ -1,7 +1,7 @@
 /** /watches: the watched jobs of the caller, set, shown, removed. */
 import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
-import { watchJob } from '../../../shared/operations/compute/watch-job.ts';
+import { watchJob, watchUntil } from '../../../shared/operations/compute/watch-job.ts';
 import { jobId } from '../../../shared/operations/fields.ts';
 import { isWatchId, viewWatch, type Watch, watchIdOf, type watchView } from '../../../shared/watches/watch.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
@@ -20,6 +20,7 @@ type Deps = Pick<AppDeps, 'watches'>;
 export const watchSubmission = z.object({
   system: z.string('must be the name of a system').max(255),
   jobId,
+  until: watchUntil.optional(),
   webhook: namedWebhook.optional().describe('To be told of this job'),
 });
 
@@ -44,7 +45,7 @@ export function createWatch(
     const system = findSystem(deps.systems, wish.system);
     const principal = c.get('principal');
     await deps.checkAccess(principal, watchJob.relation, system.name, c.get('address'));
-    const input = { jobId: wish.jobId };
+    const input = { jobId: wish.jobId, until: wish.until ?? null };
     deps.requireHealthy(watchJob, system, input);
     const webhook = wish.webhook === undefined ? {} : { webhook: sealWebhook(deps.webhooks, principal, wish.webhook) };
     const { holdMs } = config.api;

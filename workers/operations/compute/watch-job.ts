@@ -5,15 +5,16 @@ import { hasEnded, standingOf } from '../../watches/standing.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
 
-/** JobNotFound, SchedulerFailed, TooManyWatches. */
+/** InvalidRequest, JobNotFound, SchedulerFailed, TooManyWatches. */
 export async function handleWatchJob(
-  { jobId }: InputOf<typeof watchJob>,
+  { jobId, until }: InputOf<typeof watchJob>,
   context: OperationContext,
 ): Promise<ResultOf<typeof watchJob>> {
+  context.watches.ensureTime(until);
   const { jobs } = await context.jobs.get(jobId);
   refuseUnwanted(context);
   const standing = standingOf(jobs) ?? null;
   // A job that has ended already is told of as one that ends.
   const known = standing !== null && hasEnded(standing.state) ? null : standing;
-  return { watchId: await context.watches.begin(jobId, known, 'bounded') };
+  return { watchId: await context.watches.begin(jobId, known, 'bounded', until) };
 }
