@@ -1,16 +1,6 @@
-/** compress and extract by their handlers, over a real sshd: what they do on the host, and what they say when they cannot. */
+/** compress and its way back by their handlers, over a real sshd: what they do on the host, and what they say when they cannot. */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, linkSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, inject, it } from 'vitest';
 import { userNamed } from '../../lab/users.ts';
 import type { Compression } from '../../shared/operations/filesystem/compression.ts';
@@ -18,7 +8,7 @@ import { handleCompress } from '../../workers/operations/filesystem/compress.ts'
 import { handleExtract } from '../../workers/operations/filesystem/extract.ts';
 import { partialPath } from '../../workers/operations/filesystem/partial-path.ts';
 import { openFileHost } from './filesystem-fixture.ts';
-import { itLeftNoCanary, names, useOwnTree } from './own-tree-fixture.ts';
+import { itLeftNoCanary, names, processesNaming, useOwnTree } from './own-tree-fixture.ts';
 
 const alice = userNamed(inject('lab').users, 'alice');
 const { own, host, at, lay, link } = useOwnTree();
@@ -290,64 +280,4 @@ describe('compress', () => {
   );
 });
 
-describe('extract', () => {
-  it('replaces what is there, read-only files too, and keeps times; a repeat ends the same', async () => {
-    lay({ 'dir/x': 'new', 'out/dir/x': 'old', 'out/dir/kept': 'kept' });
-    chmodSync(at('out/dir/x'), 0o400);
-    utimesSync(at('dir/x'), 1_000_000_000, 1_000_000_000);
-    await handleCompress({ ...defaults, path: at('dir'), targetPath: at('t.tgz') }, host.context());
-    for (const attempt of [1, 2]) {
-      const input = { path: at('t.tgz'), targetPath: at('out/'), compression: 'gzip' as const };
-      await handleExtract(input, host.context({ attempt }));
-      expect(readFileSync(at('out/dir/x'), 'utf8')).toBe('new');
-      expect(lstatSync(at('out/dir/x')).mtimeMs).toBe(1_000_000_000_000);
-      expect(readdirSync(at('out/dir')).sort()).toEqual(['kept', 'x']);
-    }
-  });
-
-  it('never lets an archive out of the target directory', async () => {
-    lay({ out: null, victim: 'safe' });
-    execFileSync('tar', ['-P', '-czf', at('evil.tgz'), '--transform', 's,.*,../victim,', at('victim')]);
-    own.giveAway();
-    const input = { path: at('evil.tgz'), targetPath: at('out'), compression: 'gzip' as const };
-    writeFileSync(at('victim'), 'still safe');
-    await handleExtract(input, host.context()).catch(() => undefined);
-    expect(readFileSync(at('victim'), 'utf8')).toBe('still safe');
-  });
-
-  it('says what is wrong with the archive or the target', async () => {
-    lay({ out: null, file: 'no archive', 'dir/x': 'x', locked: null, secret: 'x', cut: '' });
-    await handleCompress({ ...defaults, path: at('dir'), targetPath: at('t.tgz') }, host.context());
-    writeFileSync(at('cut'), readFileSync(at('t.tgz')).subarray(0, 60));
-    chmodSync(at('locked'), 0o500);
-    chmodSync(at('secret'), 0);
-    const attempts: [string, string, Compression, string, RegExp][] = [
-      ['none', 'out', 'gzip', 'FileNotFound', /No such file or directory$/],
-      ['t.tgz', 'none', 'gzip', 'FileNotFound', /No such file or directory$/],
-      ['t.tgz', 'file', 'gzip', 'InvalidRequest', /not a directory$/],
-      ['dir', 'out', 'gzip', 'InvalidRequest', /not a regular file$/],
-      ['file', 'out', 'gzip', 'InvalidRequest', /not in gzip format/],
-      ['t.tgz', 'out', 'xz', 'InvalidRequest', /File format not recognized/],
-      ['t.tgz', 'out', 'bzip2', 'InvalidRequest', /not a bzip2 file/],
-      ['file', 'out', 'none', 'InvalidRequest', /does not look like a tar archive/],
-      ['cut', 'out', 'gzip', 'InvalidRequest', /unexpected end of file/],
-      ['t.tgz', 'locked', 'gzip', 'PermissionDenied', /Permission denied/],
-      ['secret', 'out', 'gzip', 'PermissionDenied', /Permission denied/],
-    ];
-    for (const [path, targetPath, compression, code, message] of attempts) {
-      const input = { path: at(path), targetPath: at(targetPath), compression };
-      await expect(handleExtract(input, host.context()), `${path} ${targetPath}`).rejects.toMatchObject({
-        code,
-        message: expect.stringMatching(message),
-      });
-    }
-  });
-});
-
 itLeftNoCanary();
-
-/** Command lines of the machine that hold a text. */
-function processesNaming(text: string): string[] {
-  const listed = execFileSync('ps', ['-eo', 'args', '-ww'], { encoding: 'utf8' });
-  return listed.split('\n').filter((line) => line.includes(text));
-}

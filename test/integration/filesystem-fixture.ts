@@ -27,6 +27,8 @@ export interface FileHost {
     id?: string;
     /** 5 MiB where nothing else is said. */
     maxOpsFileSizeBytes?: number;
+    /** What an archive may unpack to; 1 GiB and 10,000 entries where nothing else is said. */
+    unpack?: { unpackBytesMax?: number; unpackEntriesMax?: number };
   }): FileContext;
   close(): Promise<void>;
 }
@@ -63,7 +65,10 @@ export function openFileHost(
           signal: signal ?? new AbortController().signal,
         },
         // The handlers look at nothing else of it.
-        system: { name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes } } as unknown as SystemConfig,
+        system: {
+          ...{ name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes } },
+          transfers: { unpackBytesMax: 2 ** 30, unpackEntriesMax: 10_000, ...over.unpack },
+        } as unknown as SystemConfig,
         pathGate: gateOf(ssh, username, roots),
         task: { id, attempt, createdAt: now, deadlineAt: now + 60_000, isCancelRequested },
         listing: {

@@ -85,3 +85,9 @@ export function itLeftNoCanary(): void {
     expect(existsSync(canary)).toBe(false);
   });
 }
+
+/** Command lines of the machine that hold a text. */
+export function processesNaming(text: string): string[] {
+  const listed = execFileSync('ps', ['-eo', 'args', '-ww'], { encoding: 'utf8' });
+  return listed.split('\n').filter((line) => line.includes(text));
+}

@@ -147,7 +147,14 @@ export function createTestApp(
   const system = {
     fileSystems,
     dataOperation,
-    transfers: { mover: 'command' as const, bucketPrefix: '', directTo: [], node: null },
+    transfers: {
+      mover: 'command' as const,
+      bucketPrefix: '',
+      directTo: [],
+      node: null,
+      unpackBytesMax: 2 ** 40,
+      unpackEntriesMax: 1e7,
+    },
   };
   return createApp({
     config: {

@@ -1,5 +1,6 @@
 /** A tool of the cluster (cp, mv, rm, tar) that runs as long as it needs to, with its own exit status as the outcome. */
 import type { Word } from '../../shared/commands/command-line.ts';
+import type { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Progress } from '../../shared/tasks/task.ts';
 import { unlessMissing } from '../operations/filesystem/unless-missing.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
@@ -20,6 +21,8 @@ export interface ToolRun {
   sayings?: readonly Saying[];
   /** It reads the bytes that it works on, so that those tell how far it is. */
   readsBytes: boolean;
+  /** What an exit code of its own means; null: what the tool says tells. */
+  refusalOf?: (exitCode: number) => BrokerError | null;
   /** Removed unless the tool came to a good end. */
   partialPath?: string;
 }
@@ -44,6 +47,8 @@ export async function runTool(run: ToolRun, context: OperationContext): Promise<
     if (end instanceof Parked) return end;
     if (end.exitCode === 0) return { seconds: end.seconds };
     const { exitCode, stdout, stderr } = end;
+    const refusal = run.refusalOf?.(exitCode) ?? null;
+    if (refusal !== null) throw refusal;
     throw remoteFailure(run.tool, { exitCode, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) }, run.sayings);
   } catch (error) {
     if (run.partialPath !== undefined && !mayBeRepeated(error)) await discard(run.partialPath, context);

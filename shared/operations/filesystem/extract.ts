@@ -34,5 +34,6 @@ export const extract = defineOperation({
     'FileNotFound',
     'PermissionDenied',
     'RemoteCommandFailed',
+    'ArchiveTooLarge',
   ],
 });

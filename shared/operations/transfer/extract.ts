@@ -30,5 +30,12 @@ export const extractFiles = defineOperation({
   paths: extract.paths,
   admit: admitAccount,
   timeoutMs: 120_000,
-  errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
+  errors: [
+    'PathNotAbsolute',
+    'PathNotAllowed',
+    'FileNotFound',
+    'PermissionDenied',
+    'RemoteCommandFailed',
+    'ArchiveTooLarge',
+  ],
 });

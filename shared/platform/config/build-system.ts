@@ -71,6 +71,8 @@ export function buildSystem(parts: SystemParts, questions: Questions): SystemCon
       bucketPrefix: section.transfers.bucket_prefix,
       directTo: section.transfers.direct_to.map((name) => name.toLowerCase()),
       node: buildTransferNode(parts, questions),
+      unpackBytesMax: section.transfers.unpack_size_max,
+      unpackEntriesMax: section.transfers.unpack_entries_max,
     },
     // A system tells of what it can do, and of nothing else.
     firecrest: firecrestView(cluster, dataTransfer !== null),

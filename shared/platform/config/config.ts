@@ -307,6 +307,9 @@ export interface TransfersConfig {
   bucketPrefix: string;
   /** Systems whose staging store this one reaches; names in lower case. */
   directTo: string[];
+  /** What one archive may be unpacked to. */
+  unpackBytesMax: number;
+  unpackEntriesMax: number;
   /** Where it is done in place of the login node; null: there. Not for batch jobs. */
   node: TransferNodeConfig | null;
 }

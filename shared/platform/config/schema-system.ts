@@ -1,7 +1,7 @@
 /** An entry of `goldcrest.systems`: what FirecREST v2 has no word for about one system, and the keys of its hosts. */
 import { z } from 'zod';
 import { defaultProcessJobs } from './process-jobs.ts';
-import { addressList, duration, flag, integer, section, text } from './schema-fields.ts';
+import { addressList, duration, flag, integer, section, size, text } from './schema-fields.ts';
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
@@ -136,6 +136,14 @@ export const systemSchema = section({
       .describe(
         'Systems whose staging store the login nodes of this one reach: copies to them go there, not through the own store.',
       ),
+    unpack_size_max: size({ minBytes: 2 ** 20, maxBytes: 2 ** 50 })
+      .prefault('1TiB')
+      .describe(
+        'An archive that unpacks to more, its headers counted, is given up at that point; holes of files are not counted.',
+      ),
+    unpack_entries_max: integer(1, 1_000_000_000)
+      .default(10_000_000)
+      .describe('The same of an archive with more files, directories and links than that.'),
   })
     .prefault({})
     .describe('How long work on files is done: copies, archives, transfers through the staging store.'),
