@@ -36,7 +36,7 @@ import { createPlaces } from './runtime/places.ts';
 import { recordCalls, recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
 import { createCredentials, credentialsAt, sshHostsOf, systemAt } from './runtime/ssh-settings.ts';
-import { createStillAllowed } from './runtime/still-allowed.ts';
+import { askEveryMsOf, createStillAllowed } from './runtime/still-allowed.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
 import { withUserToken } from './runtime/with-user-token.ts';
@@ -120,6 +120,7 @@ const runner = createTaskRunner({
   cancellations,
   perform: tokenSealer === null ? perform : withUserToken(perform, tokens, tokenSealer),
   stillAllowed: createStillAllowed(checkConsent),
+  askEveryMs: askEveryMsOf(config.authorization),
   worker,
   attemptsMax: config.tasks.attemptsMax,
   resultBytesMax: config.tasks.resultBytesMax,

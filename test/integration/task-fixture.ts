@@ -21,7 +21,12 @@ import { sweepOrphans } from '../../workers/runtime/orphans.ts';
 import { createPlaces } from '../../workers/runtime/places.ts';
 import { createResultPort } from '../../workers/runtime/result-port.ts';
 import { type SweeperDependencies, sweep } from '../../workers/runtime/sweeper.ts';
-import { type Attempt, createTaskRunner, type TaskRunner } from '../../workers/runtime/task-runner.ts';
+import {
+  type Attempt,
+  createTaskRunner,
+  type TaskRunner,
+  type TaskRunnerDependencies,
+} from '../../workers/runtime/task-runner.ts';
 
 export const silent = pino({ level: 'silent' });
 export const queue = 'interactive@lab';
@@ -66,7 +71,11 @@ export interface TaskFixture {
   /** A task for `store.accept`, with an id of its own. */
   newTask(over?: Partial<NewTask>): NewTask;
   /** A runner whose operations do what `perform` does. */
-  runner(perform: (operation: Operation, attempt: Attempt) => Promise<unknown>, attemptsMax?: number): TaskRunner;
+  runner(
+    perform: (operation: Operation, attempt: Attempt) => Promise<unknown>,
+    attemptsMax?: number,
+    over?: Partial<Pick<TaskRunnerDependencies, 'stillAllowed' | 'askEveryMs'>>,
+  ): TaskRunner;
   /** Reads the queue with a runner; stops with the fixture. */
   consume(runner: TaskRunner, concurrency?: number): Promise<Consumer>;
   sweep(now: number): Promise<number>;
@@ -146,13 +155,14 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
       entryId: '',
       ...change,
     }),
-    runner: (perform, attemptsMax = 3) =>
+    runner: (perform, attemptsMax = 3, over = {}) =>
       createTaskRunner({
-        stillAllowed: async () => null,
+        ...{ stillAllowed: async () => null, askEveryMs: null },
         ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
         heldResultBytesMax: 1_000_000,
         results: createResultPort(port, 60_000),
         trail: { append: () => 0, requireWritable: () => {} },
+        ...over,
       }),
     async consume(runner, concurrency = 8) {
       const consumer = startConsumer({

@@ -170,6 +170,23 @@ describe('a grant that is taken back', () => {
     expect([working(), existsSync(at('big.tgz'))]).toEqual([[], false]);
   });
 
+  it('breaks off what is in the middle of its work, with the process on the cluster', async () => {
+    execFileSync('truncate', ['-s', '1T', at('endless')]);
+    own.giveAway();
+    const working = () => userProcesses(lab, alice).filter(({ line }) => line.includes(at('endless')));
+    const checksum = { operation: 'filesystem.checksum', input: { path: at('endless') } };
+    const location = await withdrawn('read_files', async () => {
+      const begun = await submit(checksum);
+      await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 20_000, interval: 50 });
+      return begun;
+    });
+    const { state, error } = await taskEnd(client, location);
+    expect([state, error.code]).toEqual(['failed', 'Forbidden']);
+    expect(error.message).toMatch(takenBack);
+    await vi.waitFor(() => expect(working()).toEqual([]), { timeout: 10_000, interval: 50 });
+    await store.grant(subject, 'read_files', 'system:lab', {});
+  });
+
   it('ends an upload that waits for its client, whose bytes find no place any more', async () => {
     const upload = { path: at('up'), transferDirectives: { transferMethod: 's3', fileSize: 5 } };
     const location = await withdrawn('transfer', () => submit({ operation: 'transfer.upload', input: upload }));

@@ -4,9 +4,19 @@ import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 
-/** A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. */
+/** Whether something may have been begun that a later attempt finds out about, or stops. */
+export function isSettledLater(task: Task, operation: Operation): boolean {
+  return operation.recover === 'verify' && task.journal !== null;
+}
+
+/**
+ * A submission whose intent is written down is looked up even past its deadline: the truth has no deadline. Other work is
+ * broken off there, and what was begun of it is stopped after that.
+ */
 export function untilDeadlineMs(task: Task, operation: Operation): number {
-  return operation.recover === 'verify' && task.journal !== null ? operation.timeoutMs : task.deadlineAt - Date.now();
+  const leftMs = task.deadlineAt - Date.now();
+  const isFoundOut = isSettledLater(task, operation) && (operation.journalsFirst === true || leftMs <= 0);
+  return isFoundOut ? operation.timeoutMs : leftMs;
 }
 
 /**

@@ -5,7 +5,18 @@
 import type { CheckConsent, ConsentedAct } from '../../shared/authorization/check-consent.ts';
 import { type BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
+import type { AuthorizationConfig } from '../../shared/platform/config/authorization-config.ts';
 import type { Task } from '../../shared/tasks/task.ts';
+
+/** Least time between two questions about one attempt. */
+const askMsMin = 1_000;
+const askMsMax = 30_000;
+
+/** As often as a remembered answer ends; null where nobody can take a permission back. */
+export function askEveryMsOf(authorization: AuthorizationConfig): number | null {
+  if (authorization.type === 'builtin') return null;
+  return Math.min(askMsMax, Math.max(askMsMin, authorization.cacheMs));
+}
 
 /** What begins so soon after its request, which waits for it, was asked about there. */
 const foregroundMsMax = 10_000;

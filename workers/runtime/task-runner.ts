@@ -3,29 +3,27 @@
  * here either ends, goes back to `pending`, or is left to the worker that took it over.
  */
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
-import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
-import type { ErrorCode } from '../../shared/errors/catalogue.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
-import type { QueueAdder, TaskTicket } from '../../shared/platform/queues.ts';
+import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Peeked } from '../../shared/platform/task-answers.ts';
-import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+import type { TaskEnd } from '../../shared/platform/task-store.ts';
 import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
-import { cancelOpenJobs } from './cancel-jobs.ts';
+import { holdToConsent, settledSoonAfterAbort } from './bounded-attempt.ts';
 import type { Cancellations } from './cancellations.ts';
+import { type EndDependencies, endingOf, endOf, fail, finish, release } from './end-attempt.ts';
 import { timeoutReason, untilDeadlineMs, whatFailed } from './failed-attempt.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
 import { parseStored } from './parse-stored.ts';
 import { recordAttempt } from './record-work.ts';
-import { nextAttemptDelayMs } from './retry-policy.ts';
 import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
 import type { Taking } from './taking.ts';
@@ -42,16 +40,15 @@ export interface Attempt {
   log: Logger;
 }
 
-export interface TaskRunnerDependencies extends ResultBounds {
-  store: TaskStore;
-  queues: QueueAdder;
+export interface TaskRunnerDependencies extends ResultBounds, EndDependencies {
   cancellations: Cancellations;
   /** Runs the operation's handler and returns its result, not yet checked. */
   perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
-  /** Asked before work in the background. */
+  /** Asked before work in the background, and while it runs. */
   stillAllowed: StillAllowed;
+  /** How often it is asked while an attempt runs; null: nobody can take a permission back. */
+  askEveryMs: number | null;
   worker: string;
-  attemptsMax: number;
   trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
   log: Logger;
 }
@@ -71,10 +68,6 @@ export interface EarlyRun {
   taking: Taking;
 }
 
-/** Time that a handler has to end after it was told to. */
-const abortGraceMs = 15_000;
-/** Longest time an outcome waits for a store that cannot write. */
-const settleMsMax = 300_000;
 /** A read that runs longer than this is claimed, so that its task shows as active and others keep off. */
 const unclaimedReadMs = 50;
 
@@ -209,6 +202,7 @@ async function attempt(
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   // The paths of a mutation are looked at while it is claimed; its handler begins when it is.
   const isClaimedFirst = beginsWithClaim(operation);
+  const letGo = refusal === undefined ? holdToConsent(deps, operation, task, controller) : () => undefined;
   let outcome: TaskEnd | BrokerError | Parked;
   try {
     const input = parseStored(operation, task);
@@ -218,6 +212,7 @@ async function attempt(
     const raw = await settledSoonAfterAbort(
       deps.perform(operation, { task, input, signal: controller.signal, journal, log, claimed }),
       operation,
+      task,
       controller.signal,
     );
     outcome = raw instanceof Parked ? raw : successOf(deps, operation, task, raw);
@@ -225,6 +220,7 @@ async function attempt(
     outcome = whatFailed(thrown, operation, task, controller.signal);
     if (refusal !== undefined && outcome.code === 'TaskCanceled') outcome = refusal;
   } finally {
+    letGo();
     clearTimeout(claimTimer);
     clearTimeout(timer);
   }
@@ -237,41 +233,6 @@ async function attempt(
   if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else await finish(deps, grip, task, outcome, log);
-}
-
-const endDecisions: Partial<Record<ErrorCode, string>> = {
-  TaskCanceled: 'canceled',
-  Forbidden: 'denied',
-  ConsentExpired: 'denied',
-};
-
-/** How an attempt ended, for its audit record. An attempt that failed may be followed by another one. */
-function endingOf(outcome: TaskEnd | BrokerError): { decision: string; why?: string } {
-  if (!(outcome instanceof BrokerError)) return { decision: outcome.state };
-  const decision = endDecisions[outcome.code] ?? 'failed';
-  return { decision, why: `${outcome.code}: ${outcome.message}` };
-}
-
-/** The work, or an error where it does not end although it was told to: a task must not hang on its handler. */
-async function settledSoonAfterAbort<T>(work: Promise<T>, operation: Operation, signal: AbortSignal): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort = (): void => {};
-  const overdue = new Promise<never>((_resolve, reject) => {
-    onAbort = () => {
-      timer = setTimeout(() => {
-        const code = operation.mutates ? 'OutcomeUnknown' : 'CommandTimeout';
-        reject(new BrokerError(code, 'The operation was told to stop and did not.'));
-      }, abortGraceMs);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-  try {
-    return await Promise.race([work, overdue]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function createJournal(grip: Grip, task: Task, prolong: () => void): Journal {
@@ -287,114 +248,4 @@ function createJournal(grip: Grip, task: Task, prolong: () => void): Journal {
       await write(entry, progress);
     },
   };
-}
-
-const stoppedMidway = 'The worker was stopped while it ran the task; its effect is not known.';
-
-async function fail(
-  deps: TaskRunnerDependencies,
-  operation: Operation,
-  grip: Grip,
-  task: Task,
-  error: BrokerError,
-  log: Logger,
-): Promise<void> {
-  if (error.code === 'Internal') log.error({ err: error.cause ?? error, detail: error.detail }, 'attempt failed');
-  else log.info({ code: error.code, message: error.message, detail: error.detail }, 'attempt failed');
-  if (error.code === 'ShuttingDown') {
-    if (operation.recover !== 'unknown') await release(deps, grip, { isHandBack: true, delayMs: 0 }, log);
-    else await finish(deps, grip, task, endOf(new BrokerError('OutcomeUnknown', stoppedMidway)), log);
-    return;
-  }
-  const delayMs = nextAttemptDelayMs(
-    {
-      error,
-      attempt: task.attempt - task.handBacks,
-      attemptsMax: deps.attemptsMax,
-      recover: operation.recover,
-      now: Date.now(),
-      deadlineAt: task.deadlineAt,
-    },
-    Math.random,
-  );
-  if (delayMs !== null) await release(deps, grip, { isHandBack: false, delayMs }, log);
-  else if (error.code === 'SubmissionInDoubt') {
-    const unknown = new BrokerError(
-      'OutcomeUnknown',
-      `It could not be settled whether the job was accepted: ${error.message}`,
-    );
-    await finish(deps, grip, task, endOf(unknown), log);
-  } else await finish(deps, grip, task, endOf(error), log);
-}
-
-function endOf(error: BrokerError): TaskEnd {
-  return {
-    state: error.code === 'TaskCanceled' ? 'canceled' : 'failed',
-    errorJson: JSON.stringify(toStoredError(error)),
-  };
-}
-
-/** Time until a job of a canceled chain is tried again that could not be canceled. */
-const cancelAgainMs = 5_000;
-
-async function finish(deps: TaskRunnerDependencies, grip: Grip, task: Task, wish: TaskEnd, log: Logger): Promise<void> {
-  let end = wish;
-  if (end.state === 'canceled') {
-    const left = await cancelOpenJobs(deps.perform, task, log);
-    if (left !== null && Date.now() < task.deadlineAt) {
-      await release(deps, grip, { isHandBack: true, delayMs: cancelAgainMs }, log);
-      return;
-    }
-    if (left !== null) end = endOf(left);
-  }
-  const settled = await settleStubbornly(grip, end, log);
-  await promote(deps, task, settled, log);
-}
-
-/** What was done is not undone by a store that cannot write just now: it is asked again until it can, or too long. */
-async function settleStubbornly(grip: Grip, end: TaskEnd, log: Logger): Promise<Settlement> {
-  for (let waitMs = 100, waitedMs = 0; ; waitMs = Math.min(2 * waitMs, 2_000)) {
-    try {
-      return await grip.settle(end);
-    } catch (error) {
-      const mayPass = error instanceof BrokerError && error.code === 'StoreUnavailable';
-      if (!mayPass || waitedMs > settleMsMax) throw error;
-      log.warn({ err: error, waitedMs }, 'the outcome could not be stored yet');
-    }
-    await sleep(waitMs);
-    waitedMs += waitMs;
-  }
-}
-
-async function release(
-  deps: TaskRunnerDependencies,
-  grip: Grip,
-  { isHandBack, delayMs }: { isHandBack: boolean; delayMs: number },
-  log: Logger,
-): Promise<void> {
-  const claim = await grip.claim();
-  if (claim.outcome !== 'claimed') {
-    log.warn({ outcome: claim.outcome }, 'the task had moved on');
-    return;
-  }
-  const { id, fence, handBacks, queue } = claim.task;
-  const released = await deps.store.release(id, fence, { isHandBack, handBacks });
-  if (released.outcome !== 'settled') {
-    log.warn({ outcome: released.outcome }, 'the task had moved on');
-    return;
-  }
-  await deps.queues.add(queue, { id, fence }, delayMs).done;
-}
-
-/** Adds the entries of the tasks that the end of this one let through. A lost add is made up for by the sweeper. */
-async function promote(deps: TaskRunnerDependencies, task: Task, settled: Settlement, log: Logger): Promise<void> {
-  if (settled.outcome !== 'settled') {
-    log.warn({ outcome: settled.outcome }, 'the outcome came too late and was dropped');
-    return;
-  }
-  const { promoted, next } = settled;
-  await Promise.all([
-    ...promoted.map((ticket) => deps.queues.add(task.queue, ticket).done),
-    ...(next?.promoted ?? []).map((ticket) => deps.queues.add(next?.queue ?? task.queue, ticket).done),
-  ]);
 }
