@@ -75,6 +75,14 @@ describe('the PBS adapter on a scripted host', { timeout: 60_000 }, () => {
       (error: BrokerError) => error,
     );
 
+  it('names the task of a job where an admin looks, in the variables that qstat shows', async () => {
+    const key = newKey();
+    const jobId = await submit('#!/bin/sh\nsleep 60\n', {}, key);
+    const { stdout } = await host().shell.run(['qstat', '-f', '-F', 'json', jobId]);
+    expect(stdout.toString()).toMatch(new RegExp(`"GOLDCREST_KEY": ?"${key}"`));
+    await adapter.cancel(host(), { jobId, signal: noSignal });
+  });
+
   describe('refuses, by name, what PBS has no word for, and submits nothing:', () => {
     it.each<[string, Partial<JobDescription>, string]>([
       ['a file for the standard input', { standardInput: 'in' }, 'InvalidJob'],

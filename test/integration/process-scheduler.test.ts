@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createScheduler } from '../../workers/schedulers/create-scheduler.ts';
@@ -42,6 +43,13 @@ describe('the process scheduler', { timeout: 30_000 }, () => {
     await jobEnd(candidate, jobId);
     expect(await submit(script, key)).toEqual({ jobId });
     expect((await host.files.readFile(marks, { bytesMax: 100 })).toString()).toBe('ran\n');
+  });
+
+  it('names the task of a job where an admin of the host looks, in the file `key` of its folder', async () => {
+    const key = newKey();
+    const jobId = await submit('#!/bin/sh\nexit 0\n', key);
+    const home = (await host.shell.run(['sh', '-c', 'echo $HOME'])).stdout.toString().trim();
+    expect(readFileSync(`${home}/.local/state/goldcrest/jobs/${jobId}/key`, 'utf8')).toBe(`${key}\n`);
   });
 
   it('ends a job that runs past its time limit, with its processes, and says so', async () => {

@@ -32,6 +32,13 @@ describe('the Slurm adapter', { timeout: 60_000 }, () => {
     const { stdout } = await host.shell.run(['squeue', '-h', '-j', jobId, '-o', '%k']);
     expect(stdout.toString().trim()).toBe(`my project, 'x' ${key}`);
     await cancel(jobId);
+    // Long after the job, an admin finds it in the accounting.
+    const accounted = ['sacct', '-n', '-X', '-P', '-j', jobId, '-o', 'Comment%200'];
+    const told = async () => (await host.shell.run(accounted)).stdout.toString().trim();
+    await vi.waitFor(async () => expect(await told()).toBe(`my project, 'x' ${key}`), {
+      timeout: 30_000,
+      interval: 100,
+    });
   });
 
   it('shows a pending job with no start, no nodes and its limit in seconds', async () => {
