@@ -1,53 +1,32 @@
 /** `goldcrest audit`: whether the audit trail is whole, and its records as lines. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { type CheckedChain, type Head, type PlacedLine, type Verdict, verifyLines } from '../shared/audit/verify.ts';
 import { type AuditStore, createAuditStore } from '../shared/platform/audit-store.ts';
 import type { Config } from '../shared/platform/config/config.ts';
-import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
 import { Secret } from '../shared/platform/secret.ts';
 import type { CliIo } from './authz.ts';
 import { auditHelp } from './help.ts';
+import { type Command, exitStatus, runCommands } from './run-commands.ts';
 import { withRedis } from './with-redis.ts';
 
-const exitStatus = { done: 0, broken: 1, usage: 2, refused: 3, config: 78 } as const;
+/** Something was changed, removed, moved or cut off. */
+const broken = 1;
 const readAtOnce = 500;
 
-const options = {
-  help: { type: 'boolean', short: 'h' },
-  'key-file': { type: 'string' },
-  'among-log': { type: 'boolean' },
-} as const;
+const options = { 'key-file': { type: 'string' }, 'among-log': { type: 'boolean' } } as const;
 
 /** Resolves to the exit status; prints every failure. */
-export async function runAudit(args: readonly string[], io: CliIo): Promise<number> {
-  const parsed = parse(args);
-  if (parsed === null || parsed.values.help === true) {
-    io.print(auditHelp);
-    return parsed === null ? exitStatus.usage : exitStatus.done;
-  }
-  const [name, ...paths] = parsed.positionals;
-  const { 'key-file': keyFile, 'among-log': isAmongLog = false } = parsed.values;
-  try {
-    if (name === 'verify' && paths.length > 0) return verifyFiles(paths, { keyFile, isAmongLog }, io);
-    if (name === 'verify') return await verifyConfigured(loadConfig({ env: io.env }).config, io);
-    if (name === 'export' && paths.length === 0) return await printLines(loadConfig({ env: io.env }).config, io);
-  } catch (error) {
-    io.complain(error instanceof Error ? error.message : String(error));
-    return error instanceof ConfigError ? exitStatus.config : exitStatus.refused;
-  }
-  io.complain(auditHelp);
-  return exitStatus.usage;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
-  } catch {
-    return null; // the help says what is taken
-  }
+export function runAudit(args: readonly string[], io: CliIo): Promise<number> {
+  const config = () => loadConfig({ env: io.env }).config;
+  const commands: Record<string, Command<typeof options>> = {
+    verify(paths, { 'key-file': keyFile, 'among-log': isAmongLog = false }) {
+      return paths.length > 0 ? verifyFiles(paths, { keyFile, isAmongLog }, io) : verifyConfigured(config(), io);
+    },
+    export: (words) => (words.length === 0 ? printLines(config(), io) : undefined),
+  };
+  return runCommands({ help: auditHelp, options, commands }, args, io);
 }
 
 interface FilesOptions {
@@ -89,7 +68,7 @@ async function verifyConfigured(config: Config, io: CliIo): Promise<number> {
     if (directory !== null && existsSync(directory)) {
       verdicts.push(report(verifyLines(linesOf([directory]), { key, heads, mayBeginLate: false }), directory, io));
     }
-    return verdicts.some((status) => status !== exitStatus.done) ? exitStatus.broken : exitStatus.done;
+    return verdicts.some((status) => status !== exitStatus.done) ? broken : exitStatus.done;
   });
 }
 
@@ -129,7 +108,7 @@ function report({ records, chains, problems }: Verdict, source: string, io: CliI
   for (const chain of chains) io.print(`${chain.writer}: records ${chain.first} to ${chain.last}, ${endOf(chain)}`);
   const verdict = problems.length === 0 ? 'whole' : `${problems.length} problems`;
   io.print(`${source}: ${records} records of ${chains.length} processes: ${verdict}`);
-  return problems.length === 0 ? exitStatus.done : exitStatus.broken;
+  return problems.length === 0 ? exitStatus.done : broken;
 }
 
 function endOf({ isClosed }: CheckedChain): string {

@@ -1,42 +1,25 @@
 /** `goldcrest sealing`: which keys seal the secrets of webhooks, and the change from one to the next. */
-import { parseArgs } from 'node:util';
 import type { Config } from '../shared/platform/config/config.ts';
-import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
 import { eachEndpoint, type KeptEndpoint } from '../shared/platform/endpoint-secrets.ts';
 import { createSealer, keyIdOf, type Sealer } from '../shared/platform/sealing.ts';
 import type { Endpoint } from '../shared/webhooks/endpoint.ts';
 import type { CliIo } from './authz.ts';
 import { sealingHelp } from './help.ts';
+import { type Command, exitStatus, runCommands } from './run-commands.ts';
 import { withRedis } from './with-redis.ts';
 
-const exitStatus = { done: 0, unreadable: 1, usage: 2, refused: 3, config: 78 } as const;
+/** A secret is sealed with a key that is not configured. */
+const unreadable = 1;
 
 /** Resolves to the exit status; prints every failure. */
-export async function runSealing(args: readonly string[], io: CliIo): Promise<number> {
-  const parsed = parse(args);
-  if (parsed === null || parsed.values.help === true) {
-    io.print(sealingHelp);
-    return parsed === null ? exitStatus.usage : exitStatus.done;
-  }
-  const [name, ...rest] = parsed.positionals;
-  try {
-    if (name === 'status' && rest.length === 0) return await showKeys(loadConfig({ env: io.env }).config, io);
-    if (name === 'renew' && rest.length === 0) return await renew(loadConfig({ env: io.env }).config, io);
-  } catch (error) {
-    io.complain(error instanceof Error ? error.message : String(error));
-    return error instanceof ConfigError ? exitStatus.config : exitStatus.refused;
-  }
-  io.complain(sealingHelp);
-  return exitStatus.usage;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true });
-  } catch {
-    return null; // the help says what is taken
-  }
+export function runSealing(args: readonly string[], io: CliIo): Promise<number> {
+  const config = () => loadConfig({ env: io.env }).config;
+  const commands: Record<string, Command<Record<string, never>>> = {
+    status: (words) => (words.length === 0 ? showKeys(config(), io) : undefined),
+    renew: (words) => (words.length === 0 ? renew(config(), io) : undefined),
+  };
+  return runCommands({ help: sealingHelp, options: {}, commands }, args, io);
 }
 
 /** A line for each key that seals something, or is configured. 1 where one of them is not configured. */
@@ -54,7 +37,7 @@ async function showKeys(config: Config, io: CliIo): Promise<number> {
       id === sealingKeys[0]?.id ? 'seals' : isKnown(id) ? 'opens' : 'IS NOT CONFIGURED: nothing can be signed';
     io.print(`${id}: ${count} secrets; ${what}`);
   }
-  return [...sealedBy.keys()].every(isKnown) ? exitStatus.done : exitStatus.unreadable;
+  return [...sealedBy.keys()].every(isKnown) ? exitStatus.done : unreadable;
 }
 
 /** Seals all of them with the first key. 1 where some cannot be opened; those are left as they are. */
@@ -74,7 +57,7 @@ async function renew(config: Config, io: CliIo): Promise<number> {
     }
   });
   io.print(`sealed anew with ${first.id}: the secrets of ${count.renewed} webhooks; not opened: ${count.unreadable}`);
-  return count.unreadable === 0 ? exitStatus.done : exitStatus.unreadable;
+  return count.unreadable === 0 ? exitStatus.done : unreadable;
 }
 
 /** One that its owner changes meanwhile was sealed by the API then, which has the first key too. */

@@ -1,55 +1,30 @@
 /** `goldcrest ssh-ca`: makes the key of a user CA, and prints what the login nodes need to trust it. */
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { Config, SystemConfig } from '../shared/platform/config/config.ts';
-import { ConfigError } from '../shared/platform/config/config-error.ts';
 import { loadConfig } from '../shared/platform/config/load-config.ts';
 import { newPrivateKeyText, publicKeyLineOf } from '../shared/ssh/openssh-key.ts';
 import type { CliIo } from './authz.ts';
 import { sshCaHelp } from './help.ts';
+import { type Command, exitStatus, runCommands } from './run-commands.ts';
 import { type SshdHosts, sshdLines } from './sshd-lines.ts';
 
-const exitStatus = { done: 0, noKey: 1, usage: 2, refused: 3, config: 78 } as const;
+/** The configuration has no CA of its own. */
+const noKey = 1;
 
-const options = {
-  help: { type: 'boolean', short: 'h' },
-  directory: { type: 'string', default: '/etc/ssh' },
-} as const;
+const options = { directory: { type: 'string', default: '/etc/ssh' } } as const;
 
 /** Names the key in files and listings. */
 const comment = 'goldcrest-user-ca';
 
 /** Resolves to the exit status; prints every failure. */
-export async function runSshCa(args: readonly string[], io: CliIo): Promise<number> {
-  const parsed = parse(args);
-  if (parsed === null || parsed.values.help === true) {
-    io.print(sshCaHelp);
-    return parsed === null ? exitStatus.usage : exitStatus.done;
-  }
-  const [name, ...words] = parsed.positionals;
-  const { directory } = parsed.values;
-  try {
-    if (name === 'init' && words.length === 1) return makeKey(words[0] ?? '', io);
-    if (name === 'public-key' && words.length === 0) return printKey(configured(io), io);
-    if (name === 'sshd-config') return printLines(configured(io), { directory, systems: words }, io);
-  } catch (error) {
-    io.complain(error instanceof Error ? error.message : String(error));
-    return error instanceof ConfigError ? exitStatus.config : exitStatus.refused;
-  }
-  io.complain(sshCaHelp);
-  return exitStatus.usage;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
-  } catch {
-    return null; // the help says what is taken
-  }
-}
-
-function configured(io: CliIo): Config {
-  return loadConfig({ env: io.env }).config;
+export function runSshCa(args: readonly string[], io: CliIo): Promise<number> {
+  const config = () => loadConfig({ env: io.env }).config;
+  const commands: Record<string, Command<typeof options>> = {
+    init: ([path, ...others]) => (path !== undefined && others.length === 0 ? makeKey(path, io) : undefined),
+    'public-key': (words) => (words.length === 0 ? printKey(config(), io) : undefined),
+    'sshd-config': (systems, { directory }) => printLines(config(), { directory, systems }, io),
+  };
+  return runCommands({ help: sshCaHelp, options, commands }, args, io);
 }
 
 /** Never writes over a file: another key would lock every user out, and cannot be had again. */
@@ -69,7 +44,7 @@ function printKey(config: Config, io: CliIo): number {
   const key = publicKeyOf(config);
   if (typeof key === 'string') io.print(key);
   else io.complain(key.problem);
-  return typeof key === 'string' ? exitStatus.done : exitStatus.noKey;
+  return typeof key === 'string' ? exitStatus.done : noKey;
 }
 
 function printLines(config: Config, wanted: { directory: string; systems: readonly string[] }, io: CliIo): number {
@@ -81,7 +56,7 @@ function printLines(config: Config, wanted: { directory: string; systems: readon
   const key = publicKeyOf(config);
   if (typeof key !== 'string') {
     io.complain(key.problem);
-    return exitStatus.noKey;
+    return noKey;
   }
   const systems = config.systems.filter(({ name }) => wanted.systems.length === 0 || wanted.systems.includes(name));
   for (const line of sshdLines({ ...hostsOf(systems), directory: wanted.directory, publicKey: key })) io.print(line);
