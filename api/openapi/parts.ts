@@ -36,6 +36,9 @@ export const bodyErrors: readonly ErrorCode[] = ['BodyTooLarge', 'UnsupportedMed
 /** Errors of any operation that takes an Idempotency-Key. */
 export const mutationErrors: readonly ErrorCode[] = ['IdempotencyMismatch'];
 
+/** Errors of a route that makes something out of a body, once for an Idempotency-Key. */
+export const makingErrors: readonly ErrorCode[] = [...commonErrors, ...bodyErrors, ...mutationErrors];
+
 export function parameter(name: string, place: 'path' | 'query' | 'header', isRequired: boolean, schema: Json): Json {
   const { description, ...rest } = schema;
   return { name, in: place, required: isRequired, schema: rest, ...(description === undefined ? {} : { description }) };

@@ -15,6 +15,7 @@ import {
   idempotencyHeader,
   type Json,
   jsonContent,
+  makingErrors,
   mutationErrors,
   parameter,
   preferHeader,
@@ -50,7 +51,7 @@ export function taskPaths(): Json {
         requestBody: { required: true, ...jsonContent(requestSchema(taskSubmission)) },
         responses: {
           202: acceptedTask,
-          ...errorResponses([...commonErrors, 'SystemNotFound', ...bodyErrors, ...mutationErrors]),
+          ...errorResponses([...makingErrors, 'SystemNotFound']),
         },
       },
     },

@@ -4,13 +4,11 @@ import { watchSubmission } from '../faces/watches/watches.ts';
 import { requestSchema, resultSchema } from './json-schemas.ts';
 import {
   accessErrors,
-  bodyErrors,
-  commonErrors,
   errorResponses,
   idempotencyHeader,
   type Json,
   jsonContent,
-  mutationErrors,
+  makingErrors,
   parameter,
 } from './parts.ts';
 
@@ -45,9 +43,7 @@ export function watchPaths(): Json {
         responses: {
           201: { description: 'The watch; Location names it', ...jsonContent(watch) },
           ...errorResponses([
-            ...commonErrors,
-            ...bodyErrors,
-            ...mutationErrors,
+            ...makingErrors,
             ...(['SystemNotFound', 'JobNotFound', 'ServiceUnhealthy', 'SchedulerFailed', 'NotSupported'] as const),
             ...(['TooManyWatches', 'WebhookNotAllowed', 'WatchNotFound'] as const),
           ]),

@@ -47,7 +47,7 @@ describe('the process scheduler', { timeout: 30_000 }, () => {
 
   it('names the task of a job where an admin of the host looks, in the file `key` of its folder', async () => {
     const key = newKey();
-    const jobId = await submit('#!/bin/sh\nexit 0\n', key);
+    const { jobId } = await submit('#!/bin/sh\nexit 0\n', key);
     const home = (await host.shell.run(['sh', '-c', 'echo $HOME'])).stdout.toString().trim();
     expect(readFileSync(`${home}/.local/state/goldcrest/jobs/${jobId}/key`, 'utf8')).toBe(`${key}\n`);
   });

@@ -175,11 +175,9 @@ describe('a grant that is taken back', () => {
     own.giveAway();
     const working = () => userProcesses(lab, alice).filter(({ line }) => line.includes(at('endless')));
     const checksum = { operation: 'filesystem.checksum', input: { path: at('endless') } };
-    const location = await withdrawn('read_files', async () => {
-      const begun = await submit(checksum);
-      await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 20_000, interval: 50 });
-      return begun;
-    });
+    const location = await submit(checksum);
+    await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 20_000, interval: 50 });
+    await store.revoke(subject, 'read_files', 'system:lab');
     const { state, error } = await taskEnd(client, location);
     expect([state, error.code]).toEqual(['failed', 'Forbidden']);
     expect(error.message).toMatch(takenBack);

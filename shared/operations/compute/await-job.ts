@@ -3,6 +3,7 @@
  * of a chain. An addition to FirecREST v2: GET /compute/{system_name}/jobs/{job_id}/end.
  */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { jobId } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 
@@ -34,12 +35,7 @@ export const awaitJob = defineOperation({
     isAddition: true,
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 30_000,
   errors: ['JobNotFound', 'JobNotCompleted', 'SchedulerFailed'],
 });

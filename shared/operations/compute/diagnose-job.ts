@@ -1,6 +1,7 @@
 /** What became of a batch job, and why, in figures and in one plain sentence. */
 import { z } from 'zod';
 import { jobDiagnosis } from '../../watches/diagnosis.ts';
+import { askScheduler } from '../ask-scheduler.ts';
 import { jobId } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 
@@ -18,12 +19,7 @@ export const diagnoseJob = defineOperation({
     isAddition: true,
   },
   relation: 'read_files',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 60_000,
   errors: ['JobNotFound', 'SchedulerFailed'],
 });

@@ -1,5 +1,6 @@
 /** When a job would start, without submitting it. An addition to FirecREST v2: POST /compute/{system_name}/jobs/estimate. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { defineOperation } from '../operation.ts';
 import { jobDescription } from './job.ts';
 
@@ -26,12 +27,7 @@ export const estimateJob = defineOperation({
     isAddition: true,
   },
   relation: 'submit',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 60_000,
   errors: ['InvalidJob', 'AccountRequired', 'SubmitLimit', 'PermissionDenied', 'SchedulerFailed'],
 });

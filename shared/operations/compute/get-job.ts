@@ -1,5 +1,6 @@
 /** A job by its id, running or ended. FirecREST v2: GET /compute/{system_name}/jobs/{job_id}. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { jobId } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { job } from './job.ts';
@@ -23,12 +24,7 @@ export const getJob = defineOperation({
       ageSeconds > 0 ? { age: String(Math.floor(ageSeconds)) } : {},
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 30_000,
   errors: ['JobNotFound', 'SchedulerFailed'],
 });

@@ -1,5 +1,6 @@
 /** A job's script and the names of its files. FirecREST v2: GET /compute/{system_name}/jobs/{job_id}/metadata. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { jobId } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 
@@ -27,12 +28,7 @@ export const getJobMetadata = defineOperation({
     answer: ({ jobs }) => ({ jobs }),
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 60_000,
   errors: ['JobNotFound', 'SchedulerFailed'],
 });

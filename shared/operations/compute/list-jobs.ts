@@ -1,5 +1,6 @@
 /** The jobs of the queue and those that ended lately. FirecREST v2: GET /compute/{system_name}/jobs. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { clusterText, laxBoolean, optionalLine } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { job } from './job.ts';
@@ -92,12 +93,7 @@ export const listJobs = defineOperation({
       nextCursor === null ? {} : { 'next-cursor': nextCursor },
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 60_000,
   errors: ['InvalidRequest', 'SchedulerFailed'],
 });

@@ -1,5 +1,6 @@
 /** The compute nodes of a system. FirecREST v2: GET /status/{system_name}/nodes. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { defineOperation } from '../operation.ts';
 
 /** FirecREST v2's words for the state of a node. */
@@ -55,12 +56,7 @@ export const nodes = defineOperation({
     answer: ({ nodes: list }) => ({ nodes: list }),
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 30_000,
   errors: ['SchedulerFailed'],
 });

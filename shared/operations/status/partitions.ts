@@ -1,5 +1,6 @@
 /** The partitions of a system. FirecREST v2: GET /status/{system_name}/partitions. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { laxBoolean } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 
@@ -24,12 +25,7 @@ export const partitions = defineOperation({
     answer: ({ partitions: list }) => ({ partitions: list }),
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 30_000,
   errors: ['SchedulerFailed'],
 });

@@ -1,5 +1,6 @@
 /** The reservations of a system. FirecREST v2: GET /status/{system_name}/reservations. */
 import { z } from 'zod';
+import { askScheduler } from '../ask-scheduler.ts';
 import { defineOperation } from '../operation.ts';
 
 export const reservation = z.object({
@@ -25,12 +26,7 @@ export const reservations = defineOperation({
     answer: ({ reservations: list }) => ({ reservations: list }),
   },
   relation: 'view_status',
-  requires: ['ssh', 'scheduler'],
-  lane: 'batch',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
-  paths: [],
+  ...askScheduler,
   timeoutMs: 30_000,
   errors: ['SchedulerFailed'],
 });
