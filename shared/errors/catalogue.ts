@@ -193,13 +193,7 @@ export const errorCatalogue = {
     'The output is too large',
     'Ask for less: a page, a deeper directory, a range of bytes (ops/download), or use the transfer routes.',
   ),
-  ArchiveTooLarge: entry(
-    413,
-    'caller',
-    false,
-    'The archive unpacks to too much',
-    'Unpack it in a batch job, or in parts; the bounds are the operator’s (`transfers.unpack_size_max`, `unpack_entries_max`).',
-  ),
+  ArchiveTooLarge: entry(413, 'caller', false, 'The archive unpacks to too much', 'Unpack it in parts, or in a job.'),
   RangeNotSatisfiable: entry(
     416,
     'caller',

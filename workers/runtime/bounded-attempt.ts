@@ -2,7 +2,6 @@
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Operation } from '../../shared/operations/operation.ts';
 import type { Task } from '../../shared/tasks/task.ts';
-import { isSettledLater } from './failed-attempt.ts';
 import { endsWork, refusalOf } from './obstacles.ts';
 import type { StillAllowed } from './still-allowed.ts';
 
@@ -37,7 +36,6 @@ export function holdToConsent(
 export async function settledSoonAfterAbort<T>(
   work: Promise<T>,
   operation: Operation,
-  task: Task,
   signal: AbortSignal,
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -49,7 +47,7 @@ export async function settledSoonAfterAbort<T>(
           const code = operation.mutates ? 'OutcomeUnknown' : 'CommandTimeout';
           reject(new BrokerError(code, 'The operation was told to stop and did not.'));
         },
-        graceMs(operation, task, signal.reason),
+        graceMs(operation, signal.reason),
       );
     };
     signal.addEventListener('abort', onAbort, { once: true });
@@ -63,8 +61,8 @@ export async function settledSoonAfterAbort<T>(
   }
 }
 
-/** A look at work that goes on by itself is let finish, as long as the worker stays: another one is to stop that work. */
-function graceMs(operation: Operation, task: Task, reason: unknown): number {
+/** A look at work that goes on by itself is let finish, unless the worker stops: the next look is to stop that work. */
+function graceMs({ lane, timeoutMs }: Operation, reason: unknown): number {
   const isStop = reason instanceof BrokerError && reason.code === 'ShuttingDown';
-  return isSettledLater(task, operation) && !isStop ? operation.timeoutMs : abortGraceMs;
+  return lane === 'move' && !isStop ? timeoutMs : abortGraceMs;
 }

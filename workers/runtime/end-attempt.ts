@@ -11,7 +11,7 @@ import type { QueueAdder } from '../../shared/platform/queues.ts';
 import type { Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import { cancelOpenJobs } from './cancel-jobs.ts';
-import type { Grip } from './grip.ts';
+import { claimedTask, type Grip } from './grip.ts';
 import { nextAttemptDelayMs } from './retry-policy.ts';
 
 export interface EndDependencies {
@@ -125,12 +125,9 @@ export async function release(
   { isHandBack, delayMs }: { isHandBack: boolean; delayMs: number },
   log: Logger,
 ): Promise<void> {
-  const claim = await grip.claim();
-  if (claim.outcome !== 'claimed') {
-    log.warn({ outcome: claim.outcome }, 'the task had moved on');
-    return;
-  }
-  const { id, fence, handBacks, queue } = claim.task;
+  const task = await claimedTask(grip, log);
+  if (task === null) return;
+  const { id, fence, handBacks, queue } = task;
   const released = await deps.store.release(id, fence, { isHandBack, handBacks });
   if (released.outcome !== 'settled') {
     log.warn({ outcome: released.outcome }, 'the task had moved on');

@@ -5,7 +5,7 @@ import type { Operation } from '../../shared/operations/operation.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 
 /** Whether something may have been begun that a later attempt finds out about, or stops. */
-export function isSettledLater(task: Task, operation: Operation): boolean {
+function isSettledLater(task: Task, operation: Operation): boolean {
   return operation.recover === 'verify' && task.journal !== null;
 }
 

@@ -5,10 +5,11 @@
  * so that a claim need not wait for the answer to the taking and shares its sync.
  */
 import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
-import type { Progress } from '../../shared/tasks/task.ts';
+import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Taking } from './taking.ts';
 
 export interface Grip {
@@ -20,6 +21,14 @@ export interface Grip {
   journal(entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Ends the task, claiming it with the end where that was not done before. */
   settle(end: TaskEnd): Promise<Settlement>;
+}
+
+/** The task, claimed; null where another claim came first. */
+export async function claimedTask(grip: Pick<Grip, 'claim'>, log: Logger): Promise<Task | null> {
+  const claim = await grip.claim();
+  if (claim.outcome === 'claimed') return claim.task;
+  log.warn({ outcome: claim.outcome }, 'the task had moved on');
+  return null;
 }
 
 /** `taking`: of the entry, where it is not known yet who got it. */

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { QueueAdder } from '../../shared/platform/queues.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Parked } from '../operations/parked.ts';
-import type { Grip } from './grip.ts';
+import { claimedTask, type Grip } from './grip.ts';
 
 /** Lays the task by. One that is to be canceled or whose worker stops is looked at again at once. */
 export async function parkTask(
@@ -13,12 +13,8 @@ export async function parkTask(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const claim = await grip.claim();
-  if (claim.outcome !== 'claimed') {
-    log.warn({ outcome: claim.outcome }, 'the task had moved on');
-    return;
-  }
-  const { task } = claim;
+  const task = await claimedTask(grip, log);
+  if (task === null) return;
   const { waitMs, ...options } = parked.options;
   // The queue takes whole milliseconds; with a fraction, an entry comes seconds late.
   const delayMs = signal.aborted ? 0 : Math.round(waitMs);

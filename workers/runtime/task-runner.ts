@@ -212,7 +212,6 @@ async function attempt(
     const raw = await settledSoonAfterAbort(
       deps.perform(operation, { task, input, signal: controller.signal, journal, log, claimed }),
       operation,
-      task,
       controller.signal,
     );
     outcome = raw instanceof Parked ? raw : successOf(deps, operation, task, raw);
