@@ -4,17 +4,16 @@ import { type Broker, type BrokerOptions, startBroker } from '../lab/broker.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openSlowLink } from '../lab/slow-link.ts';
 import { type LabUser, userNamed } from '../lab/users.ts';
-import { peakMebibytes, preciseCpuSeconds } from './process-cpu.ts';
+import { curl, curlBy, hashedCurl, plainRelay, rawSsh } from './plain-tools.ts';
+import { machineCpuSeconds, peakMebibytes, preciseCpuSeconds } from './process-cpu.ts';
 import {
   type Begun,
   contentOf,
-  curl,
   inPlace,
   makeFile,
   mebi,
   memoryFolder,
   openTransferClient,
-  rawSsh,
   sendParts,
   type TransferClient,
 } from './transfer-ground.ts';
@@ -30,9 +29,13 @@ export interface TransferRow {
   /** From the client's completion to the file in place, and from there to the end of the task. */
   inPlaceSeconds?: number;
   noticedSeconds?: number;
+  /** Processor time of everything on the machine for it: store, plain tools or mover, sshd, broker, client. */
+  machineSeconds?: number;
   /** Most resident memory of the worker. */
   workerMebibytes?: number;
 }
+
+type Cost = Required<Pick<TransferRow, 'seconds' | 'cpuSeconds' | 'machineSeconds'>>;
 
 type Cell = (lab: Lab, isQuick: boolean) => Promise<TransferRow[]>;
 
@@ -47,8 +50,9 @@ interface Ground {
 const cappedBytesPerSecond = 20_000_000;
 const lanes = 8;
 const partBytes = 128 * mebi;
+const smallBytes = 16 * mebi;
 /** So long the broker is watched doing nothing. */
-const idleMs = 8_000;
+const idleMs = 10_000;
 
 async function onGround<T>(
   lab: Lab,
@@ -88,7 +92,7 @@ async function watchedUpload(ground: Ground, name: string, sizeBytes: number, sa
   const begun = await ground.client.upload(ground.folder.at(name), sizeBytes, saysDigest ? sha256 : undefined);
   const complete = await sendParts(begun, part, sizeBytes);
   const pids = pidsOf(ground.broker);
-  const before = preciseCpuSeconds(pids);
+  const [before, machineBefore] = [preciseCpuSeconds(pids), machineCpuSeconds()];
   await complete();
   const completedAt = performance.now();
   const ended = ground.client.end(begun.id);
@@ -98,19 +102,33 @@ async function watchedUpload(ground: Ground, name: string, sizeBytes: number, sa
   return {
     seconds: result.seconds,
     cpuSeconds: preciseCpuSeconds(pids) - before,
+    machineSeconds: machineCpuSeconds() - machineBefore,
     inPlaceSeconds: (placedAt - completedAt) / 1_000,
     noticedSeconds: (endedAt - placedAt) / 1_000,
   };
 }
 
-async function watchedDownload(
-  { client, broker }: Ground,
-  path: string,
-): Promise<Begun & { seconds: number; cpuSeconds: number }> {
-  const before = preciseCpuSeconds(pidsOf(broker));
+async function watchedDownload({ client, broker }: Ground, path: string): Promise<Begun & Cost> {
+  const [before, machineBefore] = [preciseCpuSeconds(pidsOf(broker)), machineCpuSeconds()];
   const begun = await client.download(path);
   const { result } = await client.end(begun.id);
-  return { ...begun, seconds: result.seconds, cpuSeconds: preciseCpuSeconds(pidsOf(broker)) - before };
+  const cpuSeconds = preciseCpuSeconds(pidsOf(broker)) - before;
+  return { ...begun, seconds: result.seconds, cpuSeconds, machineSeconds: machineCpuSeconds() - machineBefore };
+}
+
+/** A plain tool, and what it costs the machine. */
+async function plain(work: () => Promise<number>): Promise<Pick<Cost, 'seconds' | 'machineSeconds'>> {
+  const before = machineCpuSeconds();
+  const seconds = await work();
+  return { seconds, machineSeconds: machineCpuSeconds() - before };
+}
+
+/** The middle one of each figure of several rounds. */
+function middleOf<Figure extends string>(rounds: readonly Record<Figure, number>[], ...figures: Figure[]) {
+  return Object.fromEntries(figures.map((name) => [name, middle(rounds.map((round) => round[name]))])) as Record<
+    Figure,
+    number
+  >;
 }
 
 /** Against plain curl of the same object on the same host; the two take turns. */
@@ -120,28 +138,28 @@ const command: Cell = (lab, isQuick) =>
     const { folder, alice } = ground;
     await makeFile(folder.at('out'), sizeBytes, alice);
     const ups: Awaited<ReturnType<typeof watchedUpload>>[] = [];
-    const downs: Awaited<ReturnType<typeof watchedDownload>>[] = [];
-    const curls: number[] = [];
+    const downs: Cost[] = [];
+    const curls: Awaited<ReturnType<typeof plain>>[] = [];
+    const hashed: typeof curls = [];
     for (let round = 0; round < (isQuick ? 1 : 3); round += 1) {
       const down = await watchedDownload(ground, folder.at('out'));
       downs.push(down);
-      curls.push(await curl(down.downloadUrl, folder.at('by-curl')));
+      curls.push(await plain(() => curl(down.downloadUrl, folder.at('by-curl'))));
       ups.push(await watchedUpload(ground, `up-${round}`, sizeBytes));
+      hashed.push(await plain(() => hashedCurl(down.downloadUrl, folder.at('by-curl'))));
     }
     const unnamed = await watchedUpload(ground, 'unnamed', sizeBytes, false);
-    const of = (name: 'seconds' | 'cpuSeconds' | 'inPlaceSeconds' | 'noticedSeconds') =>
-      middle(ups.map((up) => up[name]));
+    const { seconds, machineSeconds } = unnamed;
+    const row = { cell: 'command', sizeBytes };
     return [
-      { cell: 'command', what: 'plain curl', sizeBytes, seconds: middle(curls) },
+      { ...row, what: 'plain curl', ...middleOf(curls, 'seconds', 'machineSeconds') },
+      { ...row, what: 'plain curl, tee, SHA-256', ...middleOf(hashed, 'seconds', 'machineSeconds') },
       {
-        ...{ cell: 'command', what: 'upload', sizeBytes, seconds: of('seconds'), cpuSeconds: of('cpuSeconds') },
-        ...{ inPlaceSeconds: of('inPlaceSeconds'), noticedSeconds: of('noticedSeconds') },
+        ...{ ...row, what: 'upload', ...middleOf(ups, 'seconds', 'cpuSeconds', 'machineSeconds') },
+        ...middleOf(ups, 'inPlaceSeconds', 'noticedSeconds'),
       },
-      { cell: 'command', what: 'upload without a digest', sizeBytes, seconds: unnamed.seconds },
-      {
-        ...{ cell: 'command', what: 'download', sizeBytes, seconds: middle(downs.map(({ seconds }) => seconds)) },
-        cpuSeconds: middle(downs.map((down) => down.cpuSeconds)),
-      },
+      { ...row, what: 'upload without a digest', seconds, machineSeconds },
+      { ...row, what: 'download', ...middleOf(downs, 'seconds', 'cpuSeconds', 'machineSeconds') },
       ...(await costs('command', ground, isQuick)),
     ];
   });
@@ -151,14 +169,16 @@ const capped: Cell = async (lab, isQuick) => {
   const link = await openSlowLink(lab.s3.endpoint, cappedBytesPerSecond);
   try {
     return await onGround(lab, 'command', { staging: { private_url: link.url } }, async (ground) => {
-      const sizeBytes = (isQuick ? 256 : 512) * mebi;
+      const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
       const { folder, alice } = ground;
       await makeFile(folder.at('out'), sizeBytes, alice);
       const down = await watchedDownload(ground, folder.at('out'));
-      const plain = await curl(down.downloadUrl, folder.at('by-curl'), link.url);
+      // Long enough to know its rate.
+      const aloneBytes = sizeBytes / 4;
+      const alone = await curlBy(link.url, down.downloadUrl, folder.at('by-curl'), aloneBytes);
       const up = await watchedUpload(ground, 'up', sizeBytes);
       return [
-        { cell: 'capped', what: 'one connection', sizeBytes, seconds: plain },
+        { cell: 'capped', what: 'one connection', sizeBytes: aloneBytes, seconds: alone },
         { cell: 'capped', what: 'upload', sizeBytes, seconds: up.seconds },
         { cell: 'capped', what: 'download', sizeBytes, seconds: down.seconds },
       ];
@@ -168,22 +188,28 @@ const capped: Cell = async (lab, isQuick) => {
   }
 };
 
-/**
- * Processor time of the broker, for a file that is bulk: what each transfer costs whatever its size is in it too, and what the
- * broker costs without any is not.
- */
+/** Of `cell`, for small files and for one that is bulk: what the broker costs in the same time without any transfer is taken off. */
 async function costs(cell: string, ground: Ground, isQuick: boolean): Promise<TransferRow[]> {
-  const sizeBytes = (isQuick ? 256 : 4_096) * mebi;
   // A service is measured as it runs for days, not in its first seconds.
-  for (const name of ['warm-1', 'warm-2', 'warm-3']) await watchedUpload(ground, name, 16 * mebi);
+  for (const name of ['warm-1', 'warm-2', 'warm-3']) await watchedUpload(ground, name, smallBytes);
   const pids = pidsOf(ground.broker);
   const before = preciseCpuSeconds(pids);
   await sleep(idleMs);
   const idlePerSecond = ((preciseCpuSeconds(pids) - before) * 1_000) / idleMs;
-  const up = await watchedUpload(ground, 'large', sizeBytes);
-  const idleSeconds = (up.inPlaceSeconds + up.noticedSeconds) * idlePerSecond;
-  const cpuSeconds = Math.max(0, up.cpuSeconds - idleSeconds);
-  return [{ cell, what: 'large upload', sizeBytes, seconds: up.seconds, cpuSeconds }];
+  const withoutIdle = (up: Awaited<ReturnType<typeof watchedUpload>>) => ({
+    ...up,
+    cpuSeconds: up.cpuSeconds - (up.inPlaceSeconds + up.noticedSeconds) * idlePerSecond,
+  });
+  const small: Cost[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    small.push(withoutIdle(await watchedUpload(ground, `small-${round}`, smallBytes)));
+  }
+  const sizeBytes = (isQuick ? 256 : 4_096) * mebi;
+  const { seconds, cpuSeconds, machineSeconds } = withoutIdle(await watchedUpload(ground, 'large', sizeBytes));
+  return [
+    { cell, what: 'small upload', sizeBytes: smallBytes, ...middleOf(small, 'seconds', 'cpuSeconds') },
+    { cell, what: 'large upload', sizeBytes, seconds, cpuSeconds, machineSeconds },
+  ];
 }
 
 const job: Cell = (lab, isQuick) =>
@@ -191,27 +217,41 @@ const job: Cell = (lab, isQuick) =>
     costs('job', ground, isQuick),
   );
 
+/** What a relay without hashing makes of the same store: parts of an upload that is then taken back. */
+async function relay(lab: Lab, { client, alice, folder }: Ground, path: string, sizeBytes: number) {
+  const begun = await client.upload(folder.at('relayed'), sizeBytes);
+  const figures = await plain(() => plainRelay(lab, alice, path, sizeBytes, begun));
+  await client.cancel(begun.id);
+  return figures;
+}
+
 /** Against the raw stream of one ssh2 channel; the two take turns. */
 const stream: Cell = (lab, isQuick) =>
   onGround(lab, 'stream', {}, async (ground) => {
     const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
     const { folder, alice, broker } = ground;
     await makeFile(folder.at('out'), sizeBytes, alice);
-    const raw = { out: [] as number[], in: [] as number[] };
-    const moved = { out: [] as number[], in: [] as number[] };
+    type Figures = Pick<Cost, 'seconds' | 'machineSeconds'>[];
+    const raw = { out: [] as Figures, in: [] as Figures };
+    const moved = { out: [] as Figures, in: [] as Figures };
+    const relayed: Figures = [];
     for (let round = 0; round < (isQuick ? 1 : 3); round += 1) {
-      raw.out.push(await rawSsh(lab, alice, 'out', folder.at('out'), sizeBytes));
-      moved.out.push((await watchedDownload(ground, folder.at('out'))).seconds);
-      raw.in.push(await rawSsh(lab, alice, 'in', folder.at('raw'), sizeBytes));
-      moved.in.push((await watchedUpload(ground, `up-${round}`, sizeBytes)).seconds);
+      raw.out.push(await plain(() => rawSsh(lab, alice, 'out', folder.at('out'), sizeBytes)));
+      moved.out.push(await watchedDownload(ground, folder.at('out')));
+      relayed.push(await relay(lab, ground, folder.at('out'), sizeBytes));
+      raw.in.push(await plain(() => rawSsh(lab, alice, 'in', folder.at('raw'), sizeBytes)));
+      moved.in.push(await watchedUpload(ground, `up-${round}`, sizeBytes));
     }
     const worker = broker.workers[0]?.pid() ?? 0;
     const workerMebibytes = peakMebibytes(worker);
+    const row = { cell: 'stream', sizeBytes };
+    const figures = ['seconds', 'machineSeconds'] as const;
     return [
-      { cell: 'stream', what: 'raw ssh2, out', sizeBytes, seconds: middle(raw.out) },
-      { cell: 'stream', what: 'download', sizeBytes, seconds: middle(moved.out), workerMebibytes },
-      { cell: 'stream', what: 'raw ssh2, in', sizeBytes, seconds: middle(raw.in) },
-      { cell: 'stream', what: 'upload', sizeBytes, seconds: middle(moved.in), workerMebibytes },
+      { ...row, what: 'raw ssh2, out', ...middleOf(raw.out, ...figures) },
+      { ...row, what: 'plain relay', ...middleOf(relayed, ...figures) },
+      { ...row, what: 'download', ...middleOf(moved.out, ...figures), workerMebibytes },
+      { ...row, what: 'raw ssh2, in', ...middleOf(raw.in, ...figures) },
+      { ...row, what: 'upload', ...middleOf(moved.in, ...figures), workerMebibytes },
     ];
   });
 

@@ -1,13 +1,12 @@
-/** What the bench of transfers stands on: files in memory, plain tools beside the broker, and a client's own way with a transfer. */
-import { spawn } from 'node:child_process';
+/** What the bench of transfers stands on: files in memory, and a client's own way with a transfer. */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client as SshClient } from 'ssh2';
 import type { Broker } from '../lab/broker.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabUser } from '../lab/users.ts';
+import { run } from './plain-tools.ts';
 
 export const mebi = 2 ** 20;
 
@@ -33,6 +32,8 @@ export interface TransferClient {
   download(path: string): Promise<Begun>;
   /** Held by the API until the task has ended. Throws where it did not end well. */
   end(id: string): Promise<Ended>;
+  /** What was begun of it is taken back, in the store too. */
+  cancel(id: string): Promise<void>;
 }
 
 /** A client of the API, as alice. */
@@ -59,6 +60,10 @@ export async function openTransferClient(lab: Lab, broker: Broker): Promise<Tran
         if (task.state === 'completed') return task;
         if (task.state === 'failed' || task.state === 'canceled') throw new Error(`${id}: ${task.error?.message}`);
       }
+    },
+    async cancel(id) {
+      const answer = await fetch(`${broker.url}/tasks/${id}`, { method: 'DELETE', headers });
+      if (!answer.ok) throw new Error(`cancel: ${answer.status}`);
     },
   };
 }
@@ -116,53 +121,10 @@ export async function makeFile(path: string, sizeBytes: number, { uid, gid }: La
   await run('chown', [`${uid}:${gid}`, path]);
 }
 
-/** Seconds that a program takes. Throws where it fails. */
-export async function run(command: string, args: readonly string[]): Promise<number> {
-  const since = performance.now();
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  if (code !== 0) throw new Error(`${command} ended with ${code}`);
-  return (performance.now() - since) / 1_000;
-}
-
-/** Plain curl of one address into a file, one connection; by way of another base address, where one is given. */
-export function curl(url: string, target: string, by?: string): Promise<number> {
-  const way = by === undefined ? [] : ['--connect-to', `${new URL(url).host}:${new URL(by).host}`];
-  return run('curl', ['-q', '-sS', '-f', ...way, '-o', target, url]);
-}
-
 /** Resolves when the file is there with its whole size: when that was, as `performance.now()`. */
 export async function inPlace(path: string, sizeBytes: number): Promise<number> {
   for (;;) {
     if (statSync(path, { throwIfNoEntry: false })?.size === sizeBytes) return performance.now();
     await sleep(5);
   }
-}
-
-/** Seconds that a file takes over one ssh2 channel and nothing else: `out` of the cluster to nowhere, `in` from memory. */
-export async function rawSsh(lab: Lab, user: LabUser, direction: 'out' | 'in', path: string, sizeBytes: number) {
-  const client = new SshClient();
-  await new Promise<void>((resolve, reject) => {
-    client.once('ready', resolve).once('error', reject);
-    const privateKey = readFileSync(user.privateKeyPath);
-    const algorithms = { cipher: ['aes128-gcm@openssh.com' as const] };
-    client.connect({ host: lab.sshd.host, port: lab.sshd.port, username: user.username, privateKey, algorithms });
-  });
-  const command = direction === 'out' ? `cat '${path}'` : `cat > '${path}'`;
-  const since = performance.now();
-  const bytes = await new Promise<number>((resolve, reject) => {
-    client.exec(command, (error, stream) => {
-      if (error) return reject(error);
-      let count = 0;
-      stream.on('data', (chunk: Buffer) => {
-        count += chunk.length;
-      });
-      stream.once('close', () => resolve(direction === 'out' ? count : (statSync(path).size ?? 0)));
-      if (direction === 'in') createReadStream('/dev/zero', { end: sizeBytes - 1, highWaterMark: mebi }).pipe(stream);
-    });
-  });
-  const seconds = (performance.now() - since) / 1_000;
-  client.end();
-  if (bytes !== sizeBytes) throw new Error(`raw ssh2 moved ${bytes} bytes`);
-  return seconds;
 }
