@@ -98,16 +98,16 @@ export async function startBroker(lab: BrokerGround, options: BrokerOptions = {}
     writeFileSync(configFile, stringify(configuration(lab, options, { port, keyPrefix, systemName })), { mode: 0o600 });
     const url = `http://127.0.0.1:${port}`;
     const env = { GOLDCREST_CONFIG: configFile, NODE_ENV: 'production' };
-    const entry = (file: string) =>
+    const entry = (file: string, ...flags: string[]) =>
       options.isCompiled === true
-        ? ['--max-semi-space-size=8', join(repository, 'dist', file.replace(/\.ts$/, '.js'))]
+        ? ['--max-semi-space-size=8', ...flags, join(repository, 'dist', file.replace(/\.ts$/, '.js'))]
         : ['--import', 'tsx', join(repository, file)];
     const common = { folder: lab.folder, command: process.execPath, cwd: repository, env, readyTimeoutMs: 30_000 };
     const startWorker = (number: number): Promise<Daemon> =>
       startDaemon({
         ...common,
         name: `${name}-worker-${number}`,
-        args: entry('workers/main.ts'),
+        args: entry('workers/main.ts', '--no-memory-reducer'),
         isReady: () => hasLine(join(lab.folder, 'logs', `${name}-worker-${number}.log`), workerReadyLine),
         stopTimeoutMs: 40_000,
       });
