@@ -27,7 +27,7 @@ async function accountedState(username: string, taskId: string): Promise<string>
   return vi.waitFor(
     async () => {
       const state = await truth.accountedState(jobId);
-      if (state === '' || state === 'RUNNING') throw new Error(`job ${row}: ${state}`);
+      if (['', 'PENDING', 'RUNNING', 'COMPLETING'].includes(state)) throw new Error(`job ${row}: ${state}`);
       return state;
     },
     { timeout: 30_000 },

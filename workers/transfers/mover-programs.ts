@@ -94,7 +94,7 @@ tell_moved() {
       [ "$offset" -gt "$from" ] && moved=$((moved+offset-from))
     done
     # A part whose last bytes are on their way has nobody to say how far it is.
-    [ "$moved" -lt "$told" ] || { told=$moved; echo "$moved" >moved; }
+    [ "$moved" -lt "$told" ] || { told=$moved; echo "$moved" >moved.new && mv -f moved.new moved; }
   done
 }
 run_lanes() {
