@@ -189,7 +189,7 @@ function configuration(lab: BrokerGround, options: BrokerOptions, { port, keyPre
       version: scheduler === 'slurm' ? (lab.slurm?.version ?? '') : '1',
       connection_mode: 'ssh',
     },
-    service_account: { client_id: 'service', secret: 'not-used' },
+    service_account: { client_id: 'service', secret: `not-used-${randomBytes(12).toString('hex')}` },
     probing: {},
     file_systems: fileSystems,
     data_operation: {

@@ -23,10 +23,17 @@ export interface IssuerOptions {
   clients: readonly IssuerClient[];
 }
 
+export interface IssuedTokens {
+  total: number;
+  tokens: string[];
+}
+
 export interface Issuer {
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Signs with new keys from now on; the old public keys stay in the JWKS unless told otherwise. */
   rotateKeys(keepsOldKeys: boolean): Promise<void>;
+  /** How many tokens were given out, and those after the first `after`: a test can look where they came to. */
+  issued(after: number): IssuedTokens;
 }
 
 type SigningAlgorithm = 'RS256' | 'ES256';
@@ -39,14 +46,23 @@ const resourceIndicator = 'urn:goldcrest:lab';
 /** Makes the provider with fresh keys for RS256 and ES256. */
 export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   let keys = await freshKeys();
-  let handle = new Provider(options.issuer, configuration(options, keys)).callback();
+  const tokens: string[] = [];
+  const serve = () => {
+    const provider = new Provider(options.issuer, configuration(options, keys));
+    provider.on('grant.success', ({ body }: KoaContextWithOIDC) => {
+      tokens.push((body as { access_token: string }).access_token);
+    });
+    return provider.callback();
+  };
+  let handle = serve();
   return {
     handle: (request, response) => void handle(request, response),
     rotateKeys: async (keepsOldKeys) => {
       // oidc-provider fixes its keys when it is made; nothing but codes and sessions, unused here, is lost with it.
       keys = [...(await freshKeys()), ...(keepsOldKeys ? keys : [])];
-      handle = new Provider(options.issuer, configuration(options, keys)).callback();
+      handle = serve();
     },
+    issued: (after) => ({ total: tokens.length, tokens: tokens.slice(after) }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Tokens from the lab's issuer. Works from the facts alone, so also in a process that did not start the lab. */
 import { LabError } from '../lab-error.ts';
+import type { IssuedTokens } from './issuer.ts';
 import { type ProofKey, signProof } from './proofs.ts';
 
 export interface OidcClient {
@@ -54,6 +55,12 @@ export async function requestToken(oidc: OidcFacts, name: string, options: Token
     throw new LabError('CommandFailed', `${oidc.tokenEndpoint} answered ${response.status}: ${JSON.stringify(answer)}`);
   }
   return answer.access_token;
+}
+
+/** How many tokens the issuer has given out, and those after the first `after`. */
+export async function issuedTokens(oidc: OidcFacts, after: number): Promise<IssuedTokens> {
+  const response = await fetch(`${oidc.issuer}/lab/tokens?after=${after}`, { signal: AbortSignal.timeout(10_000) });
+  return (await response.json()) as IssuedTokens;
 }
 
 /** New signing keys; with `keepsOldKeys` false, tokens signed before can no longer be verified. */

@@ -1,8 +1,9 @@
 /** What the tests through a running broker share: a client of its API, tasks awaited to their end, and Slurm's own word. */
 import { randomBytes } from 'node:crypto';
-import { startBroker as start } from '../../lab/broker.ts';
+import { type Broker, startBroker as start } from '../../lab/broker.ts';
 import { type OidcFacts, requestToken } from '../../lab/oidc/token-client.ts';
 import { runCommand } from '../../lab/run-command.ts';
+import { leakWatchOf, watched } from '../leaks/broker-leaks.ts';
 import { answerCheckOf } from './documented-answer.ts';
 
 export type { Broker } from '../../lab/broker.ts';
@@ -10,9 +11,13 @@ export type { Broker } from '../../lab/broker.ts';
 type Ground = Parameters<typeof start>[0];
 type Options = NonNullable<Parameters<typeof start>[1]>;
 
-/** Many brokers stand on one lab, so each gets a name of its own for its files and logs. */
-export function startBroker(ground: Ground, options: Options = {}) {
-  return start(ground, { name: `test-${randomBytes(3).toString('hex')}`, ...options });
+/**
+ * Many brokers stand on one lab, so each gets a name of its own for its files and logs. Its secrets are looked for when it
+ * is stopped: `stop` rejects where one lies about.
+ */
+export async function startBroker(ground: Ground, options: Options = {}): Promise<Broker> {
+  const broker = await start(ground, { name: `test-${randomBytes(3).toString('hex')}`, ...options });
+  return watched(broker, ground.oidc);
 }
 
 /** One answer, read to its end. */
@@ -73,18 +78,25 @@ export function createClient(url: string, token: string): Client {
   const send = async (method: string, path: string, options: SendOptions = {}): Promise<Answer> => {
     const { body } = options;
     const bearer = options.token === undefined ? token : options.token;
+    const headers: Record<string, string> = {
+      ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+      ...(body === undefined || body instanceof FormData ? {} : { 'content-type': 'application/json' }),
+      ...options.headers,
+    };
+    const sent = isSentAsIs(body) ? body : JSON.stringify(body);
     const response = await fetch(`${url}${path}`, {
       method,
       redirect: 'manual',
-      headers: {
-        ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
-        ...(body === undefined || body instanceof FormData ? {} : { 'content-type': 'application/json' }),
-        ...options.headers,
-      },
-      ...(body === undefined ? {} : { body: isSentAsIs(body) ? body : JSON.stringify(body) }),
+      headers,
+      ...(sent === undefined ? {} : { body: sent }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const text = await response.text();
+    leakWatchOf(url)?.heard({
+      authorization: headers.authorization ?? null,
+      sent: `${JSON.stringify(options.headers ?? {})}${typeof sent === 'string' ? sent : ''}`,
+      answer: `${JSON.stringify([...response.headers])}\n${text}`,
+    });
     const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '');
     const parsed = (isJson && text !== '' ? JSON.parse(text) : undefined) as Body;
     const seen = { method, path, status: response.status, contentType: response.headers.get('content-type') };
