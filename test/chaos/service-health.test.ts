@@ -70,7 +70,11 @@ beforeAll(async () => {
     otherSystems: [
       { name: 'other', sshd: other },
       { name: 'impostor', sshd: { ...impostor, hostKey: lab.sshd.hostKey } },
-      { name: 'nobody', sshd: lab.sshd, cluster: { service_account: { client_id: 'service', secret: 'wrong' } } },
+      {
+        name: 'nobody',
+        sshd: lab.sshd,
+        cluster: { service_account: { client_id: 'service', secret: 'wrong-and-long-enough-to-be-looked-for' } },
+      },
     ],
     goldcrest: { health: { recheck: '300ms', recovery_interval: '1s' } },
     // What was let through before the API knew hangs for no longer than this.

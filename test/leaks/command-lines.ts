@@ -9,14 +9,19 @@ import { processStat } from '../../lab/processes.ts';
 export interface CommandLines {
   /** Each line that was seen, words parted by spaces. */
   seen(): string[];
+  /** Whether that process is among those whose lines are kept. */
+  hasSeen(pid: number): boolean;
   stop(): void;
 }
 
 const everyMs = 100;
-/** A process shows the line of the one that it came from until it has begun its program. */
+/** A process shows the line and the environment of the one that it came from until it has begun its program. */
 const looksMax = 5;
+/** Where the files of tests run; several do at once. */
+const testProcess = /^\S*node\b.*\bvitest\b/;
 
 interface SeenProcess {
+  isTest: boolean;
   isClient: boolean;
   looks: number;
 }
@@ -28,12 +33,14 @@ export function watchCommandLines(): CommandLines {
   const look = (): void => {
     const pids = pidsOfMachine();
     for (const pid of pids) {
-      const known = processes.get(pid) ?? { isClient: isClient(pid, processes), looks: 0 };
+      const known = processes.get(pid) ?? { isTest: false, isClient: false, looks: 0 };
       processes.set(pid, known);
-      if (known.isClient || known.looks >= looksMax) continue;
+      if (known.looks >= looksMax) continue;
       known.looks += 1;
       const line = readQuietly(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-      if (line !== '') lines.add(line);
+      known.isTest ||= testProcess.test(line);
+      known.isClient = !known.isTest && isClient(pid, processes);
+      if (line !== '' && !known.isClient) lines.add(line);
     }
     const alive = new Set(pids);
     for (const pid of processes.keys()) if (!alive.has(pid)) processes.delete(pid);
@@ -46,6 +53,7 @@ export function watchCommandLines(): CommandLines {
       look();
       return [...lines];
     },
+    hasSeen: (pid) => processes.get(pid)?.isClient === false,
     stop: () => clearInterval(timer),
   };
 }
@@ -56,10 +64,10 @@ function pidsOfMachine(): number[] {
   return names.map(Number).sort((a, b) => a - b);
 }
 
-/** Whether a test started it, and it is no part of the lab or the broker; or one of those started it. */
+/** Whether a test started it, this one or another, and it is no part of a lab or a broker; or one of those started it. */
 function isClient(pid: number, processes: ReadonlyMap<number, SeenProcess>): boolean {
-  const parentPid = processStat(pid)?.parentPid ?? 0;
-  if (parentPid !== process.pid) return processes.get(parentPid)?.isClient ?? false;
+  const parent = processes.get(processStat(pid)?.parentPid ?? 0);
+  if (parent?.isTest !== true) return parent?.isClient ?? false;
   return !readQuietly(`/proc/${pid}/environ`).includes(`${labFolderVariable}=`);
 }
 

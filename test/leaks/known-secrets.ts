@@ -11,7 +11,7 @@ export interface KnownSecret {
 }
 
 /** Shorter texts would be found where they are none. */
-const needleCharsMin = 16;
+export const needleCharsMin = 16;
 
 /** Part of the addresses that are signed with the secret key; not secret, though its owner need not tell it. */
 const publicFields = /\.accessKeyId$/;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connectRedis } from '../../shared/platform/redis.ts';
 import { silent } from '../integration/task-fixture.ts';
 import { type CommandLines, watchCommandLines } from './command-lines.ts';
+import { createFinder, type Leak } from './find-secrets.ts';
 import { type KnownSecret, secretsOfAnswer, secretsOfRequest } from './known-secrets.ts';
 import { redisContents } from './redis-contents.ts';
 
@@ -32,6 +33,10 @@ export interface Exchange {
 export interface LeakWatch {
   add(secrets: readonly KnownSecret[]): void;
   heard(exchange: Exchange): void;
+  /** Whether it looks for that. */
+  knows(needle: string): boolean;
+  /** Whether the command line of that process is looked at. */
+  hasSeen(pid: number): boolean;
   /** Everything in a place so far, by where it stands there. */
   contents(place: Place): Promise<[string, string][]>;
   /** Each secret that was found, and where; never the secret itself. */
@@ -67,7 +72,9 @@ export function watchForLeaks(ground: SearchedGround, known: readonly KnownSecre
     const leaks: string[] = [];
     for (const place of places) {
       const sought = [...secrets.values()].filter(({ isHandedOut }) => !(isHandedOut && place === 'answers'));
-      for (const [where, text] of await contents(place)) leaks.push(...leaksIn(text, sought, `${place}, ${where}`));
+      const find = createFinder(sought);
+      for (const [where, text] of await contents(place))
+        leaks.push(...find(text).map((leak) => describeLeak(leak, text, `${place}, ${where}`)));
     }
     return leaks.map((leak) => masked(leak, secrets.keys()));
   };
@@ -80,6 +87,8 @@ export function watchForLeaks(ground: SearchedGround, known: readonly KnownSecre
       answers.add(kept);
       answersChars += kept.length;
     },
+    knows: (needle) => secrets.has(needle),
+    hasSeen: (pid) => commandLines.hasSeen(pid),
     contents,
     search,
     async finish() {
@@ -125,12 +134,8 @@ function masked(text: string, needles: Iterable<string>): string {
   return shown;
 }
 
-function leaksIn(text: string, secrets: readonly KnownSecret[], where: string): string[] {
-  return secrets.flatMap(({ title, needle }) => {
-    const at = text.indexOf(needle);
-    if (at === -1) return [];
-    const before = text.slice(Math.max(0, at - contextChars), at);
-    const after = text.slice(at + needle.length, at + needle.length + contextChars);
-    return [`- ${title}: in ${where}: ${JSON.stringify(`${before}[secret]${after}`)}`];
-  });
+function describeLeak({ secret, at }: Leak, text: string, where: string): string {
+  const end = at + secret.needle.length;
+  const around = `${text.slice(Math.max(0, at - contextChars), at)}[secret]${text.slice(end, end + contextChars)}`;
+  return `- ${secret.title}: in ${where}: ${JSON.stringify(around)}`;
 }

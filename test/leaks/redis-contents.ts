@@ -1,55 +1,48 @@
 /** All that Redis holds below a prefix, of every key and every type, as text. */
 import type { Redis } from '../../shared/platform/redis.ts';
 
-/** Keys that are asked for in one write. */
+/** Keys that are read by one script. */
 const keysAtOnce = 500;
 
-/** Name of each key, and its name and content as text. Throws for a type that it cannot read. */
+/** The content of each key by its type; fails for a type that it cannot read. */
+const readScript = `
+local read = {
+  string = function(key) return redis.call('GET', key) end,
+  hash = function(key) return redis.call('HGETALL', key) end,
+  list = function(key) return redis.call('LRANGE', key, 0, -1) end,
+  set = function(key) return redis.call('SMEMBERS', key) end,
+  zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+  stream = function(key) return redis.call('XRANGE', key, '-', '+') end,
+  none = function() return '' end,
+}
+local contents = {}
+for at, key in ipairs(KEYS) do contents[at] = read[redis.call('TYPE', key).ok](key) end
+return contents
+`;
+
+/** Name of each key, and its name and content as text. */
 export async function redisContents(redis: Redis, prefix: string): Promise<[string, string][]> {
   const keys = new Set<string>();
-  for (let cursor = '0'; ; ) {
+  let cursor = '0';
+  do {
     const [next, found] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 5_000);
     for (const key of found) keys.add(key);
     cursor = next;
-    if (cursor === '0') break;
-  }
+  } while (cursor !== '0');
   const names = [...keys];
   const contents: [string, string][] = [];
   for (let at = 0; at < names.length; at += keysAtOnce) {
     const some = names.slice(at, at + keysAtOnce);
-    contents.push(
-      ...(await Promise.all(
-        some.map(async (key) => [key, `${key}\n${await contentOf(redis, key)}`] as [string, string]),
-      )),
-    );
+    const read = (await redis.eval(readScript, some.length, ...some)) as unknown[];
+    some.forEach((key, index) => {
+      contents.push([key, [key, ...wordsOf(read[index])].join('\n')]);
+    });
   }
   return contents;
 }
 
-async function contentOf(redis: Redis, key: string): Promise<string> {
-  const type = await redis.type(key);
-  const read: Record<string, () => Promise<unknown>> = {
-    string: () => redis.get(key),
-    hash: () => redis.hgetall(key),
-    list: () => redis.lrange(key, 0, -1),
-    set: () => redis.smembers(key),
-    zset: () => redis.zrange(key, '0', '-1', 'WITHSCORES'),
-    stream: () => redis.xrange(key, '-', '+'),
-  };
-  // It has expired between the listing and the look.
-  if (type === 'none') return '';
-  const look = read[type];
-  if (look === undefined) throw new Error(`${key} is of the type ${type}, which is not searched`);
-  return [...wordsOf(await look())].join('\n');
-}
-
 /** Every text in an answer of Redis, not escaped as JSON would. */
 function* wordsOf(value: unknown): Generator<string, void> {
-  if (typeof value === 'string') yield value;
-  else if (typeof value === 'object' && value !== null) {
-    for (const [name, member] of Object.entries(value)) {
-      if (!Array.isArray(value)) yield name;
-      yield* wordsOf(member);
-    }
-  }
+  if (Array.isArray(value)) for (const member of value) yield* wordsOf(member);
+  else if (typeof value === 'string') yield value;
 }
