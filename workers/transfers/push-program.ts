@@ -71,7 +71,7 @@ step() {
 }
 facts=$(stat -Lc '%s %Y %y %i' -- "$source") || exit 73
 case $facts in "$size $mtime "*) ;; *) fail 75 'the file changed before it was read'; exit 75;; esac
-rm -f halt got.* at.* moved
+rm -f halt got.* took.* at.* moved
 : >>done
 while read -r number bytes etag; do : >"got.$number"; done <done
 { sha256 <"$source" >sum; } &

@@ -38,7 +38,7 @@ export const scriptMover: Mover = {
   },
 };
 
-const rangesWanted = 32;
+const rangesWanted = 16;
 const rangeBytesMin = 8 * 2 ** 20;
 
 /**
