@@ -29,6 +29,7 @@ import { realLocation } from '../../workers/ssh/real-location.ts';
 import { createSsh, type Ssh } from '../../workers/ssh/ssh.ts';
 import type { JobWatches } from '../../workers/watches/begin-watch.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { makeLinks } from './linked-directory.ts';
 import { labUserCa, silent, systemOptions } from './ssh-fixture.ts';
 
 const lab = inject('lab');
@@ -58,37 +59,21 @@ beforeAll(async () => {
   port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
 });
 
-/** Two file systems, `plain` and `linked`, which is a link to `deep/real`; `outside` is none. */
 beforeEach(() => {
   own = homeDirectory(alice);
   at = (name) => join(own.path, name);
-  for (const name of ['plain', 'plain/dir', 'deep', 'deep/real', 'outside', 'outside/closed']) mkdirSync(at(name));
-  for (const name of ['plain/file', 'deep/real/file', 'outside/secret']) writeFileSync(at(name), name, { mode: 0o640 });
-  const links = {
-    linked: 'deep/real',
-    'plain/out': '../outside',
-    'plain/absolute': at('outside'),
-    'plain/second': 'dir/first',
-    'plain/dir/first': '../out',
-    'plain/secret': '../outside/secret',
-    'plain/closed': '../outside/closed/secret',
-    'plain/dangling': '../outside/none',
-    'plain/dangling-inside': 'none',
-    'plain/deep-none': '../outside/none/none',
-    'plain/inside': 'file',
-    'plain/linked': '../linked',
-    'plain/real': '../deep/real',
-    'plain/up': '..',
-    'plain/circle': 'circle',
-  };
-  for (const [name, target] of Object.entries(links)) symlinkSync(target, at(name));
+  makeLinks(at);
   own.giveAway();
   chmodSync(at('outside/closed'), 0);
   const fileSystems = ['plain', 'linked', 'none'].map((name) => ({ path: at(name) }));
   const perform = createPerform({
     checkPaths: null,
     // Nothing else of a system is looked at.
-    systems: [{ name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes: 1_024 } } as unknown as SystemConfig],
+    systems: [
+      {
+        ...{ name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes: 1_024 }, transfers: { node: null } },
+      } as unknown as SystemConfig,
+    ],
     ssh,
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
     readHealth: async () => new Map(),
