@@ -35,6 +35,9 @@ import { labUserCa, silent, systemOptions } from './ssh-fixture.ts';
 const lab = inject('lab');
 const alice = userNamed(lab.users, 'alice');
 
+const dataOperation = { maxOpsFileSizeBytes: 1_024 };
+const transfers = { node: null, unpackBytesMax: 1_000_000, unpackEntriesMax: 100 };
+
 let ssh: Ssh;
 let port: InternalPort;
 let own: OwnDirectory;
@@ -69,11 +72,7 @@ beforeEach(() => {
   const perform = createPerform({
     checkPaths: null,
     // Nothing else of a system is looked at.
-    systems: [
-      {
-        ...{ name: 'lab', fileSystems, dataOperation: { maxOpsFileSizeBytes: 1_024 }, transfers: { node: null } },
-      } as unknown as SystemConfig,
-    ],
+    systems: [{ name: 'lab', fileSystems, dataOperation, transfers } as unknown as SystemConfig],
     ssh,
     schedulers: new Map([['lab', {} as SchedulerAdapter]]),
     readHealth: async () => new Map(),
