@@ -172,8 +172,8 @@ describe.each(operations)('input of %s', (name, operation) => {
   });
 
   it.each([
-    ['NUL', 'a\0b', /NUL|must be (a job id|one of)/],
-    ['a lone surrogate', 'a\ud800b', /valid Unicode|must be (a job id|one of)/],
+    ['NUL', 'a\0b', /NUL|must be (a job id|one of|an RFC 3339 time)/],
+    ['a lone surrogate', 'a\ud800b', /valid Unicode|must be (a job id|one of|an RFC 3339 time)/],
   ])('a text with %s is refused', async (_title, text, message) => {
     for (const { path } of fields.filter(({ types }) => types.includes('string'))) {
       const value = path.at(-1)?.match(/path|directory/i) ? `/tmp/${text}` : text;
