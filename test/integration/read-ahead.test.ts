@@ -1,14 +1,22 @@
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { createQueueAdder } from '../../shared/platform/queues.ts';
 import type { Peeked } from '../../shared/platform/task-answers.ts';
 import { isSurelyLonger } from '../../workers/runtime/success-of.ts';
 import type { EarlyRun } from '../../workers/runtime/task-runner.ts';
 import { eventually } from '../eventually.ts';
 import { openTasks, queue, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
-const untakenLock = { key: 'no-such-entry:lock', token: 'mine' };
+const standingLock = { key: 'read-ahead:standing:lock', token: 'mine' };
+const untakenLock = { key: 'read-ahead:untaken:lock', token: 'mine' };
+
+beforeAll(async () => {
+  const tasks = await openTasks(inject('lab').redis.url);
+  await tasks.redis.set(standingLock.key, standingLock.token, 'EX', 600);
+  await tasks.close();
+});
 
 /** Of a task whose record was read and whose entry this worker has got, or will have. */
-function taken(record: Peeked | undefined, isOurs = Promise.resolve(true), lock = untakenLock): EarlyRun {
+function taken(record: Peeked | undefined, isOurs = Promise.resolve(true), lock = standingLock): EarlyRun {
   const taking = { send: async () => {}, isOurs, lock };
   return record === undefined ? { taking } : { record, taking };
 }
@@ -104,13 +112,24 @@ describe('a task that begins while its entry is taken', () => {
     const record = (await tasks.store.peek(task.id)) ?? undefined;
     const { promise: isOurs, resolve: take } = awaited<boolean>();
     const perform = vi.fn(async () => statResult);
-    const running = tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record, isOurs));
+    const lock = { key: `${tasks.keyPrefix}:entry:lock`, token: 'mine' };
+    const running = tasks.runner(perform).run({ id: task.id, fence: 0 }, 'e', taken(record, isOurs, lock));
     await eventually(() => expect(perform).toHaveBeenCalled());
     await tasks.redis.ping(); // what the run had sent would have been done before
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'pending', fence: 0 });
+    await tasks.redis.set(lock.key, lock.token);
     take(true);
     await running;
     expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', fence: 1 });
+  });
+
+  it('is not claimed by who had the entry and has lost its lock', async () => {
+    const task = tasks.newTask();
+    await tasks.store.accept(task);
+    const record = (await tasks.store.peek(task.id)) ?? undefined;
+    const early = taken(record, Promise.resolve(true), untakenLock);
+    await tasks.runner(async () => statResult).run({ id: task.id, fence: 0 }, 'e', early);
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'pending', fence: 0 });
   });
 
   const submission = {
@@ -178,7 +197,7 @@ describe('a task that begins while its entry is taken', () => {
       signal.throwIfAborted();
       seen.push('had an effect');
     });
-    await runner.run({ id: task.id, fence: 0 }, 'e', taken(record, Promise.resolve(false)));
+    await runner.run({ id: task.id, fence: 0 }, 'e', taken(record, Promise.resolve(false), untakenLock));
     expect(seen).toMatchObject([{ code: 'WorkerLost' }]);
     expect(await tasks.redis.hgetall(`${tasks.keyPrefix}:task:${task.id}`)).toEqual(before);
   });
@@ -203,6 +222,31 @@ describe('a task that begins while its entry is taken', () => {
     expect([...new Set(runs)].sort()).toEqual(ids);
     const left = async (list: string) => tasks.redis.llen(`${tasks.keyPrefix}:q:${queue}:${list}`);
     await eventually(async () => expect([await left('wait'), await left('active')]).toEqual([0, 0]));
+  });
+
+  it('is worked off, with the entries that were taken along, by a worker that is stopped meanwhile', async () => {
+    let stopped: Promise<void> | undefined;
+    const consumer = await tasks.consume(
+      tasks.runner(async () => {
+        stopped ??= consumer.stop(); // its entry is not taken yet
+        return statResult;
+      }),
+    );
+    const waiting = Array.from({ length: 3 }, () => tasks.newTask());
+    await Promise.all(waiting.map((task) => tasks.store.accept(task)));
+    // An entry of its own for each, all in one turn.
+    const adders = waiting.map(() => createQueueAdder(tasks.redis, tasks.keyPrefix));
+    await Promise.all(waiting.map(({ id }, n) => adders[n]?.add(queue, { id, fence: 0 }).done));
+    await eventually(() => expect(stopped).toBeDefined());
+    await stopped;
+    const entries = await Promise.all(
+      ['wait', 'active'].map((list) => tasks.redis.lrange(`${tasks.keyPrefix}:q:${queue}:${list}`, 0, -1)),
+    );
+    expect(entries[1]).toEqual([]); // a worker that has stopped holds none
+    const left = entries.flat().join();
+    for (const { id } of waiting.filter((task) => !left.includes(task.id)))
+      expect(await tasks.store.read(id)).toMatchObject({ state: 'completed', attempt: 1 });
+    expect(left.split(',').filter(Boolean).length).toBeLessThan(3);
   });
 
   it('leaves no marker for other workers to wake for, and none that comes later waits for one', async () => {

@@ -63,9 +63,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
   #isKnownEmpty = false;
   /** The last look found an entry and perhaps not the last one. */
   #isBusy = false;
-  /** Those that were taken along with another one, until BullMQ asks for the next. */
-  readonly #taken: Job<QueueEntry>[] = [];
-  /** How many it works on. */
+  /** How many it has taken and not yet closed. */
   #openCount = 0;
   /** Who waits for the next taking. */
   readonly #lulls = new Set<() => void>();
@@ -103,8 +101,6 @@ export class EarlyWorker extends Worker<QueueEntry> {
   protected override async moveToActive(
     ...args: Parameters<Worker<QueueEntry>['moveToActive']>
   ): Promise<Job<QueueEntry>> {
-    const taken = this.#taken.shift();
-    if (taken !== undefined) return taken;
     if (this.#isKnownEmpty) return this.nextJobFromJobData();
     return (await this.#takeAhead(args)) as Job<QueueEntry>;
   }
@@ -112,7 +108,6 @@ export class EarlyWorker extends Worker<QueueEntry> {
   override async processJob(
     ...args: Parameters<Worker<QueueEntry>['processJob']>
   ): ReturnType<Worker<QueueEntry>['processJob']> {
-    this.#openCount += 1;
     try {
       return await super.processJob(...args);
     } finally {
@@ -127,7 +122,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
     if (this.#isDrained) {
       this.#isBusy = false;
       this.#isKnownEmpty = false;
-    }
+    } else this.#openCount += 1;
     return super.nextJobFromJobData(data, ...rest);
   }
 
@@ -162,7 +157,9 @@ export class EarlyWorker extends Worker<QueueEntry> {
       this.#isBusy = !isLast;
     }
     const [first, ...others] = jobs;
-    this.#taken.push(...others);
+    // Into BullMQ's own loop: it works off what it holds, and keeps the locks, while the worker closes too.
+    const { mainLoopQueue } = this as unknown as { mainLoopQueue: { add(job: Promise<Job<QueueEntry>>): void } };
+    for (const other of others) mainLoopQueue.add(Promise.resolve(other));
     return first;
   }
 
@@ -186,28 +183,33 @@ export class EarlyWorker extends Worker<QueueEntry> {
   async #beginAhead(token: string, taking: EntriesTaking): Promise<Begun[]> {
     try {
       // Entries that are taken together are as much work as one that is full, so that other workers get their share.
-      const bounds = [this.concurrency - this.#openCount, ticketsPerEntryMax].map(String);
+      const bounds = [Math.max(1, this.concurrency - this.#openCount), ticketsPerEntryMax].map(String);
       const { keyPrefix } = this.#options;
       const seen = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''), ...bounds);
       return seen.map(([entryId, data, ...fields]) => {
-        const records = fields.flatMap((task) => peekedOf(task) ?? []);
         const its = taking.of(entryId, { key: this.toKey(`${entryId}:lock`), token });
-        return { entryId, runs: this.#beginTasks(entryId, data, records, its) };
+        return { entryId, runs: this.#beginTasks(entryId, data, fields, its) };
       });
     } catch {
       return [];
     }
   }
 
-  #beginTasks(entryId: string, data: string, records: readonly Peeked[], taking: Taking): Begun['runs'] {
-    const recordOf = new Map(records.map((record) => [record.task.id, record]));
-    const { tasks } = JSON.parse(data) as QueueEntry;
-    const runs = tasks.flatMap((ticket) => {
-      const record = recordOf.get(ticket.id);
-      const run = record && this.#options.begin({ ticket, entryId, record, taking });
-      return run === undefined ? [] : [[ticket.id, run] as const];
-    });
-    return new Map(runs);
+  /** Never throws: what has begun must be known, or it would run a second time. The others begin when their entry is taken. */
+  #beginTasks(entryId: string, data: string, fields: readonly PeekedFields[], taking: Taking): Begun['runs'] {
+    const runs = new Map<string, Promise<void>>();
+    try {
+      const records = fields.flatMap((task) => peekedOf(task) ?? []);
+      const recordOf = new Map(records.map((record) => [record.task.id, record]));
+      for (const ticket of (JSON.parse(data) as QueueEntry).tasks) {
+        const record = recordOf.get(ticket.id);
+        const run = record && this.#options.begin({ ticket, entryId, record, taking });
+        if (run !== undefined) runs.set(ticket.id, run);
+      }
+    } catch {
+      // A record that cannot be read is told by the run that begins with its entry.
+    }
+    return runs;
   }
 
   /** Whether nothing is left to take. */

@@ -48,7 +48,10 @@ export function createGrip(
     await taking.send();
     const answer = await write({ ...by, lock: taking.lock });
     if (answer.outcome !== 'untaken') return answer;
-    return (await taking.isOurs) ? await write(by) : { outcome: 'superseded' };
+    if (!(await taking.isOurs)) return { outcome: 'superseded' };
+    // The taking is answered: now the lock stands there, or it was lost and the entry comes back to somebody.
+    const again = await write({ ...by, lock: taking.lock });
+    return again.outcome === 'untaken' ? { outcome: 'superseded' } : again;
   };
   const claimIfOurs = async (entry?: Record<string, unknown>): Promise<Claim> => {
     const made = await ifTaken((claimant) => store.claim(ticket, claimant, entry));
