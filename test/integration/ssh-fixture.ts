@@ -44,3 +44,23 @@ export function sshTo(options: SshSystemOptions, credentials: CredentialProvider
   const observing = observe === undefined ? {} : { observe };
   return createSsh({ systems: [options], credentials: () => credentials, handshakes, log: silent, ...observing });
 }
+
+/** Words that a login shell would take for something else, were they not quoted. */
+export const oddWords = [
+  "it's",
+  '$(id)',
+  '`id`',
+  '!!',
+  '',
+  'a\nb',
+  '\\',
+  '"',
+  '*',
+  'ü',
+  '#c',
+  '~',
+  '\r',
+  '\t',
+  '&',
+  '\u0001',
+];

@@ -188,17 +188,20 @@ describe('a submission', { timeout: 120_000 }, () => {
     return task;
   }
   const ended = (jobId: string) => jobEnd({ adapter: scheduler, host, directory }, jobId);
-
-  it('that is canceled while it is made stays in doubt until the job is known, which is then canceled by its id', async () => {
-    const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
-    const task = await canceledMidway(sleeper);
-    const { code, message } = await failure(settle(task, sleeper));
-    const [jobId = '', ...more] = await jobsWith(task.key);
+  /** The task's one job is named in what was thrown, and is canceled. */
+  async function expectCanceled(key: string, { code, message }: BrokerError): Promise<void> {
+    const [jobId = '', ...more] = await jobsWith(key);
     expect([code, more]).toEqual(['TaskCanceled', []]);
     expect(message).toContain(`job ${jobId},`);
     await ended(jobId);
     const jobs = await scheduler.get(host, { jobId, signal: noSignal });
     expect(jobs.map(({ status }) => status.state)).toEqual(['CANCELLED']);
+  }
+
+  it('that is canceled while it is made stays in doubt until the job is known, which is then canceled by its id', async () => {
+    const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
+    const task = await canceledMidway(sleeper);
+    await expectCanceled(task.key, await failure(settle(task, sleeper)));
   });
 
   it('that is canceled in the moment in which its job is made is canceled with it', async () => {
@@ -213,13 +216,7 @@ describe('a submission', { timeout: 120_000 }, () => {
     };
     const task = createTask({ adapter });
     const sleeper = describeJob(directory, '#!/bin/sh\nexec sleep 300\n');
-    const { code, message } = await failure(task.run(sleeper, abort.signal));
-    const [jobId = '', ...more] = await jobsWith(task.key);
-    expect([code, more]).toEqual(['TaskCanceled', []]);
-    expect(message).toContain(`job ${jobId},`);
-    await ended(jobId);
-    const jobs = await scheduler.get(host, { jobId, signal: noSignal });
-    expect(jobs.map(({ status }) => status.state)).toEqual(['CANCELLED']);
+    await expectCanceled(task.key, await failure(task.run(sleeper, abort.signal)));
   });
 
   it('that is canceled while it is made is told as it is where its job has ended before it could be canceled', async () => {
