@@ -39,7 +39,7 @@ const run = (operation: string, input: Record<string, unknown>) => ground.run(op
 describe('a copy to another system', () => {
   const copy = (input: Record<string, unknown>) => run('transfer.copy', { targetSystem: 'other', ...input });
 
-  it('of 10,000 small files is one task, takes seconds, and tells its progress', async () => {
+  it('of 10,000 small files is one task, and tells its progress', async () => {
     const root = makeTree(at('many'), ground.owner, {});
     for (let directory = 0; directory < 100; directory += 1) {
       mkdirSync(join(root, `d${directory}`));
@@ -47,14 +47,12 @@ describe('a copy to another system', () => {
         writeFileSync(join(root, `d${directory}`, `f${file}`), `${directory} ${file}`);
     }
     giveTree(root, ground.owner);
-    const startedAt = Date.now();
     const end = await run('transfer.copy', { path: root, targetSystem: 'OTHER', targetPath: at('many there') });
     expect(end, JSON.stringify(end.error)).toMatchObject({
       state: 'completed',
       result: { entries: 10_100, files: 10_000, directories: 100, copied: { entries: 10_000 }, failuresCount: 0 },
       progress: { unit: 'bytes', total: expect.any(Number), entriesTotal: 10_100 },
     });
-    expect(Date.now() - startedAt).toBeLessThan(30_000);
     expect(seenTree(at('many there'))).toEqual(seenTree(root));
     expect(await ground.stagedOf(end.id)).toEqual([]);
     rmSync(root, { recursive: true });

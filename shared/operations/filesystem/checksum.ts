@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { readsFiles } from './file-work.ts';
 
 const checksumAlgorithms = ['MD5', 'SHA1', 'SHA224', 'SHA256', 'SHA384', 'SHA512', 'BLAKE2B'] as const;
 
@@ -29,12 +30,7 @@ export const checksum = defineOperation({
     status: 200,
     answer: (output) => ({ output }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: ['path'],
   admission: 'with-files',
   timeoutMs: 600_000,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { fileEntry } from './file-entry.ts';
+import { changesFiles } from './file-work.ts';
 
 /** chmod(1): octal digits, one operator with octal digits, or symbolic clauses with commas between. */
 const octalMode = /^0*[0-7]{1,4}$/;
@@ -28,11 +29,7 @@ export const chmod = defineOperation({
     status: 200,
     answer: ({ entry }) => ({ output: entry }),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'rerun',
   paths: ['path'],
   timeoutMs: 30_000,

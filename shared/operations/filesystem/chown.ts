@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { fileEntry } from './file-entry.ts';
+import { changesFiles } from './file-work.ts';
 
 /** A colon would make two names of one. Empty, null and nothing: stays as it is. */
 const accountName = z
@@ -27,11 +28,7 @@ export const chown = defineOperation({
     status: 200,
     answer: ({ entry }) => ({ output: entry }),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'rerun',
   paths: ['path'],
   timeoutMs: 30_000,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { laxBoolean, optionalLine, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { compression } from './compression.ts';
+import { changesFiles } from './file-work.ts';
 
 export const compress = defineOperation({
   name: 'filesystem.compress',
@@ -23,11 +24,7 @@ export const compress = defineOperation({
     status: 204,
     answer: () => undefined,
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'rerun',
   paths: [
     { field: 'path', isLinkUnless: ['dereference', 'matchPattern'] },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { compression } from './compression.ts';
+import { changesFiles } from './file-work.ts';
 
 export const extract = defineOperation({
   name: 'filesystem.extract',
@@ -19,11 +20,7 @@ export const extract = defineOperation({
     status: 204,
     answer: () => undefined,
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'rerun',
   paths: ['path', 'targetPath'],
   timeoutMs: 600_000,

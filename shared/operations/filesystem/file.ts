@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { readsFiles } from './file-work.ts';
 
 export const file = defineOperation({
   name: 'filesystem.file',
@@ -14,12 +15,7 @@ export const file = defineOperation({
     status: 200,
     answer: ({ description }) => ({ output: description }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: [{ field: 'path', isLinkUnless: [] }],
   admission: 'with-files',
   timeoutMs: 30_000,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { laxBoolean, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { amounts, fileContent, isOneUnit, oneUnit } from './file-content.ts';
+import { readsFiles } from './file-work.ts';
 
 export const head = defineOperation({
   name: 'filesystem.head',
@@ -23,12 +24,7 @@ export const head = defineOperation({
     status: 200,
     answer: (output) => ({ output }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: ['path'],
   admission: 'with-stats',
   timeoutMs: 30_000,

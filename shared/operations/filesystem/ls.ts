@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { laxBoolean, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { fileEntry } from './file-entry.ts';
+import { readsFiles } from './file-work.ts';
 
 export const ls = defineOperation({
   name: 'filesystem.ls',
@@ -21,12 +22,7 @@ export const ls = defineOperation({
     status: 200,
     answer: ({ entries }) => ({ output: entries }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: [{ field: 'path', isLinkUnless: ['dereference'] }],
   admission: 'with-files',
   timeoutMs: 30_000,

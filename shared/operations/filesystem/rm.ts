@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { changesFiles } from './file-work.ts';
 
 export const rm = defineOperation({
   name: 'filesystem.rm',
@@ -14,11 +15,7 @@ export const rm = defineOperation({
     status: 204,
     answer: () => undefined,
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'rerun',
   paths: [{ field: 'path', isLinkUnless: [] }],
   timeoutMs: 600_000,

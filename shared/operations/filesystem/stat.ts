@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { laxBoolean, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { readsFiles } from './file-work.ts';
 
 export const stat = defineOperation({
   name: 'filesystem.stat',
@@ -28,12 +29,7 @@ export const stat = defineOperation({
     status: 200,
     answer: (output) => ({ output }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: [{ field: 'path', isLinkUnless: ['dereference'] }],
   admission: 'with-stats',
   timeoutMs: 30_000,

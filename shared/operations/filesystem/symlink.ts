@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { fileEntry } from './file-entry.ts';
+import { changesFiles } from './file-work.ts';
 
 export const symlink = defineOperation({
   name: 'filesystem.symlink',
@@ -18,11 +19,7 @@ export const symlink = defineOperation({
     status: 201,
     answer: ({ entry }) => ({ output: entry }),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: true,
+  ...changesFiles,
   recover: 'verify',
   paths: ['path', { field: 'linkPath', isLinkUnless: [] }],
   timeoutMs: 30_000,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { laxInteger, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
+import { readsFiles } from './file-work.ts';
 
 export const view = defineOperation({
   name: 'filesystem.view',
@@ -31,12 +32,7 @@ export const view = defineOperation({
     status: 200,
     answer: ({ text }) => ({ output: text }),
   },
-  relation: 'read_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'interactive',
-  scope: 'system',
-  mutates: false,
-  recover: 'rerun',
+  ...readsFiles,
   paths: ['path'],
   admission: 'with-stats',
   timeoutMs: 30_000,

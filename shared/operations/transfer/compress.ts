@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { compress } from '../filesystem/compress.ts';
 import { defineOperation } from '../operation.ts';
-import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+import { account, fileJob, tookSeconds, worksOnFiles } from './transfer-job.ts';
 
 export const compressFiles = defineOperation({
   name: 'transfer.compress',
@@ -14,21 +14,9 @@ export const compressFiles = defineOperation({
     path: '/filesystem/{system_name}/transfer/compress',
     status: 201,
     answer: () => undefined,
-    job: {
-      name: 'CompressFiles',
-      answersWhen: 'accepted',
-      body: transferJobBody,
-      successLine: () => 'Files were successfully compressed.',
-    },
+    job: fileJob('CompressFiles', 'Files were successfully compressed.'),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...worksOnFiles,
   paths: compress.paths,
-  admit: admitAccount,
-  timeoutMs: 120_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

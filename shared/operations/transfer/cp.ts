@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { laxBoolean, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
-import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+import { account, fileJob, tookSeconds, worksOnFiles } from './transfer-job.ts';
 
 export const copy = defineOperation({
   name: 'transfer.cp',
@@ -19,21 +19,9 @@ export const copy = defineOperation({
     path: '/filesystem/{system_name}/transfer/cp',
     status: 201,
     answer: () => undefined,
-    job: {
-      name: 'CopyFiles',
-      answersWhen: 'accepted',
-      body: transferJobBody,
-      successLine: () => 'Files were successfully copied.',
-    },
+    job: fileJob('CopyFiles', 'Files were successfully copied.'),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...worksOnFiles,
   paths: [{ field: 'path', isLinkUnless: ['dereference'] }, 'targetPath'],
-  admit: admitAccount,
-  timeoutMs: 120_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

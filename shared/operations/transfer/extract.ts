@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { extract } from '../filesystem/extract.ts';
 import { defineOperation } from '../operation.ts';
-import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+import { account, fileJob, tookSeconds, worksOnFiles } from './transfer-job.ts';
 
 export const extractFiles = defineOperation({
   name: 'transfer.extract',
@@ -14,22 +14,10 @@ export const extractFiles = defineOperation({
     path: '/filesystem/{system_name}/transfer/extract',
     status: 201,
     answer: () => undefined,
-    job: {
-      name: 'CompressFiles',
-      answersWhen: 'accepted',
-      body: transferJobBody,
-      successLine: () => 'Files were successfully extracted.',
-    },
+    job: fileJob('CompressFiles', 'Files were successfully extracted.'),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...worksOnFiles,
   paths: extract.paths,
-  admit: admitAccount,
-  timeoutMs: 120_000,
   errors: [
     'PathNotAbsolute',
     'PathNotAllowed',

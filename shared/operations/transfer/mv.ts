@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
-import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+import { account, fileJob, tookSeconds, worksOnFiles } from './transfer-job.ts';
 
 export const move = defineOperation({
   name: 'transfer.mv',
@@ -18,22 +18,10 @@ export const move = defineOperation({
     path: '/filesystem/{system_name}/transfer/mv',
     status: 201,
     answer: () => undefined,
-    job: {
-      name: 'MoveFiles',
-      answersWhen: 'accepted',
-      body: transferJobBody,
-      successLine: () => 'Files were successfully moved.',
-    },
+    job: fileJob('MoveFiles', 'Files were successfully moved.'),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...worksOnFiles,
   paths: [{ field: 'path', isLinkUnless: [] }, 'targetPath'],
-  admit: admitAccount,
-  timeoutMs: 120_000,
   errors: [
     'PathNotAbsolute',
     'PathNotAllowed',

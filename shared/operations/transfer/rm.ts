@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
-import { account, admitAccount, tookSeconds, transferJobBody } from './transfer-job.ts';
+import { account, fileJob, tookSeconds, worksOnFiles } from './transfer-job.ts';
 
 export const remove = defineOperation({
   name: 'transfer.rm',
@@ -17,21 +17,9 @@ export const remove = defineOperation({
     path: '/filesystem/{system_name}/transfer/rm',
     status: 200,
     answer: () => undefined,
-    job: {
-      name: 'DeleteFiles',
-      answersWhen: 'accepted',
-      body: transferJobBody,
-      successLine: () => 'Files were successfully deleted.',
-    },
+    job: fileJob('DeleteFiles', 'Files were successfully deleted.'),
   },
-  relation: 'write_files',
-  requires: ['ssh', 'filesystem'],
-  lane: 'move',
-  scope: 'system',
-  mutates: true,
-  recover: 'verify',
+  ...worksOnFiles,
   paths: [{ field: 'path', isLinkUnless: [] }],
-  admit: admitAccount,
-  timeoutMs: 120_000,
   errors: ['PathNotAbsolute', 'PathNotAllowed', 'FileNotFound', 'PermissionDenied', 'RemoteCommandFailed'],
 });

@@ -77,6 +77,23 @@ export function admitAccount({ account: given }: { account: string | null }, sys
   throw new BrokerError('AccountRequired', 'Account parameter is required on this system.');
 }
 
+/** What work on files has in common that may go on for long, and is a job to FirecREST's clients. */
+export const worksOnFiles = {
+  relation: 'write_files',
+  requires: ['ssh', 'filesystem'],
+  lane: 'move',
+  scope: 'system',
+  mutates: true,
+  recover: 'verify',
+  admit: admitAccount,
+  timeoutMs: 120_000,
+} as const;
+
+/** That job, by its name and what its log says at a good end. */
+export function fileJob(name: string, successLine: string) {
+  return { name, answersWhen: 'accepted', body: transferJobBody, successLine: () => successLine } as const;
+}
+
 /** The account rule, and InvalidRequest where the client asks for another way than the system has. */
 export function admitMethod(
   input: { account: string | null; transferDirectives: { transferMethod: string } },
