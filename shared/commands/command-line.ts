@@ -14,7 +14,7 @@ export interface CommandLineOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Takes `LC_ALL` out of the environment: for a command that hands its environment on. */
   readonly unsetsLocale?: boolean;
-  /** It is for a POSIX `sh` that waits for it and for no login shell: plain words then do without a process of `env`. */
+  /** It is for a POSIX `sh` that waits for it and for no login shell: what is of printable ASCII then does without `env` and another `sh`. */
   readonly isForSh?: boolean;
   /** Working directory; the command does not start when it cannot be entered (exit code 1 or 2). */
   readonly cwd?: Word;
@@ -29,6 +29,8 @@ const lineBytesMax = 128 * 1024 - 1024;
 
 /** Means the same to every shell wherever it stands; `=`, `~`, `%`, `#`, `-` and others do not at every place. */
 const plainWord = /^[A-Za-z0-9_./:,@+-][A-Za-z0-9_./:,@+=-]*$/;
+/** What a POSIX `sh` reads alike within single quotes, in whatever locale, and on one line. */
+const printableWord = /^[ -~]*$/;
 const shellIdentifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const commandName = /^[^-=][^=]*$/;
 
@@ -43,15 +45,20 @@ export function commandLine(argv: readonly Word[], options: CommandLineOptions =
     throw new BrokerError('InvalidRequest', 'The command has no usable name.');
   }
   const words = [...timeoutWords(options), ...argv];
-  const locale = options.unsetsLocale ? {} : { LC_ALL: 'C' };
-  const variables = Object.entries({ ...locale, ...options.env }).map(([name, value]) => assignment(name, value));
+  const ownLocale = options.unsetsLocale ? {} : { LC_ALL: 'C' };
+  const variables = Object.entries({ ...ownLocale, ...options.env }).map(([name, value]) => assignment(name, value));
   const environment = options.unsetsLocale ? ['-u', 'LC_ALL', ...variables] : variables;
-  const isPlain = options.cwd === undefined && [...environment, ...words].every((word) => plainWord.test(text(word)));
-  const isBare = options.isForSh === true && Object.keys(options.env ?? {}).length === 0;
-  const start = isBare ? [options.unsetsLocale ? 'unset LC_ALL;' : 'export LC_ALL=C;', 'exec'] : null;
-  const line = isPlain
-    ? [...(start ?? ['exec', '/usr/bin/env', ...environment]), ...words].map(text).join(' ')
-    : `exec /usr/bin/env LC_ALL=C sh -c '${decoder(script(environment, words, options.cwd))}'`;
+  const inDirectory = options.cwd === undefined ? [] : [options.cwd];
+  const isEvery = (pattern: RegExp) =>
+    [...environment, ...words, ...inDirectory].every((word) => pattern.test(text(word)));
+  const isPlain = options.cwd === undefined && isEvery(plainWord);
+  const isBare = options.isForSh === true && Object.keys(options.env ?? {}).length === 0 && isEvery(printableWord);
+  const locale = options.unsetsLocale ? 'unset LC_ALL;' : 'export LC_ALL=C;';
+  const line = isBare
+    ? `${locale} ${script(['exec'], words, options.cwd).toString('latin1')}`
+    : isPlain
+      ? ['exec', '/usr/bin/env', ...environment, ...words].map(text).join(' ')
+      : `exec /usr/bin/env LC_ALL=C sh -c '${decoder(script(['exec', '/usr/bin/env', ...environment], words, options.cwd))}'`;
   if (line.length > lineBytesMax) throw new BrokerError('InvalidRequest', 'The command line is too long.');
   return line;
 }
@@ -73,9 +80,9 @@ function assignment(name: string, value: string): string {
   return `${name}=${value}`;
 }
 
-/** The POSIX sh text, as bytes, which the octal travels for. */
-function script(environment: readonly string[], words: readonly Word[], cwd: Word | undefined): Buffer {
-  const command = ['exec /usr/bin/env', ...[...environment, ...words].map(singleQuoted)];
+/** The POSIX sh text, as bytes, for which the octal travels where another shell reads the line. */
+function script(start: readonly string[], words: readonly Word[], cwd: Word | undefined): Buffer {
+  const command = [...start, ...words].map(singleQuoted);
   return joined(cwd === undefined ? command : ['cd --', singleQuoted(directory(cwd)), '&&', ...command]);
 }
 

@@ -1,6 +1,6 @@
 /** extract by its handler, over a real sshd: what it unpacks, where it ends, and what it says when it cannot. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, lstatSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Compression } from '../../shared/operations/filesystem/compression.ts';
 import { handleCompress } from '../../workers/operations/filesystem/compress.ts';
@@ -115,5 +115,62 @@ describe('an archive that unfolds to too much', () => {
     ]) {
       await expect(handleExtract(few, host.context({ unpack }))).rejects.toMatchObject({ code: 'ArchiveTooLarge' });
     }
+  });
+});
+
+describe('an archive whose size proves that it passes no bound', () => {
+  const gzip = (name: string) => ({ path: at(name), targetPath: at('out'), compression: 'gzip' as const });
+  const mebi = { unpackBytesMax: 2 ** 20 };
+
+  /** What the handler has run, by the first word of each command. */
+  function watched(context: ReturnType<typeof host.context>) {
+    const ran: string[] = [];
+    const shell: typeof context.shell = {
+      run(argv, options) {
+        ran.push(String(argv[0]));
+        return context.shell.run(argv, options);
+      },
+    };
+    return { ran, context: { ...context, shell } };
+  }
+
+  it('is unpacked by tar alone: in several members, with trailing zeros, with holes that are larger than the bound', async () => {
+    lay({ out: null, a: 'a' });
+    const script = `truncate -s 50M hole && tar --sparse -cf all.tar a hole &&
+      { head -c 700 all.tar | gzip && tail -c +701 all.tar | gzip; } >members.tgz && { gzip -c all.tar; head -c 512 /dev/zero; } >padded.tgz`;
+    execFileSync('sh', ['-c', script], { cwd: own.path });
+    own.giveAway();
+    for (const name of ['members.tgz', 'padded.tgz']) {
+      const { ran, context } = watched(host.context({ unpack: mebi }));
+      await handleExtract(gzip(name), context);
+      expect([ran, lstatSync(at('out/hole')).size, readFileSync(at('out/a'), 'utf8')]).toEqual([
+        ['tar'],
+        50 * 2 ** 20,
+        'a',
+      ]);
+    }
+  });
+
+  it('and another in its place by then is held to the bounds all the same', async () => {
+    lay({ out: null, a: 'a' });
+    execFileSync('sh', ['-c', 'tar -czf small.tgz a && truncate -s 300M zeros && tar -czf bomb zeros && rm zeros'], {
+      cwd: own.path,
+    });
+    own.giveAway();
+    const { ran, context } = watched(host.context({ unpack: mebi }));
+    const files: typeof context.files = {
+      ...context.files,
+      async stat(path, options) {
+        const found = await context.files.stat(path, options);
+        if (path === at('small.tgz')) renameSync(at('bomb'), at('small.tgz'));
+        return found;
+      },
+    };
+    await expect(handleExtract(gzip('small.tgz'), { ...context, files })).rejects.toMatchObject({
+      code: 'ArchiveTooLarge',
+    });
+    expect(ran).toEqual(['tar', 'sh']);
+    expect(lstatSync(at('out/zeros')).size).toBeLessThanOrEqual(2 ** 20);
+    expect(processesNaming(at('small.tgz'))).toEqual([]);
   });
 });

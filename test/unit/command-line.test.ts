@@ -57,7 +57,7 @@ describe('commandLine', () => {
     );
   });
 
-  it('gives a shell that waits the same words, and plain ones without a process of env', () => {
+  it('gives a shell that waits the same words, and printable ones without env and another sh', () => {
     const options = { isForSh: true, timeoutSeconds: 5 };
     expect(commandLine(['sbatch', '--parsable'], options)).toBe(
       'export LC_ALL=C; exec timeout -k 2 5 sbatch --parsable',
@@ -72,6 +72,15 @@ describe('commandLine', () => {
     );
     expect(locale({ env: { A: 'b' } })).toBe('C\nb\n');
     expect(wordsThrough('sh', hostile, options).map(String)).toEqual(hostile.map(String));
+    expect(commandLine(['ls', "it's $(here)"], { ...options, cwd: '-' })).toBe(
+      "export LC_ALL=C; cd -- ./- && exec timeout -k 2 5 ls 'it'\\''s $(here)'",
+    );
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme-ascii' }), { minLength: 1, maxLength: 20 }), (words) => {
+        expect(wordsThrough('sh', words, { ...options, cwd: '/tmp' }).map(String)).toEqual(words);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it('refuses what cannot be an argv', () => {
