@@ -29,6 +29,7 @@ import { createSharedJobs } from './job-lookups/shared-jobs.ts';
 import { textAnswerBytesMax } from './operations/filesystem/text-limit.ts';
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
+import { createGlances } from './runtime/glances.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { openInternalPort } from './runtime/internal-port.ts';
 import { createPerform } from './runtime/perform.ts';
@@ -114,10 +115,12 @@ const perform = createPerform({
   tell: (task, url) => store.announce(task, url),
   log,
 });
+const glances = createGlances({ store, queues, log });
 const runner = createTaskRunner({
   store,
   queues,
   cancellations,
+  glances,
   perform: tokenSealer === null ? perform : withUserToken(perform, tokens, tokenSealer),
   stillAllowed: createStillAllowed(checkConsent),
   askEveryMs: askEveryMsOf(config.authorization),
@@ -199,7 +202,7 @@ onShutdown(
     {
       name: 'consumer, sweeper, prober and watcher',
       async run() {
-        const stopped = Promise.all([consumer.stop(), sweeper.stop(), prober.stop(), watcher.stop()]);
+        const stopped = Promise.all([consumer.stop(), glances.stop(), sweeper.stop(), prober.stop(), watcher.stop()]);
         const isDrained = await Promise.race([
           stopped.then(() => true),
           sleep(config.worker.drainMs, false, { ref: false }),

@@ -59,6 +59,8 @@ export interface QueueAdder {
    * command that the caller issues on the same connection in this turn comes before it.
    */
   add(queue: string, ticket: TaskTicket, delayMs?: number): Placement;
+  /** Has an entry that was added with a delay taken now. Rejects where it is not delayed any more. */
+  hurry(queue: string, entryId: string): Promise<void>;
   /** Whether an entry is known to the queue, waiting, delayed or active. */
   has(queue: string, entryId: string): Promise<boolean>;
   close(): Promise<void>;
@@ -131,6 +133,7 @@ export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
       entry.tickets.push(ticket);
       return { entryId: entry.entryId, done: entry.done };
     },
+    hurry: (queue, entryId) => open(queue).backend.promote(entryId),
     async has(queue, entryId) {
       return (await open(queue).getJob(entryId)) !== undefined;
     },

@@ -18,6 +18,7 @@ export type Parking = { outcome: 'parked'; ticket: TaskTicket | null; promoted: 
 /** A connection that knows the script. */
 export interface ParkingRedis {
   gcPark(...args: (string | number)[]): Promise<(string | number)[]>;
+  gcTellProgress(...args: (string | number)[]): Promise<number>;
 }
 
 /** See `TaskStore.park`. */

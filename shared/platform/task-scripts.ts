@@ -268,3 +268,14 @@ if redis.call('HSETNX', KEYS[1], 'preparedAt', now) == 1 and task[7] and task[7]
 end
 return answer
 `;
+
+/**
+ * Tells how far a task is that is laid by. KEYS: task. ARGV: fence, progress, now. Returns 1, or 0 where the task has been
+ * taken up since, or is gone.
+ */
+export const tellProgressScript = `
+local task = redis.call('HMGET', KEYS[1], 'fence', 'notBeforeAt', 'state')
+if task[1] ~= ARGV[1] or task[3] ~= 'active' or not task[2] or task[2] == '' then return 0 end
+redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3])
+return 1
+`;

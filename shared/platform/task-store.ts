@@ -13,7 +13,7 @@ import { type Redis, withStore } from './redis.ts';
 import { fieldsOf, type Peeked, type PeekedFields, peekedOf, promotedOf } from './task-answers.ts';
 import { createTaskLists, type TaskLists } from './task-lists.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
-import { acceptScript, parkScript, transitionScript } from './task-scripts.ts';
+import { acceptScript, parkScript, tellProgressScript, transitionScript } from './task-scripts.ts';
 import { type RateLimit, type RateState, readRate } from './user-rate.ts';
 
 export interface TaskStoreSettings {
@@ -148,6 +148,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
    * added with the delay; null: the end of another task of its owner will add it.
    */
   park(id: string, fence: number, options: ParkOptions): Promise<Parking>;
+  /** Tells how far a task is that was laid by with its place. False: it has been taken up since, or is gone. */
+  tellProgress(id: string, fence: number, progress: Progress): Promise<boolean>;
   /** Writes what the next attempt must find, and how far the task is. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
@@ -203,6 +205,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   const scripted = redis as unknown as ScriptedRedis;
   redis.defineCommand('gcAccept', { numberOfKeys: 10, lua: acceptScript });
   redis.defineCommand('gcPark', { numberOfKeys: 1, lua: parkScript });
+  redis.defineCommand('gcTellProgress', { numberOfKeys: 1, lua: tellProgressScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
   redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
   const taskKey = (id: string) => `${keyPrefix}:task:${id}`;
@@ -274,6 +277,11 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       return settlement(await move(id, { to: 'pending', fence, fields }));
     },
     park: (id, fence, options) => withStore(() => parkTask(scripted, settings, { id, fence, ...options })),
+    tellProgress: (id, fence, progress) =>
+      withStore(async () => {
+        const told = await scripted.gcTellProgress(taskKey(id), fence, JSON.stringify(progress), Date.now());
+        return told === 1;
+      }),
     async writeJournal(id, fence, entry, progress) {
       const told = progress === undefined ? [] : ['progress', JSON.stringify(progress)];
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry), ...told] });

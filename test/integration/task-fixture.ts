@@ -16,6 +16,7 @@ import {
 } from '../../shared/platform/task-store.ts';
 import { type Cancellations, createCancellations } from '../../workers/runtime/cancellations.ts';
 import { type Consumer, startConsumer } from '../../workers/runtime/consumer.ts';
+import { createGlances, type Glances } from '../../workers/runtime/glances.ts';
 import { openInternalPort } from '../../workers/runtime/internal-port.ts';
 import { sweepOrphans } from '../../workers/runtime/orphans.ts';
 import { createPlaces } from '../../workers/runtime/places.ts';
@@ -68,6 +69,7 @@ export interface TaskFixture {
   gate: TaskGate;
   keyPrefix: string;
   cancellations: Cancellations;
+  glances: Glances;
   /** A task for `store.accept`, with an id of its own. */
   newTask(over?: Partial<NewTask>): NewTask;
   /** A runner whose operations do what `perform` does. */
@@ -116,6 +118,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     settings: gateSettings,
   });
   const cancellations = createCancellations(cancels, keyPrefix, silent);
+  const glances = createGlances({ store, queues, log: silent });
   const port = await openInternalPort({ host: '127.0.0.1', port: 0, url: null, log: silent });
   const consumers: Consumer[] = [];
   const sweeping: SweeperDependencies = {
@@ -137,6 +140,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     gate,
     keyPrefix,
     cancellations,
+    glances,
     newTask: (change = {}) => ({
       id: randomUUID(),
       operation: 'filesystem.stat',
@@ -158,7 +162,17 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     runner: (perform, attemptsMax = 3, over = {}) =>
       createTaskRunner({
         ...{ stillAllowed: async () => null, askEveryMs: null },
-        ...{ store, queues, cancellations, perform, worker: 'w', attemptsMax, resultBytesMax: 100_000, log: silent },
+        ...{
+          store,
+          queues,
+          cancellations,
+          glances,
+          perform,
+          worker: 'w',
+          attemptsMax,
+          resultBytesMax: 100_000,
+          log: silent,
+        },
         heldResultBytesMax: 1_000_000,
         results: createResultPort(port, 60_000),
         trail: { append: () => 0, requireWritable: () => {} },
@@ -183,7 +197,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     sweep: (now) => sweep(sweeping, now),
     sweepOrphans: (now) => sweepOrphans(sweeping, now),
     async close() {
-      await Promise.all(consumers.map((consumer) => consumer.stop()));
+      await Promise.all([glances.stop(), ...consumers.map((consumer) => consumer.stop())]);
       waiters.close();
       room.close();
       await port.close();

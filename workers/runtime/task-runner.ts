@@ -19,6 +19,7 @@ import { holdToConsent, settledSoonAfterAbort } from './bounded-attempt.ts';
 import type { Cancellations } from './cancellations.ts';
 import { type EndDependencies, endingOf, endOf, fail, finish, release } from './end-attempt.ts';
 import { timeoutReason, untilDeadlineMs, whatFailed } from './failed-attempt.ts';
+import type { Glances } from './glances.ts';
 import { createGrip, type Grip } from './grip.ts';
 import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
@@ -42,6 +43,8 @@ export interface Attempt {
 
 export interface TaskRunnerDependencies extends ResultBounds, EndDependencies {
   cancellations: Cancellations;
+  /** Of the tasks that are laid by here. */
+  glances: Pick<Glances, 'hasRoom' | 'begin'>;
   /** Runs the operation's handler and returns its result, not yet checked. */
   perform: (operation: Operation, attempt: Attempt) => Promise<unknown>;
   /** Asked before work in the background, and while it runs. */

@@ -39,6 +39,7 @@ export function batchPlace(context: PlaceContext, account: string | null): WorkP
       if (jobId !== null) await noteJob(context, name, jobId);
       return { ...report, phase: 'queued', jobId };
     },
+    glance: (seen) => glanceAtWork(context.files, name, seen),
     look: async (seen) =>
       (await glanceAtWork(context.files, name, seen)) ?? settle(await lookAtWork(context, name), seen.runs, context),
     async stop(run) {

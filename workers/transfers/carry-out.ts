@@ -30,8 +30,6 @@ export interface CarriedWork {
   progressOf?: (report: WorkReport, seconds: number) => Progress;
   /** What a look notes in the journal while the work goes on. */
   noteOf?: (report: WorkReport) => Partial<TransferJournal>;
-  /** Longest time between two looks, where it is to be shorter than it would be. */
-  lookMsMax?: number;
 }
 
 /** Runs of one piece of work in a row that brought nothing, each after the loss or the interruption of the one before. */
@@ -136,18 +134,36 @@ async function judge(
   const seen: TransferJournal = isAlive ? { ...noted, beat: report.beat, beatAt: now } : noted;
   const isLost = report.phase === 'lost' || now - seen.beatAt > silenceMsMax;
   if (isLost) return restart(work, journal, report, context);
-  const isTold = report.phase !== 'queued' && (work.progressOf !== undefined || work.totalBytes !== null);
-  const [share, waitMsMax] = isTold ? [movingShare, movingMsMax] : [lookShare, lookMsMax];
-  const waitMs = Math.min(waitMsMax, Math.max(lookMsMin, (now - journal.startedAt) * share));
-  const own = work.progressOf?.(report, (now - journal.startedAt) / 1_000);
-  const progress = own ?? (work.totalBytes === null ? null : progressOf(report, work.totalBytes, journal.startedAt));
-  const told = progress === null ? {} : { progress };
-  return new Parked({ place: 'kept', waitMs, journal: seen, ...told });
+  return goOn(work, seen, report, context);
 }
 
-function progressOf({ phase, doneBytes }: WorkReport, totalBytes: number, startedAt: number) {
-  if (phase !== 'queued') return transferProgress(doneBytes, totalBytes, startedAt);
-  return { done: doneBytes, total: totalBytes, unit: 'bytes' as const, message: 'waiting for the scheduler' };
+/** Lays the task by until the next look; meanwhile the worker glances at work that is told of. */
+function goOn(work: CarriedWork, journal: TransferJournal, report: WorkReport, { place }: CarryContext): Parked {
+  const isTold = report.phase !== 'queued' && (work.progressOf !== undefined || work.totalBytes !== null);
+  const waitMs = (share: number, most: number): number =>
+    Math.min(most, Math.max(lookMsMin, (Date.now() - journal.startedAt) * share));
+  const movingMs = (): number => waitMs(movingShare, movingMsMax);
+  const progress = progressOf(work, report, journal.startedAt);
+  const parked = { place: 'kept' as const, journal, ...(progress === null ? {} : { progress }) };
+  if (!isTold) return new Parked({ ...parked, waitMs: waitMs(lookShare, lookMsMax) });
+  // What a look notes in the journal takes a look.
+  if (work.noteOf !== undefined) return new Parked({ ...parked, waitMs: movingMs() });
+  let { beat, beatAt } = journal;
+  const look = async (): Promise<Progress | null> => {
+    const seen = await place.glance({ beat, beatAt });
+    if (seen === null) return null;
+    if (seen.beat !== beat) [beat, beatAt] = [seen.beat, Date.now()];
+    return progressOf(work, seen, journal.startedAt);
+  };
+  return new Parked({ ...parked, waitMs: lookMsMax, glance: { waitMs: movingMs, look } });
+}
+
+function progressOf(work: CarriedWork, report: WorkReport, startedAt: number): Progress | null {
+  if (work.progressOf !== undefined) return work.progressOf(report, (Date.now() - startedAt) / 1_000);
+  const { totalBytes } = work;
+  if (totalBytes === null) return null;
+  if (report.phase !== 'queued') return transferProgress(report.doneBytes, totalBytes, startedAt);
+  return { done: report.doneBytes, total: totalBytes, unit: 'bytes', message: 'waiting for the scheduler' };
 }
 
 /** What a run brought: one that moved bytes gives the next ones their chances anew. */

@@ -85,10 +85,9 @@ export function lookAtWork({ shell }: Host, name: string): Promise<WorkReport> {
 
 /** A supervisor that is silent for so long is looked at more closely. */
 const closerLookMs = 4_000;
-const stateBytesMax = 4_096;
 
 /**
- * What a small file says of the work, by SFTP and without a process on the login node: that it lives, and how far it is.
+ * What its state says of the work, by one request of SFTP and without a process on the login node: that it lives, and how far it is.
  * Null where that is not enough: it has ended, its beat stands still, or nothing can be read.
  */
 export async function glanceAtWork(
@@ -96,7 +95,7 @@ export async function glanceAtWork(
   name: string,
   seen: { beat: number; beatAt: number },
 ): Promise<WorkReport | null> {
-  const text = await files.readFile(`${name}/state`, { bytesMax: stateBytesMax }).then(String, () => '');
+  const text = await files.readlink(`${name}/state`).then(String, () => '');
   const facts = readFacts(text);
   const beat = Number(facts.get('beat'));
   if (!(facts.has('end') && beat > 0)) return null;

@@ -20,6 +20,8 @@ export interface WorkPlace {
   start(work: RemoteWork, run: number, isAgain: boolean): Promise<WorkReport>;
   /** `seen`: the last sign of life, when that was first seen, and in which run. */
   look(seen: { beat: number; beatAt: number; runs: number }): Promise<WorkReport>;
+  /** What costs next to nothing to know; null where that is not enough. */
+  glance(seen: { beat: number; beatAt: number }): Promise<WorkReport | null>;
   /** Ends the work where it can from here; what it reports may still be `running` or `elsewhere`. */
   stop(run: number): Promise<WorkReport>;
   /** Removes what was kept of it. Safe to run twice. */
@@ -41,6 +43,7 @@ function loginPlace(context: PlaceContext): WorkPlace {
   const name = workName(context.task.id);
   return {
     start: (work, _run, isAgain) => startWork(context, name, work, isAgain),
+    glance: (seen) => glanceAtWork(context.files, name, seen),
     look: async (seen) => (await glanceAtWork(context.files, name, seen)) ?? lookAtWork(context, name),
     stop: () => stopWork(context, name),
     remove: () => removeWork(context, name),

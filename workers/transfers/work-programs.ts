@@ -8,7 +8,8 @@
  *   cancel                         a mark: the supervisor ends the work
  *   out, err, done                 what the work says, and the steps of it that are done (`<name> <bytes> …`)
  *   moved                          bytes so far, those of steps under way among them
- *   state                          the last beat, and what was moved or read by then, in one small file; `ended` once it is over
+ *   state → <lines>                the last beat, and what was moved or read by then, as the words of a link, which are read in
+ *                                  one request and never half written; `ended` once it is over
  *   job, run, words, secrets       of work that is a batch job: its id, what it starts, with what, and on what input
  *   ended                          `<exit code> <start> <end>`, in seconds of the host's uptime; the last thing that is written
  */
@@ -65,8 +66,11 @@ _gc_tell() {
   read -r _gc_moved <moved
   read -r _gc_entries <entries
   [ -e done ] || [ -n "$_gc_moved$_gc_entries" ] || _gc_read_by "$_gc_work"
-  { echo "beat $1"; echo "bytes \${_gc_moved:-0}"; [ -z "$_gc_most" ] || echo "read $_gc_most"; [ -z "$_gc_entries" ] || echo "entries $_gc_entries"; echo end; } >state.new
-  mv -f state.new state
+  ln -sf "beat $1
+bytes \${_gc_moved:-0}
+\${_gc_most:+read $_gc_most
+}\${_gc_entries:+entries $_gc_entries
+}end" state
 }
 { trap - TERM; _gc_beat=0; while sleep 1; do _gc_beat=$((_gc_beat+1)); echo "$_gc_beat" >beat; _gc_tell "$_gc_beat"; [ -e cancel ] && kill -TERM "$$"; done; } >/dev/null 2>&1 &
 [ -e cancel ] && _gc_stop
@@ -81,7 +85,7 @@ trap '' TERM
 kill -TERM "-$$" 2>/dev/null
 read -r _gc_over _gc_rest </proc/uptime
 echo "$_gc_code $_gc_begun $_gc_over" >ended.new && mv ended.new ended
-echo ended >state.new && mv -f state.new state
+ln -sf ended state
 kill -KILL "-$$"
 `;
 
@@ -112,7 +116,7 @@ report() {
   { read -r job <job; } 2>/dev/null && echo "job $job"
   { read -r beat <beat; } 2>/dev/null && echo "beat $beat"
   [ -e entries ] && echo "entries $(cat entries)"
-  [ -e state ] && grep '^read ' state
+  [ -L state ] && readlink state | grep '^read '
   if [ -e moved ]; then echo "bytes $(cat moved)"
   elif [ -e done ]; then awk '{ sum += $2 } END { printf "bytes %.0f\\n", sum }' done; fi
   for file in out err; do

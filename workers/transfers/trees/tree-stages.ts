@@ -25,8 +25,6 @@ import { treeWalkProgram } from './walk-program.ts';
 export const treePartBytes = 16 * 2 ** 20;
 /** Of them all at a time, where parts are larger than that. */
 const heldBytesMax = 512 * 2 ** 20;
-/** Progress is told at least so often. */
-const lookMsMax = 1_000;
 
 /** What the filters of an operation's input are on a command line. */
 export interface TreeWish {
@@ -103,7 +101,6 @@ function run({ argv, input, message, measured, account }: TreeWork, journal: Tre
       account,
       totalBytes: measured?.bytes ?? null,
       progressOf: progressOf(message, measured),
-      lookMsMax,
     },
     journal,
     context,
