@@ -78,11 +78,14 @@ export interface Wish {
   actions?: readonly string[];
 }
 
-/** How it was answered: the task that it became, or the error that refused it. */
+/**
+ * How it was answered: the task that it became, or the error that refused it. What it returns is called where there is no such
+ * task after all: then how the request ends is recorded too.
+ */
 export type RecordWish = (
   wish: Wish,
   answer: { task: string; isReplay: boolean; until: number } | { error: BrokerError },
-) => void;
+) => () => void;
 
 /** The part of a system's configuration the HTTP side uses. */
 export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;

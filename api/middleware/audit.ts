@@ -1,6 +1,7 @@
 /**
- * One audit record for each request that is to change something, and for each that was refused for who asks. What became
- * a task is recorded when it is accepted, before the answer; all else when the answer is known.
+ * One audit record for each request that is to change something, and for each that was refused for who asks. What is to
+ * become a task is recorded with its accept, in one write; all else when the answer is known. Where the accept is refused
+ * after that, for want of room or for coming too fast, a second record says so.
  */
 import type { MiddlewareHandler } from 'hono';
 import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
@@ -31,11 +32,14 @@ export function audit(trail: Pick<AuditTrail, 'append' | 'requireWritable'>): Mi
   return async (c, next) => {
     const isChange = !readingMethods.has(c.req.method);
     let isRecorded = false;
-    const append = (facts: Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>): void => {
+    const append = (facts: Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>): (() => void) => {
       isRecorded = true;
       trail.append({ kind: 'request', ...originOf(c), ...facts });
+      return () => {
+        isRecorded = false;
+      };
     };
-    c.set('record', isChange ? (wish, answer) => append(factsOf(wish, answer)) : () => {});
+    c.set('record', isChange ? (wish, answer) => append(factsOf(wish, answer)) : () => () => {});
     if (isChange) trail.requireWritable();
     await next();
     const status = c.get('relayed')?.status ?? c.res.status;

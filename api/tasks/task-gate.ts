@@ -47,8 +47,11 @@ export interface AcceptRequest {
   traceparent?: string;
   /** Told what the caller may still submit, also when that is nothing. */
   onRate?: (rate: RateState) => void;
-  /** Called at once when the task is kept, or was before. */
-  onAccepted?: (id: string, isReplay: boolean, deadlineAt: number) => void;
+  /**
+   * Called once: when the accept is sent, in the same write; with a key, which may lead to an earlier task, when it is answered.
+   * What it returns is called where the task is not kept after all.
+   */
+  onAccepted?: (id: string, isReplay: boolean, deadlineAt: number) => () => void;
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
@@ -159,6 +162,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const ticket: TaskTicket = { id, fence: 0, ...(isClaimedFirst ? { isMutation: true } : {}) };
     const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
+    const isKeyed = request.idempotencyKey !== undefined;
+    // Before the accept: nothing is kept that is not recorded, and one sync of Redis's file is enough for both.
+    const takeBack = isKeyed ? undefined : request.onAccepted?.(id, false, deadlineAt);
     const accepting = store.accept({
       id,
       operation: request.operation,
@@ -187,14 +193,15 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
       ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
       ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
-      ...(request.idempotencyKey === undefined ? {} : { idempotency: idempotencyOf(request) }),
+      ...(isKeyed ? { idempotency: idempotencyOf(request) } : {}),
     });
     const accepted = await accepting.catch((error: unknown) => {
       if (error instanceof RateLimitError) request.onRate?.(error.rate);
+      takeBack?.();
       throw error;
     });
     // In the turn of the answer, so that the record is in Redis before what is asked next is answered.
-    request.onAccepted?.(accepted.id, !accepted.isNew, deadlineAt);
+    if (isKeyed) request.onAccepted?.(accepted.id, !accepted.isNew, deadlineAt);
     if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);

@@ -54,11 +54,6 @@ export type AuditRecord = z.infer<typeof auditRecord>;
 export type AuditFacts = Pick<AuditRecord, 'kind' | 'action' | 'decision'> &
   Partial<Omit<AuditRecord, 'writer' | 'seq' | 'prev' | 'time'>>;
 
-const noFacts = {
-  ...{ actor: null, address: null, target: {}, system: null, why: null, status: null, as: null, argv: null },
-  ...{ exitCode: null, start: null, task: null, request: null, trace: null },
-};
-
 /** Longest text of one value; what is longer is cut, and says so. */
 const textCharsMax = 1_024;
 
@@ -68,11 +63,33 @@ function cut(text: string): string {
 
 /** The record's own members, in their order. Texts are cut at 1,024 characters. */
 export function recordOf(facts: AuditFacts, chain: Pick<AuditRecord, 'writer' | 'seq' | 'prev' | 'time'>): AuditRecord {
-  const { kind, action, decision, ...rest } = { ...noFacts, ...facts };
-  const target: Record<string, string> = {};
-  for (const [name, value] of Object.entries(rest.target as Record<string, string>)) target[name] = cut(value);
-  const why = rest.why === null ? null : cut(rest.why);
-  return { ...chain, kind, action: cut(action), decision, ...rest, target, why };
+  const { writer, seq, prev, time } = chain;
+  const { kind, action, decision, target = {}, why } = facts;
+  const cutTarget: Record<string, string> = {};
+  for (const name of Object.keys(target)) cutTarget[name] = cut(target[name] ?? '');
+  // Member by member: spread, it takes five times as long, and a request waits for it.
+  return {
+    writer,
+    seq,
+    prev,
+    time,
+    kind,
+    action: cut(action),
+    decision,
+    actor: facts.actor ?? null,
+    address: facts.address ?? null,
+    target: cutTarget,
+    system: facts.system ?? null,
+    why: why == null ? null : cut(why),
+    status: facts.status ?? null,
+    as: facts.as ?? null,
+    argv: facts.argv ?? null,
+    exitCode: facts.exitCode ?? null,
+    start: facts.start ?? null,
+    task: facts.task ?? null,
+    request: facts.request ?? null,
+    trace: facts.trace ?? null,
+  };
 }
 
 /** Whose list shows the record; empty: only that of administrators. */

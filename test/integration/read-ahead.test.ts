@@ -77,6 +77,27 @@ describe('a mutation whose record was read ahead', () => {
   });
   afterEach(() => tasks.close());
 
+  it('is claimed before it is looked at: the claim is on its way', async () => {
+    const task = tasks.newTask({ queue: 'batch@lab', operation: 'compute.cancel-job', input: '{"jobId":"1"}' });
+    await tasks.store.accept(task);
+    const record = (await tasks.store.peek(task.id)) ?? undefined;
+    const { promise: sent, resolve: send } = awaited<void>();
+    const claim = vi.spyOn(tasks.store, 'claim');
+    const perform = vi.fn(async () => ({ jobId: '1' }));
+    const early = taken(record);
+    const running = tasks.runner(perform).run({ id: task.id, fence: 0, isMutation: true }, 'e', {
+      ...early,
+      taking: { ...early.taking, send: () => sent },
+    });
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(perform).not.toHaveBeenCalled();
+    send();
+    await running;
+    expect(claim).toHaveBeenCalledOnce();
+    expect(claim.mock.invocationCallOrder[0]).toBeLessThan(perform.mock.invocationCallOrder[0] ?? 0);
+    expect(await tasks.store.read(task.id)).toMatchObject({ state: 'completed', attempt: 1, fence: 1 });
+  });
+
   it('may be looked at before its claim is there, and changes nothing where another worker came first', async () => {
     const task = tasks.newTask({ queue: 'batch@lab', operation: 'compute.cancel-job', input: '{"jobId":"1"}' });
     await tasks.store.accept(task);

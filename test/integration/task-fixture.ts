@@ -76,7 +76,7 @@ export interface TaskFixture {
   runner(
     perform: (operation: Operation, attempt: Attempt) => Promise<unknown>,
     attemptsMax?: number,
-    over?: Partial<Pick<TaskRunnerDependencies, 'stillAllowed' | 'askEveryMs'>>,
+    over?: Partial<Pick<TaskRunnerDependencies, 'stillAllowed' | 'askEveryMs' | 'trail'>>,
   ): TaskRunner;
   /** Reads the queue with a runner; stops with the fixture. */
   consume(runner: TaskRunner, concurrency?: number): Promise<Consumer>;

@@ -3,6 +3,7 @@
  * has seen at once; that does not ask for more where the taking showed that there is none; and that closes an entry with
  * the taking of the next one.
  */
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import { lookAheadScript, tidyMarkerScript } from '../../shared/platform/peek-scripts.ts';
 import { type QueueEntry, type TaskTicket, ticketsPerEntryMax } from '../../shared/platform/queues.ts';
@@ -157,6 +158,8 @@ export class EarlyWorker extends Worker<QueueEntry> {
       this.#isBusy = !isLast;
     }
     const [first, ...others] = jobs;
+    // What begins with this answer sends its requests first.
+    if (ahead.length > 0) await endOfTurn();
     // Into BullMQ's own loop: it works off what it holds, and keeps the locks, while the worker closes too.
     const { mainLoopQueue } = this as unknown as { mainLoopQueue: { add(job: Promise<Job<QueueEntry>>): void } };
     for (const other of others) mainLoopQueue.add(Promise.resolve(other));

@@ -5,6 +5,7 @@
  * so that a claim need not wait for the answer to the taking and shares its sync.
  */
 import { randomUUID } from 'node:crypto';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
@@ -15,6 +16,8 @@ import type { Taking } from './taking.ts';
 export interface Grip {
   /** Claims the task now, once; the same answer however often it is asked. */
   claim(): Promise<Claim>;
+  /** Sends the claim; resolves when it is on its way. Never rejects: what comes of it is told to who asks for the claim. */
+  sendClaim(): Promise<void>;
   /** As `claim`; throws WorkerLost where another claim came first. */
   hold(): Promise<void>;
   /** Writes the journal, claiming the task with it where that was not done before. False: another claim came first. */
@@ -67,6 +70,11 @@ export function createGrip(
   };
   return {
     claim: () => claim(),
+    async sendClaim() {
+      claim().catch(() => undefined);
+      await taking?.send();
+      await endOfTurn(); // the commands of a turn go out at its end
+    },
     async hold() {
       const { outcome } = await claim();
       if (outcome !== 'claimed') throw new BrokerError('WorkerLost', 'Another worker has taken the task over.');

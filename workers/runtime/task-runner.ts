@@ -123,6 +123,9 @@ async function take(
     await claimAndBegin(deps, grip, ticket, controller);
     return;
   }
+  const operation = findOperation(record.operation);
+  // Before all else: what is prepared and looked at meanwhile takes less time than the sync of Redis's file.
+  if (operation !== undefined && beginsWithClaim(operation)) await grip.sendClaim();
   // What the claim will make of it.
   await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
 }
