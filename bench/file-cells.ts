@@ -3,6 +3,7 @@ import type { LabUser } from '../lab/users.ts';
 import { changesByCommand, changesByRequest } from './change-cells.ts';
 import type { Face } from './face.ts';
 import type { Floor } from './floor.ts';
+import type { SftpStreams } from './sftp-streams.ts';
 import { benchFiles } from './subjects.ts';
 
 /** One operation and what it is held against. */
@@ -12,7 +13,9 @@ export interface FileCell {
   floorWhat: string;
   byHttp: (caller: number) => Promise<void>;
   floor: (caller: number) => Promise<void>;
-  /** What the ratio of the two must reach at one client, or a rate at the most clients; else the floor and 3 ms. */
+  /** The same work in the plain way of a library, where that is what a target is about. */
+  plain?: { what: string; work: (caller: number) => Promise<void> };
+  /** Of the plain way's rate, or times the floor, at one client, or a rate at the most clients; else the floor and 3 ms. */
   target?: { sharePercentMin: number } | { ratePerSecondMin: number } | { timesMax: number };
 }
 
@@ -26,6 +29,7 @@ const sizes = [
 export async function prepareFileCells(
   face: Face,
   floor: Floor,
+  streams: SftpStreams,
   { home, username }: Pick<LabUser, 'home' | 'username'>,
 ): Promise<FileCell[]> {
   const subjects = benchFiles(home);
@@ -76,6 +80,7 @@ export async function prepareFileCells(
       byHttp: read('download', { path: sized(sizeBytes) }),
       floor: () =>
         files.withOpenFile(sized(sizeBytes), async (file) => void (await file.stream(0, sizeBytes, () => undefined))),
+      plain: { what: `plain: ssh2's createReadStream (${title})`, work: () => streams.read(sized(sizeBytes)) },
       target: { sharePercentMin: 70 },
     }),
   );
@@ -101,6 +106,10 @@ export async function prepareFileCells(
           await file.finish();
         });
         await files.unlink(path);
+      },
+      plain: {
+        what: `plain: ssh2's createWriteStream (${title})`,
+        work: () => streams.write(inFolder(`plain-${sizeBytes}`), data),
       },
       target: { sharePercentMin: 70 },
     };

@@ -18,6 +18,7 @@ import { judge, judgeFiles, judgeListingMemory, performancePage, type Verdict } 
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
 import { type Cell, runInTurns } from './rounds.ts';
+import { openSftpStreams } from './sftp-streams.ts';
 
 const help = `Usage: npm run bench -- [options]
 
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     const broker = await startBroker(lab, { isCompiled: true, scheduler: isWithoutJobs ? 'process' : 'slurm' });
     const alice = userNamed(lab.users, 'alice');
     const floor = await openFloor(lab, alice);
+    const streams = await openSftpStreams(lab, alice);
     const face = await openFace(lab, broker);
     const rows: Row[] = [];
     print(terminalHead);
@@ -136,13 +138,14 @@ async function main(): Promise<void> {
       await cancelAll();
     }
     const jobVerdicts = isWithoutJobs || isOne ? [] : await measureJobs();
-    const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, alice);
+    const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, streams, alice);
     for (const cell of cells) {
       for (const callers of cell.clients) {
         // As above: a route that is used is compiled.
         await measure({ callers: Math.max(callers, 4), countMax: 1_500, durationMsMax: 1_500 }, cell.byHttp);
         await together(settings.cell(callers), [
           ...(callers === 1 ? [[cell.floorWhat, cell.floor] as const] : []),
+          ...(callers === 1 && cell.plain ? [[cell.plain.what, cell.plain.work] as const] : []),
           [cell.what, cell.byHttp],
         ]);
       }
@@ -160,6 +163,7 @@ async function main(): Promise<void> {
       writeFileSync(page, performancePage({ machine, rows, verdicts, memory }));
       print('written: docs/performance.md');
     }
+    streams.close();
     await floor.close();
     face.close();
     await broker.stop();

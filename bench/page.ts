@@ -76,8 +76,12 @@ export function judgeFiles(rows: readonly Row[], cells: readonly FileCell[]): Ve
     const { target } = cell;
     if (target === undefined) return [added];
     if ('sharePercentMin' in target) {
-      const isMet = 100 / times >= target.sharePercentMin && over.errors === 0;
-      return [{ text: `${ratio} (at least ${target.sharePercentMin} %)`, isMet }];
+      const plain = at(cell.plain?.what ?? '', 1)?.measurement;
+      const share = (100 * (plain?.p50 ?? Number.NaN)) / over.p50;
+      const isMet = share >= target.sharePercentMin && over.errors === 0;
+      const of = `${share.toFixed(0)} % of the rate of ${cell.plain?.what} (at least ${target.sharePercentMin} %)`;
+      const ofFloor = `${(100 / times).toFixed(0)} % of the rate of ${cell.floorWhat}, for which there is no target`;
+      return [{ text: `${cell.what}, 1 client: ${of}; ${ofFloor}`, isMet }];
     }
     if ('timesMax' in target) {
       return [
@@ -117,6 +121,11 @@ A floor row is the same work called directly over one user's warm SSH connection
 "HTTP …" go the whole way: HTTP, token, queue, worker, SSH and back. The last three columns are the processor time of
 one request in each process. Each cell is the middle one of its rounds; errors are those of all rounds. A floor and what is
 held against it take turns, round by round, and what is added to it is the median of the differences of p50 in each round.
+
+Direct up- and downloads are meant to reach 0.7 of the rate of "the raw SFTP stream". Their targets are judged by the rows "plain: …": the
+stream that the SSH library itself has, \`createReadStream\` read to its end and 64 KiB pieces piped into \`createWriteStream\`,
+on a warm channel. The floor of the same size is something else, and faster: this project's own code, which keeps 2 MiB of requests under
+way. Until November 2026 the target was judged by that floor, and not met by any size; the share of it is still told behind each verdict.
 
 ${markdownTable(run.rows)}
 

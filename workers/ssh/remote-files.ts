@@ -3,6 +3,7 @@
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { readPart, readWhole, withOpenFile, writePart, writeWhole } from './file-content.ts';
 import { explained, shown, text } from './file-errors.ts';
+import type { ComingFile } from './file-loop.ts';
 import { type NewFile, withNewFile } from './new-file.ts';
 import type { FreshLimits, OpenFile } from './open-file.ts';
 import { readDirectory, type TakeEntries } from './read-directory.ts';
@@ -10,6 +11,8 @@ import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { status } from './sftp-wire.ts';
 import { type CallLimits, hasStatus, type SftpAct, type WarmChannels } from './warm-channels.ts';
+import type { WarmFileLoop } from './warm-file-loop.ts';
+import { withWholeFile } from './whole-file.ts';
 
 /** A path on the cluster. File names are bytes there; a string stands for its UTF-8 bytes. */
 export type RemotePath = string | Buffer;
@@ -76,6 +79,16 @@ export interface RemoteFiles {
     options?: FileCallOptions & { readonly isOnce?: boolean; readonly said?: string },
   ): Promise<T>;
   /**
+   * Runs `act` with all bytes of a regular file of 1 to `bytesMax` bytes, links followed, as they come; the deadline is that of each
+   * wait for more. Null, and `act` was not run, where it does not come this way: see withOpenFile, which also words the errors.
+   */
+  withWholeFile<T>(
+    path: RemotePath,
+    bytesMax: number,
+    act: (file: ComingFile) => Promise<T>,
+    options?: FileCallOptions,
+  ): Promise<T | null>;
+  /**
    * Creates a file that is not there yet and runs `act`, which fills it; the deadline is that of each request. What `act`
    * leaves behind when it fails is the caller's to remove.
    */
@@ -114,7 +127,12 @@ export interface FileDefaults {
 
 const entriesMaxDefault = 100_000;
 
-export function createRemoteFiles(channels: Pick<WarmChannels, 'use'>, defaults: FileDefaults): RemoteFiles {
+/** `loops`: left out, whole files come over SFTP like others. */
+export function createRemoteFiles(
+  channels: Pick<WarmChannels, 'use'>,
+  defaults: FileDefaults,
+  loops?: WarmFileLoop,
+): RemoteFiles {
   function callLimits({ timeoutMs = defaults.timeoutMs, signal }: FileCallOptions = {}): CallLimits {
     return { timeoutMs, signal };
   }
@@ -161,6 +179,8 @@ export function createRemoteFiles(channels: Pick<WarmChannels, 'use'>, defaults:
       const run = options?.isOnce ? change : look;
       return run(said, options, (channel) => withOpenFile(channel, path, said, freshLimits(options), act));
     },
+    withWholeFile: async (path, bytesMax, act, { timeoutMs = defaults.timeoutMs, signal } = {}) =>
+      loops === undefined ? null : withWholeFile(loops, Buffer.from(path), bytesMax, { timeoutMs, signal }, act),
     withNewFile: (path, act, options) =>
       change(options?.said ?? `cannot create regular file ${shown(path)}`, options, (channel) =>
         withNewFile(channel, path, options?.mode, freshLimits(options), act),

@@ -14,6 +14,7 @@ import { createRemoteFiles, type RemoteFiles } from './remote-files.ts';
 import { createRemoteShell, type RemoteShell, type ShellDefaults } from './remote-shell.ts';
 import { createRemoteStats, type RemoteStats, type StatHost } from './remote-stats.ts';
 import { createWarmChannels } from './warm-channels.ts';
+import { createWarmFileLoop } from './warm-file-loop.ts';
 
 export interface SshDependencies {
   readonly systems: readonly SshSystemOptions[];
@@ -193,7 +194,11 @@ function createParts(system: System, username: string, { log, observe }: Observi
   });
   return {
     shell,
-    files: createRemoteFiles(channels, { timeoutMs: fileTimeoutMs }),
+    files: createRemoteFiles(
+      channels,
+      { timeoutMs: fileTimeoutMs },
+      createWarmFileLoop(pool, username, { idleMs: idleTimeoutMs, observe }),
+    ),
     stats: createRemoteStats(pool, shell, username, {
       ...{ timeoutMs: fileTimeoutMs, idleTimeoutMs, host: system.statHost },
       ...(observe ? { observe } : {}),
