@@ -33,12 +33,14 @@ export function readChunks(incoming: IncomingMessage, idleMs: number): BodyChunk
     if (waitingBytes >= waitingBytesMax) incoming.pause();
     wake();
   };
-  const finish = (error: Error | null) => (): void => {
-    end ??= { error };
+  const onEnd = (): void => {
+    end ??= { error: null };
     wake();
   };
-  const onEnd = finish(null);
-  const onCut = finish(new BrokerError('InvalidRequest', 'The request ended before its last byte.'));
+  const onCut = (): void => {
+    end ??= { error: new BrokerError('InvalidRequest', 'The request ended before its last byte.') };
+    wake();
+  };
   incoming.on('data', onData);
   incoming.once('end', onEnd);
   incoming.once('error', onCut);

@@ -18,13 +18,21 @@ export interface WorkerAnswer extends AnswerHead {
   drop(): void;
 }
 
+/** A worker that is to take bytes. */
+export interface WorkerIntake {
+  body: ClientRequest;
+  /** Whether it has asked for the body. False: it is lost or ended without, and took nothing. */
+  isReady: Promise<boolean>;
+  answer: Promise<IncomingMessage>;
+}
+
 export interface WorkerPort {
   /** The answer, with a body of known length. Rejects when the worker cannot be reached. */
   get(url: string): Promise<WorkerAnswer>;
   /** The same with a body that may grow for long, bit by bit. */
   follow(url: string): Promise<WorkerAnswer>;
-  /** A request whose body is the caller's to write and to end, and its answer. */
-  put(url: string): { body: ClientRequest; answer: Promise<IncomingMessage> };
+  /** A request whose body is the caller's to write and to end once the worker takes it. */
+  put(url: string): WorkerIntake;
   /** Closes idle connections. */
   close(): void;
 }
@@ -68,11 +76,17 @@ export function createWorkerPort(): WorkerPort {
       };
     },
     put(url) {
-      const body = request(url, { agent, method: 'PUT' });
+      const body = request(url, { agent, method: 'PUT', headers: { expect: '100-continue' } });
       body.on('error', () => undefined); // told by the answer, and again by each write
       const answer = answerOf(body);
-      answer.catch(() => undefined);
-      return { body, answer };
+      const isReady = new Promise<boolean>((resolve) => {
+        body.once('continue', () => resolve(true));
+        answer.then(
+          () => resolve(false),
+          () => resolve(false),
+        );
+      });
+      return { body, isReady, answer };
     },
     close() {
       agent.destroy();

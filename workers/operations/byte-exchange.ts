@@ -9,7 +9,7 @@ export interface AnswerHead {
 
 /** One meeting of one attempt. Throws TaskCanceled when nobody came or the client went away, TransferBroken on a stall. */
 export interface ByteExchange {
-  /** Tells the API where to come, without waiting for it. */
+  /** Tells the API where to come, without waiting for it. Bytes that come in are not sent before `receive`. */
   announce(): void;
   /** Answers with what `feed` hands to the function it is given; a failure of `feed` breaks the answer off. */
   send(head: AnswerHead, feed: (take: TakeChunk) => Promise<void>): Promise<void>;

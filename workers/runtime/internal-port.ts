@@ -39,12 +39,15 @@ export interface InternalPortOptions {
 /** Resolves when the port accepts connections. Rejects when it cannot be bound. */
 export async function openInternalPort(options: InternalPortOptions): Promise<InternalPort> {
   const waiting = new Map<string, Serve>();
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const key = `${request.method} ${request.url}`;
     const serve = waiting.get(key);
     if (serve) serve(request, response);
     else response.writeHead(404).end();
-  });
+  };
+  const server = createServer(answer);
+  // Whoever serves it says when the body may come.
+  server.on('checkContinue', answer);
   // Only the API comes here; bytes of a slow client may take long.
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveMs;

@@ -87,6 +87,8 @@ export function createMeeting({ port, direction, tell, signal }: MeetingOptions)
       },
       async receive(take) {
         const { request, response } = await meet();
+        // Until now nothing of the body was taken, and another attempt could have had all of it.
+        if (request.headers.expect !== undefined) response.writeContinue();
         await breakingOff(response, () => readFrom(request, take));
         response.writeHead(204).end();
       },

@@ -2,7 +2,7 @@
  * The route of an operation whose request is bytes: multipart/form-data with one part `file`. The body is read as far as
  * the file's name, then the task is accepted, and when a worker waits for them the bytes go there as they come.
  */
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest } from 'node:http';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
@@ -10,6 +10,7 @@ import type { AppContext, SystemEntry } from '../../http/app-env.ts';
 import { readChunks } from '../../http/body-chunks.ts';
 import { invalidField } from '../../http/invalid-request.ts';
 import { boundaryOf, type Part, readParts } from '../../http/multipart.ts';
+import type { WorkerIntake } from '../../http/worker-port.ts';
 import type { HeldTransfer } from '../../tasks/hold-transfer.ts';
 import { acceptRequestOf, admitInput, findSystem, replayHeaders } from '../accept-task.ts';
 import { answerEnd, answerHoldTimeout } from './answer-outcome.ts';
@@ -100,9 +101,9 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
   c.set('replyHeaders', replyHeaders);
   if (transfer.isReplay) return await answerRepeat(c, deps.gate, operation, { ...request, id: transfer.id }, bytes);
   try {
-    const url = await transfer.nextOffer();
-    if (url === null) return await answerUnmet(c, operation, transfer);
-    const isHanded = await pour(deps.workers.put(url), bytes).catch(async (error: unknown) => {
+    const intake = await meetIntake(deps, transfer);
+    if (intake === null) return await answerUnmet(c, operation, transfer);
+    const isHanded = await pour(intake, bytes).catch(async (error: unknown) => {
       await transfer.cancel();
       throw error;
     });
@@ -117,6 +118,17 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
   }
 }
 
+/** A worker that asks for the bytes; null where the task ended without. */
+async function meetIntake({ workers }: FaceDeps, transfer: HeldTransfer): Promise<WorkerIntake | null> {
+  for (let url = await transfer.nextOffer(); url !== null; url = await transfer.nextOffer()) {
+    const intake = workers.put(url);
+    // One that asked for none of them is followed by another attempt or by the end.
+    if (await intake.isReady) return intake;
+    intake.body.destroy();
+  }
+  return null;
+}
+
 /** No worker waited for the bytes: the task failed before, or its turn did not come. */
 async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTransfer): Promise<Response> {
   const outcome = await transfer.outcome(0);
@@ -126,10 +138,7 @@ async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTr
 }
 
 /** Whether the worker has said that it has every byte. Throws what reading the client's body threw. */
-async function pour(
-  { body, answer }: { body: ClientRequest; answer: Promise<IncomingMessage> },
-  bytes: AsyncGenerator<Buffer, void>,
-): Promise<boolean> {
+async function pour({ body, answer }: WorkerIntake, bytes: AsyncGenerator<Buffer, void>): Promise<boolean> {
   try {
     for await (const chunk of bytes) {
       if (body.destroyed) break;

@@ -25,10 +25,12 @@ export async function handleUpload(
   { path, fileName }: InputOf<typeof upload>,
   context: Context,
 ): Promise<ResultOf<typeof upload>> {
-  const { files, journal, task } = context;
+  const { files, journal, task, exchange } = context;
   const wanted = posix.join(path, fileName);
   const earlier = placementOf(journal.entry);
   if (earlier === null) {
+    // The API is on its way while the place is looked at, and sends its bytes when they are asked for.
+    if (!task.isCancelRequested) exchange.announce();
     const { target, mode } = await findTarget(wanted, context);
     const part = partialPath(target, task.id);
     if (task.attempt > 1) await unlessMissing(files.unlink(part)); // an earlier attempt lost its body with its worker
@@ -79,8 +81,9 @@ async function takeBody(
     return await files.withNewFile(
       part,
       async (file) => {
-        // The server has applied the user's umask.
-        if (mode !== undefined) await files.chmod(part, mode, { signal });
+        // The server has applied the user's umask, which may have taken something away.
+        const widened = mode === undefined ? undefined : files.chmod(part, mode, { signal });
+        widened?.catch(() => undefined); // told below
         const hash = createHash('sha256');
         let sizeBytes = 0;
         const received = exchange.receive((chunk) => {
@@ -88,7 +91,7 @@ async function takeBody(
           hash.update(chunk);
           return file.append(chunk);
         });
-        await hidingRetries(received.then(() => file.finish()));
+        await hidingRetries(received.then(() => Promise.all([widened, file.finish()])));
         return { sizeBytes, sha256: hash.digest('hex') };
       },
       options,
