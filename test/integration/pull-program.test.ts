@@ -1,12 +1,13 @@
 /** The program that fetches ranges, run here against a real S3 server, with the tools that a host may have or lack. */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createStaging, type StagedObject, type Staging } from '../../shared/staging/staging.ts';
 import { pullProgram } from '../../workers/transfers/pull-program.ts';
+import { hosts, needed, pathWith } from './host-tools.ts';
 import { stagingConfig } from './staging-config.ts';
 
 const mebi = 2 ** 20;
@@ -14,8 +15,6 @@ const mebi = 2 ** 20;
 const pieceBytes = 5 * mebi + 3;
 const content = randomBytes(2 * pieceBytes + 7);
 const sha256 = createHash('sha256').update(content).digest('hex');
-const needed =
-  'sh awk base64 cat chmod curl dd df grep head kill md5sum mkfifo mv rm sed sha256sum sleep stat sync tail tee';
 
 let staging: Staging;
 let object: StagedObject;
@@ -48,16 +47,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A path on which only these are. */
-function pathWith(tools: string): string {
-  const path = mkdtempSync(join(folder, 'path-'));
-  for (const tool of tools.split(' ')) {
-    const found = ['/usr/bin', '/bin'].map((place) => join(place, tool)).find(existsSync);
-    if (found !== undefined) symlinkSync(found, join(path, tool));
-  }
-  return path;
-}
-
 interface Run {
   tools: string;
   rangeBytes: number;
@@ -79,7 +68,7 @@ async function pull({ tools, rangeBytes, wanted, before, tag = etag }: Run) {
     if (before.rangeBytes !== '') writeFileSync(join(work, 'ranges'), `${before.rangeBytes}\n`);
   }
   const words = [part, target, content.length, rangeBytes, 3, wanted, tag, pieceBytes].map(String);
-  const env = { PATH: pathWith(tools), LC_ALL: 'C' };
+  const env = { PATH: pathWith(folder, tools), LC_ALL: 'C' };
   const child = spawn('sh', ['-c', pullProgram, 'goldcrest-pull', ...words], { cwd: work, env });
   child.stdin.end(`${url}\n`);
   const said = { out: '', err: '' };
@@ -95,11 +84,7 @@ async function pull({ tools, rangeBytes, wanted, before, tag = etag }: Run) {
 
 const good = { code: 0, out: `sha256 ${sha256}\n`, isSame: true };
 
-describe.each([
-  ['Python and openssl', `${needed} python3 openssl`],
-  ['openssl and no Python', `${needed} openssl`],
-  ['neither', needed],
-])('on a host with %s', (_what, tools) => {
+describe.each(hosts)('on a host with %s', (_what, tools) => {
   it('fetches the object whole, held against the digest that was named', async () => {
     expect(await pull({ tools, rangeBytes: 2 * mebi, wanted: sha256 })).toMatchObject(good);
   });

@@ -40,6 +40,8 @@ export interface ChannelEnd {
 
 /** A process that ended but left its output open to others is not waited for longer than this after its last byte. */
 const lingerMs = 2_000;
+/** Of an input that comes as a stream. */
+const pumpedAheadBytes = 2 ** 16;
 /** Who takes the output as it comes may be slow about it. */
 const takerLingerMs = 60_000;
 
@@ -143,24 +145,21 @@ function handOut(
   });
 }
 
-/** Writes no further ahead than the channel takes; ends early where the command does. */
+/**
+ * Writes little further ahead than the server takes, and not the 2 MiB that a channel would let wait: what waits longer than a
+ * moment is costly to free. Ends early where the command does.
+ */
 async function pump(source: AsyncIterable<Buffer>, stream: ClientChannel): Promise<void> {
+  let goOn = (): void => undefined;
+  stream.on('close', () => goOn());
   for await (const chunk of source) {
     if (!stream.writable) return;
-    if (!stream.write(chunk)) await roomIn(stream);
+    stream.write(chunk, () => goOn());
+    while (stream.writableLength > pumpedAheadBytes && stream.writable) {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+    }
   }
   stream.end();
-}
-
-/** Resolves when there is room again, or none will ever be. */
-function roomIn(stream: ClientChannel): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done);
-      stream.off('close', done);
-      resolve();
-    };
-    stream.on('drain', done);
-    stream.on('close', done);
-  });
 }

@@ -29,6 +29,8 @@ export interface Relay {
 
 /** Bytes that may wait for the store: with fewer, each chunk would wait for the one before. */
 const aheadBytes = 2 ** 20;
+/** What goes to the store in one system call. */
+const writeBytes = 2 ** 18;
 /** Without a byte for so long, a store is taken for dead. */
 const silenceMs = 30_000;
 /** A part may take very long over a slow link; who is silent is found out before. */
@@ -68,12 +70,13 @@ export async function sendPart(
   const answered = call.answer.then(drained);
   answered.catch(() => undefined); // told below
   let sent = 0;
+  const gathered = gatheredWrites(call.body);
   const onOutput = (chunk: Buffer): undefined | Promise<void> => {
     sent += chunk.length;
     onBytes(chunk.length);
     // A store that refused has ended the call before all was sent.
     if (call.body.destroyed) return answered.then(() => undefined);
-    if (call.body.write(chunk) || call.body.writableLength < aheadBytes) return undefined;
+    if (gathered.write(chunk) || call.body.writableLength < aheadBytes) return undefined;
     return roomIn(call.body).then(() => (call.body.destroyed ? answered.then(() => undefined) : undefined));
   };
   const words = [workName, path, String(offsetBytes), String(sizeBytes)];
@@ -93,7 +96,7 @@ export async function sendPart(
     stop.abort();
     throw error;
   }
-  call.body.end();
+  gathered.end();
   const { headers } = await answered;
   const etag = (headers.etag ?? '').replaceAll('"', '');
   // An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
@@ -188,6 +191,32 @@ function hasRunOut(url: string): boolean {
 
 function passing(message: string, cause?: unknown): BrokerError {
   return new BrokerError('StagingUnavailable', message, { cause, retryAfterSeconds: 2 });
+}
+
+/** Chunks of an SSH packet each go to the socket in one system call for many. */
+function gatheredWrites(body: ClientRequest): { write: (chunk: Buffer) => boolean; end: () => void } {
+  let waiting: Buffer[] = [];
+  let bytes = 0;
+  const flush = (): boolean => {
+    let hasRoom = true;
+    body.cork();
+    for (const chunk of waiting) hasRoom = body.write(chunk);
+    body.uncork();
+    waiting = [];
+    bytes = 0;
+    return hasRoom;
+  };
+  return {
+    write(chunk) {
+      waiting.push(chunk);
+      bytes += chunk.length;
+      return bytes < writeBytes || flush();
+    },
+    end() {
+      flush();
+      body.end();
+    },
+  };
 }
 
 /** Resolves when there is room again, or none will ever be. */
