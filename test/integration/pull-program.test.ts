@@ -1,5 +1,4 @@
 /** The program that fetches ranges, run here against a real S3 server, with the tools that a host may have or lack. */
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createStaging, type StagedObject, type Staging } from '../../shared/staging/staging.ts';
 import { pullProgram } from '../../workers/transfers/pull-program.ts';
-import { hosts, needed, pathWith } from './host-tools.ts';
+import { hosts, runProgram } from './mover-program.ts';
 import { stagingConfig } from './staging-config.ts';
 
 const mebi = 2 ** 20;
@@ -67,19 +66,9 @@ async function pull({ tools, rangeBytes, wanted, before, tag = etag }: Run) {
     writeFileSync(join(work, 'done'), before.steps.map((step) => `${step} ${rangeBytes} \n`).join(''));
     if (before.rangeBytes !== '') writeFileSync(join(work, 'ranges'), `${before.rangeBytes}\n`);
   }
-  const words = [part, target, content.length, rangeBytes, 3, wanted, tag, pieceBytes].map(String);
-  const env = { PATH: pathWith(folder, tools), LC_ALL: 'C' };
-  const child = spawn('sh', ['-c', pullProgram, 'goldcrest-pull', ...words], { cwd: work, env });
-  child.stdin.end(`${url}\n`);
-  const said = { out: '', err: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
-    said.out += chunk;
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    said.err += chunk;
-  });
-  const code = await new Promise((resolve) => child.once('close', resolve));
-  return { ...said, code, isSame: existsSync(target) && readFileSync(target).equals(content) };
+  const words = [part, target, content.length, rangeBytes, 3, wanted, tag, pieceBytes];
+  const end = await runProgram({ folder, tools, work, program: pullProgram, words, input: `${url}\n` });
+  return { ...end, isSame: existsSync(target) && readFileSync(target).equals(content) };
 }
 
 const good = { code: 0, out: `sha256 ${sha256}\n`, isSame: true };
@@ -103,7 +92,7 @@ describe.each(hosts)('on a host with %s', (_what, tools) => {
 });
 
 describe('ranges that an earlier run has done', () => {
-  const tools = `${needed} python3 openssl`;
+  const [[, tools]] = hosts;
 
   it('are not fetched again', async () => {
     const before = { rangeBytes: String(2 * mebi), steps: [0, 1] };

@@ -8,6 +8,7 @@
  * the store has and may come right another time. Of a stream to a client: 79 nobody came, 80 the connection broke off, 81 the
  * file is too large, 82 there is no port.
  */
+import { hashing } from './hash-program.ts';
 
 export const moverExit = {
   refused: 71,
@@ -109,6 +110,7 @@ is_fast() {
     [ -e "took.$((steps-1))" ] && return 0
     count_moved
     [ $((moved-before)) -ge $((first*30000000)) ] && return 0
+    [ "$tenth" -lt 2 ] || [ $((moved-before)) -ge $((first*8000000)) ] || return 1
   done
   return 1
 }
@@ -149,38 +151,13 @@ is_object() {
 `;
 
 /**
- * In Python: the SHA-256 of standard input, a file, as far as its ranges have come without a gap. Arguments: bytes of a
- * range, bytes of the file.
- */
-const followProgram = `
-import hashlib, os, sys, time
-span, size = int(sys.argv[1]), int(sys.argv[2])
-digest, room, at, came = hashlib.sha256(), memoryview(bytearray(1 << 20)), 0, 0
-while at < size:
-  if at < came:
-    read = os.readv(0, [room[: min(len(room), came - at, size - at)]])
-    if read == 0:
-      sys.exit(1)
-    digest.update(room[:read])
-    at += read
-  elif os.path.exists("got.%d" % (came // span)):
-    came += span
-  elif os.path.exists("halt"):
-    sys.exit(1)
-  else:
-    time.sleep(0.03)
-print(digest.hexdigest())
-`;
-
-/**
  * A file that comes in ranges, not in their order: room for it, and its digests as it comes. `wanted` is the SHA-256 that
  * was named, `etag` that of the object, the MD5 of the MD5s of its parts, and `piece` the bytes of such a part; each may be
  * empty. `add_up`: whether it is what was sent, by the first, else by the second; 1: it was damaged on its way.
  */
 export const arriving = `
 block=65536
-follow='${followProgram}'
-if python3 -IS -c 'import hashlib; hashlib.sha256()' 2>/dev/null; then follower=1; else follower=; fi
+${hashing}
 whole() {
   fed=0
   while [ "$fed" -lt "$steps" ]; do
@@ -222,19 +199,23 @@ begin_steps() {
   rm -f halt got.* took.* at.* moved
   : >>done
   while read -r number bytes etag_of_part; do : >"got.$number"; done <done
-  if [ -n "$follower" ]; then { python3 -IS -c "$follow" "$range" "$size" <"$part" >sum; echo $? >code.whole; } &
-  else { { whole; echo $? >code.whole; } | sha256 >sum; } &
+  looks= looker=
+  [ -n "$wanted" ] || [ -z "$etag" ] || looks=1
+  if [ -n "$python" ]; then
+    { hash_of got "$range" "$size" "\${looks:+$piece}" "$part" >sum; echo $? >code.whole; } &
+    summer=$!
+  else
+    { { whole; echo $? >code.whole; } | sha256 >sum; } &
+    summer=$!
+    if [ -n "$looks" ]; then { of_parts >md5s; } & looker=$!; fi
   fi
-  summer=$!
-  looker=
-  if [ -z "$wanted" ] && [ -n "$etag" ]; then { of_parts >md5s; } & looker=$!; fi
 }
 add_up() {
   wait "$summer"
   { read -r sum rest <sum && read -r code rest <code.whole && [ "$code" = 0 ]; } || { fail 73 'the file cannot be read'; return 73; }
   [ "$(stat -c %s -- "$part")" = "$size" ] || { fail 76 'the file has not the size it should have'; return 76; }
-  if [ -n "$looker" ]; then
-    wait "$looker" && is_object && return 0
+  if [ -n "$looks" ]; then
+    { [ -z "$looker" ] || wait "$looker"; } && is_object && return 0
   else
     [ -z "$wanted" ] || [ "$wanted" = "$sum" ] && return 0
     if [ -z "$etag" ] || { of_parts >md5s && is_object; }; then
