@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createStaging, type StagedUpload, type Staging } from '../../shared/staging/staging.ts';
 import { pushProgram } from '../../workers/transfers/push-program.ts';
-import { hosts, runProgram } from './mover-program.ts';
+import { hosts } from './host-tools.ts';
+import { runProgram } from './mover-program.ts';
 import { stagingConfig } from './staging-config.ts';
 
 const mebi = 2 ** 20;

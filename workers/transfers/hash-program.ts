@@ -6,7 +6,7 @@
 
 /**
  * Arguments: `got` (a span counts once its bytes have come) or `took` (as soon as a lane has begun with it), bytes of a span
- * and of the file, bytes of a piece or nothing, and the file. Prints the SHA-256. The MD5s go to `sum.<piece>` each, for `took`, but
+ * and of the file, bytes of a piece or an empty word, and the file. Prints the SHA-256. The MD5s go to `sum.<piece>` each, for `took`, but
  * for those that an earlier run has sent; for `got` to `md5s` at the end, a line each. Fails where a lane has failed, and
  * where the file is shorter or cannot be read.
  */
@@ -48,7 +48,7 @@ def sum_up():
         sum_of(number)
   except (EOFError, OSError) as error:
     lost.append(error)
-count = max(1, (size + piece - 1) // piece) if piece else 0
+count = max(1, -(-size // max(1, piece))) if sys.argv[4] else 0
 numbers = iter(range(count))
 threads = [threading.Thread(target=sum_up) for _ in range(min(count, 8, len(os.sched_getaffinity(0))))]
 for thread in threads:

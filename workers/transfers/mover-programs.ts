@@ -1,7 +1,7 @@
 /**
  * What the programs that move bytes on a cluster have in common: POSIX sh, curl, GNU coreutils, and, where they are there,
- * openssl, which hashes several times faster, and Python, which needs no pipe to hash what comes. Addresses come on standard input and reach curl by a pipe: on no command line,
- * and in no file.
+ * openssl, which hashes several times faster, and Python, which needs no pipe for it. Addresses come on standard input and reach
+ * curl by a pipe: on no command line, and in no file.
  *
  * Exit codes: 71 the store refused (expired address, object gone), 72 the store did not answer after several tries, 73
  * the file cannot be read or written, 75 the file changed meanwhile, 76 what arrived is not what was sent, 78 it is not what
