@@ -73,13 +73,29 @@ export interface GroundOptions {
   partsAtOnce?: number;
   /** More systems, by name: their `transfers`. */
   systems?: Readonly<Record<string, object>>;
+  /** The system `job` has the lab's Slurm for its jobs; else they are processes. */
+  hasSlurm?: boolean;
 }
 
-type GroundLab = Pick<LabFacts, 'folder' | 'redis' | 'sshd' | 's3' | 'oidc'> & { users: readonly LabUser[] };
+type GroundLab = Pick<LabFacts, 'folder' | 'redis' | 'sshd' | 's3' | 'oidc'> & {
+  users: readonly LabUser[];
+  slurm?: Pick<LabFacts['slurm'], 'version'>;
+};
+
+/** A cluster with the lab's Slurm. */
+function slurmCluster({ slurm }: GroundLab): Record<string, unknown> {
+  return { scheduler: { type: 'slurm', version: slurm?.version, connection_mode: 'ssh' } };
+}
 
 export async function openTransferFaultGround(
   lab: GroundLab,
-  { ttlSeconds = 3_600, bytesPerSecond = Number.POSITIVE_INFINITY, partsAtOnce, systems = {} }: GroundOptions = {},
+  {
+    ttlSeconds = 3_600,
+    bytesPerSecond = Number.POSITIVE_INFINITY,
+    partsAtOnce,
+    systems = {},
+    hasSlurm = false,
+  }: GroundOptions = {},
 ): Promise<TransferFaultGround> {
   const link = await openSlowLink(lab.s3.endpoint, bytesPerSecond);
   const proxy = await startStoreFaultProxy(link.url);
@@ -95,7 +111,10 @@ export async function openTransferFaultGround(
     goldcrest: { tasks: { moves_per_user_max: 30 } },
     staging: { private_url: proxy.url, ttl: ttlSeconds, multipart },
     otherSystems: Object.entries({ job: { mover: 'job' }, stream: { mover: 'stream' }, ...systems }).map(
-      ([name, transfers]) => ({ name, sshd: lab.sshd, section: { transfers } }),
+      ([name, transfers]) => ({
+        ...{ name, sshd: lab.sshd, section: { transfers } },
+        ...(hasSlurm && name === 'job' ? { cluster: slurmCluster(lab) } : {}),
+      }),
     ),
   });
   const client = await clientOf(lab.oidc, broker.url, 'alice');

@@ -19,7 +19,7 @@ const content = randomBytes(partSizeBytes + 7);
 let ground: TransferFaultGround;
 
 beforeAll(async () => {
-  ground = await openTransferFaultGround(inject('lab'), { ttlSeconds });
+  ground = await openTransferFaultGround(inject('lab'), { ttlSeconds, hasSlurm: true });
 }, 60_000);
 
 afterAll(() => ground?.stop());
@@ -27,7 +27,7 @@ afterAll(() => ground?.stop());
 interface Step {
   way: 'up' | 'down';
   isIt: (request: StoreRequest) => boolean;
-  /** What each mover does in a way of its own; others are the same with all. */
+  /** What a mover through the worker does in a way of its own; the other steps are the same with it as with `command`. */
   isMovers?: boolean;
 }
 
@@ -47,7 +47,11 @@ const steps: Record<string, Step> = {
 
 it('a worker that is killed while it … is followed by another, at every step of both ways', async () => {
   const each = Object.entries(steps).flatMap(([name, step]) =>
-    (step.isMovers ? movers : (['command'] as const)).map((mover) => ({ ...step, step: `${name} by ${mover}`, mover })),
+    (step.isMovers ? movers : (['command', 'job'] as const)).map((mover) => ({
+      ...step,
+      step: `${name} by ${mover}`,
+      mover,
+    })),
   );
   const held = each.map(({ step, mover, way, isIt }) => {
     const hold = ground.proxy.holdFirst((request) => request.path.endsWith(`/${step}`) && isIt(request));
