@@ -22,7 +22,7 @@ export function findSystem(systems: SystemsByName, name: string): SystemEntry {
   return system;
 }
 
-/** The input as the operation's schema makes it, its paths admitted. Throws InvalidRequest, PathNotAbsolute, PathNotAllowed. */
+/** The input as the operation's schema makes it, its paths admitted and its secrets sealed. Throws InvalidRequest, PathNotAbsolute, PathNotAllowed. */
 export function admitInput(
   operation: Operation,
   input: Record<string, unknown>,
@@ -36,7 +36,7 @@ export function admitInput(
   const roots = system.fileSystems.map((fileSystem) => fileSystem.path);
   const admitted = admitPaths(operation, value, { systemName: system.name, roots });
   operation.admit?.(admitted, system);
-  return admitted;
+  return operation.conceal?.(admitted, system) ?? admitted;
 }
 
 /**

@@ -7,10 +7,12 @@ import type { Requirement } from '../operations/operation.ts';
 import { findRoot } from '../operations/paths.ts';
 
 export type ProbedService = 'ssh' | 'scheduler' | 'filesystem' | 's3';
+/** Besides these, the command of Magic Wormhole, where transfers go through it: no service of FirecREST's. */
+export const healthServices = ['ssh', 'scheduler', 'filesystem', 's3', 'wormhole'] as const;
 
 /** Times are milliseconds since the epoch. */
 const serviceHealth = z.object({
-  service: z.enum(['ssh', 'scheduler', 'filesystem', 's3']),
+  service: z.enum(healthServices),
   /** Root of the file system; null for the other services. */
   path: z.string().nullable(),
   isHealthy: z.boolean(),
@@ -68,11 +70,11 @@ export function serviceKey({ service, path }: ServiceName): string {
   return path === null ? service : `${service}:${path}`;
 }
 
-const servicesByRequirement: Record<Requirement, ProbedService> = {
-  ssh: 'ssh',
-  scheduler: 'scheduler',
-  filesystem: 'filesystem',
-  storage: 's3',
+const servicesByRequirement: Record<Requirement, readonly ServiceHealth['service'][]> = {
+  ssh: ['ssh'],
+  scheduler: ['scheduler'],
+  filesystem: ['filesystem'],
+  storage: ['s3', 'wormhole'],
 };
 
 /**
@@ -90,7 +92,7 @@ export function findBroken(
   const touched = new Set(paths.map((path) => findRoot(path, roots)));
   for (const requirement of requires) {
     const wanted = servicesByRequirement[requirement];
-    const found = broken.find(({ service, path }) => service === wanted && (path === null || touched.has(path)));
+    const found = broken.find(({ service, path }) => wanted.includes(service) && (path === null || touched.has(path)));
     if (found) return found;
   }
   return undefined;

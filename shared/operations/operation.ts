@@ -122,6 +122,8 @@ export interface Operation<
   admission?: Admission;
   /** Refuses input that the system's configuration rules out, by a BrokerError. */
   admit?: (input: z.infer<Input>, system: AdmittingSystem) => void;
+  /** The admitted input as it is kept: what must not be in the record in the clear, sealed. Alike for the same input. */
+  conceal?: (input: z.infer<Input>, system: AdmittingSystem) => z.infer<Input>;
   /** Longest run of one attempt, milliseconds, where the system's configuration says nothing shorter. */
   timeoutMs: number;
   /** Codes a caller may meet beyond those every operation has. */

@@ -69,7 +69,9 @@ describe('a FirecREST v2 file', () => {
       {
         key: 'clusters[3].data_operation.data_transfer',
         place: 'test/fixtures/config/firecrest-v2.yaml:136',
-        message: 'has no effect: this version does not serve transfers by wormhole',
+        message: expect.stringMatching(
+          /^has no effect: a wormhole has secrets; it needs goldcrest.tokens.sealing_keys/,
+        ),
       },
     ]);
   });
@@ -203,13 +205,26 @@ describe('a FirecREST v2 file', () => {
     expect(defaults?.probing).toEqual({ services: null, intervalCheck: 120 });
   });
 
-  it('has its streamer where there is a key to seal its secrets', () => {
+  it('has its streamer and its wormhole where there is a key to seal their secrets, and a command is named', () => {
     const key = Buffer.alloc(32, 7).toString('base64');
     const env = { GOLDCREST_TOKENS__SEALING_KEYS__0__ID: 'k1', GOLDCREST_TOKENS__SEALING_KEYS__0__KEY: key };
     const [, system] = loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml', env).config.systems;
     const told = { serviceType: 'streamer', portRange: [5700, 5710] };
     expect(system?.firecrest.dataOperation.data_transfer).toMatchObject(told);
     expect(system?.dataOperation.dataTransfer).toMatchObject({ type: 'streamer', portRange: [5700, 5710] });
+    const { config: unnamed, warnings } = loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml', env);
+    const name = unnamed.systems[3]?.name ?? '';
+    expect(unnamed.systems[3]?.dataOperation.dataTransfer).toBeNull();
+    expect(warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining(`goldcrest.systems.${name}.wormhole.command`),
+    );
+    const named = { [`GOLDCREST_SYSTEMS__${name.toUpperCase()}__WORMHOLE__COMMAND`]: '/opt/wormhole' };
+    const { config } = loadFixture('firecrest-v2.yaml', 'goldcrest.overlay.yaml', { ...env, ...named });
+    expect(config.systems[3]?.dataOperation.dataTransfer).toMatchObject({ type: 'wormhole', command: '/opt/wormhole' });
+    expect(config.systems[3]?.firecrest.dataOperation.data_transfer).toEqual({
+      serviceType: 'wormhole',
+      pypiIndexUrl: null,
+    });
   });
 
   it('may name a key service, without a limit of connections', () => {

@@ -20,6 +20,15 @@ describe('a sealed secret', () => {
     expect(Buffer.from(first.split('.')[1] ?? '', 'base64url').includes('hunter2')).toBe(false);
   });
 
+  it('is the same again where it is to be compared, for its place and its key alone', () => {
+    const alike = (text: string, place: string, key = old) => sealer(key).sealAlike(text, place);
+    const one = alike('hunter2', 'lab');
+    expect(one).toBe(alike('hunter2', 'lab'));
+    expect(sealer(old).open(one, 'lab')).toBe('hunter2');
+    const others = [alike('hunter3', 'lab'), alike('hunter2', 'other'), alike('hunter2', 'lab', young)];
+    expect(new Set([one, ...others].map((sealed) => sealed.split('.')[1]?.slice(0, 16))).size).toBe(4);
+  });
+
   it('opens after another key has taken its place, for as long as its own is configured', () => {
     const sealed = sealer(old).seal('hunter2', 'task 1');
     const rotated = sealer(young, old);

@@ -50,6 +50,7 @@ export function createProbe(deps: ProbeDependencies): Probe {
       return isBlamedElsewhere ? { outcome: 'unknown', because: 'login', message: login.message } : login;
     }
     try {
+      if (target.service === 'wormhole') return await lookForWormhole(system, login, target);
       return await looks[target.service](login, target, adapter);
     } catch (error) {
       return verdictOfLook(error, target);
@@ -62,7 +63,7 @@ export function createProbe(deps: ProbeDependencies): Probe {
 
 type Look = (host: FreshHost, target: Target, adapter: Pick<SchedulerAdapter, 'ping'>) => Promise<Verdict>;
 
-const looks: Record<Exclude<Target['service'], 's3'>, Look> = {
+const looks: Record<Exclude<Target['service'], 's3' | 'wormhole'>, Look> = {
   async ssh({ shell, username }, { timeoutMs }) {
     const { exitCode, stderr } = await shell.run(['true'], { timeoutMs });
     if (exitCode === 0) return up();
@@ -88,6 +89,18 @@ function verdictOfLook(error: unknown, { service, path, timeoutMs }: Target): Ve
   if (!isLate) return verdictOfFailure(error);
   const what = service === 'filesystem' ? `The file system ${path}` : 'The login node';
   return down(`${what} did not answer within ${timeoutMs / 1_000} s.`, error.detail.isGone === false);
+}
+
+/** Whether the command is there; the servers that it speaks to are not asked. */
+async function lookForWormhole(
+  { dataOperation: { dataTransfer } }: SystemConfig,
+  { shell }: FreshHost,
+  { timeoutMs }: Target,
+): Promise<Verdict> {
+  if (dataTransfer?.type !== 'wormhole') return up();
+  const { command } = dataTransfer;
+  const { exitCode } = await shell.run(['sh', '-c', 'command -v "$1" >/dev/null', 'sh', command], { timeoutMs });
+  return exitCode === 0 ? up() : down(`The command ${command} of Magic Wormhole is not installed on the login node.`);
 }
 
 async function lookAtStorage({ dataOperation: { dataTransfer } }: SystemConfig, target: Target): Promise<Verdict> {

@@ -7,10 +7,14 @@ export interface Target extends ServiceName {
   timeoutMs: number;
 }
 
-/** Empty where nothing is to be probed; S3 only where transfers go through it. */
-export function targetsOf({ probing, fileSystems, dataOperation }: ProbedSystem): Target[] {
+/**
+ * Empty where nothing is to be probed; S3 only where transfers go through it, and the command of Magic Wormhole with the login
+ * node that has it: what is on a data-transfer node is not looked at.
+ */
+export function targetsOf({ probing, fileSystems, dataOperation, transfers }: ProbedSystem): Target[] {
   const { ssh, scheduler, filesystem, s3 } = probing.services ?? {};
   const isStaged = dataOperation.dataTransfer?.type === 's3';
+  const hasWormhole = dataOperation.dataTransfer?.type === 'wormhole' && transfers.node === null;
   return [
     ...(ssh ? [{ service: 'ssh' as const, path: null, timeoutMs: ssh.timeoutMs }] : []),
     ...(scheduler ? [{ service: 'scheduler' as const, path: null, timeoutMs: scheduler.timeoutMs }] : []),
@@ -18,7 +22,8 @@ export function targetsOf({ probing, fileSystems, dataOperation }: ProbedSystem)
       ? fileSystems.map(({ path }) => ({ service: 'filesystem' as const, path, timeoutMs: filesystem.timeoutMs }))
       : []),
     ...(s3 && isStaged ? [{ service: 's3' as const, path: null, timeoutMs: s3.timeoutMs }] : []),
+    ...(ssh && hasWormhole ? [{ service: 'wormhole' as const, path: null, timeoutMs: ssh.timeoutMs }] : []),
   ];
 }
 
-export type ProbedSystem = Pick<SystemConfig, 'probing' | 'fileSystems' | 'dataOperation'>;
+export type ProbedSystem = Pick<SystemConfig, 'probing' | 'fileSystems' | 'dataOperation' | 'transfers'>;

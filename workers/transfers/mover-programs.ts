@@ -6,7 +6,8 @@
  * Exit codes: 71 the store refused (expired address, object gone), 72 the store did not answer after several tries, 73
  * the file cannot be read or written, 75 the file changed meanwhile, 76 what arrived is not what was sent, 78 it is not what
  * the store has and may come right another time. Of a stream to a client: 79 nobody came, 80 the connection broke off, 81 the
- * file is too large, 82 there is no port.
+ * file is too large, 82 there is no port. Of a wormhole besides: 83 the other side is not who or what it should be, 84 there is no
+ * such command, 85 the command failed.
  */
 import { hashing } from './hash-program.ts';
 
@@ -21,6 +22,9 @@ export const moverExit = {
   brokeOff: 80,
   tooLarge: 81,
   noPort: 82,
+  otherSide: 83,
+  noCommand: 84,
+  commandFailed: 85,
 } as const;
 
 /** What tools say of a file system that takes no more. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { stagedFile } from '../../shared/tasks/staged-file.ts';
 import { streamEntry } from '../../shared/tasks/stream-entry.ts';
+import { wormholeEntry } from '../../shared/tasks/wormhole-entry.ts';
 
 const workEnd = z.object({ exitCode: z.int(), seconds: z.number(), stdout: z.string(), stderr: z.string() });
 
@@ -35,6 +36,8 @@ export const transferJournal = z.object({
   end: workEnd.optional(),
   /** Of a file that goes straight between the client and the cluster. */
   stream: streamEntry.optional(),
+  /** The same by Magic Wormhole. */
+  wormhole: wormholeEntry.optional(),
   /** Of a mover through the worker: the parts that are done, in their order, and when the first began and the last ended. */
   streamed: z.array(streamedPart).optional(),
   /** They are moved once more, since what arrived was not what the store has. */

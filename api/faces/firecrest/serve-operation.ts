@@ -30,7 +30,7 @@ import { acceptedResponse } from '../task-accepted.ts';
 import { answerEnd, answerHoldTimeout, isHoldOver, returnApplied, throwFailure } from './answer-outcome.ts';
 import { createInputReader, type InputReader } from './read-input.ts';
 import { readOwn } from './serve-transfer-job.ts';
-import { startedAnswer } from './transfer-job.ts';
+import { isPreparedFor, startedAnswer } from './transfer-job.ts';
 
 export type FaceDeps = Pick<
   AppDeps,
@@ -117,7 +117,7 @@ async function serveJob(
   const wish = preferences.return === 'representation' ? preferences.return : null;
   const headers = { ...c.get('replyHeaders'), vary: 'Prefer', ...preferenceApplied({ waitSeconds, return: wish }) };
   const task = await deps.gate.get(outcome.id, request.principal);
-  if (isPrepared && task.journal === null) {
+  if (isPrepared && !isPreparedFor(task)) {
     if (!isTerminal(task.state)) return answerHoldTimeout(c, deps.config, operation, task.id, waitSeconds);
     const { id, state, error } = task;
     throwFailure({ id, isReplay: false, state, ...(error === null ? {} : { error }) });

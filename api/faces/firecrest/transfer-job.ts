@@ -4,13 +4,14 @@ import type { Job } from '../../../shared/operations/compute/job.ts';
 import type { JobMetadata } from '../../../shared/operations/compute/job-metadata.ts';
 import { findOperation } from '../../../shared/operations/registry.ts';
 import { type TransferJob, transferJobOf } from '../../../shared/operations/transfer/transfer-job.ts';
-import type { StreamerConfig } from '../../../shared/platform/config/data-transfer.ts';
+import type { StreamerConfig, WormholeConfig } from '../../../shared/platform/config/data-transfer.ts';
 import { createSealer } from '../../../shared/platform/sealing.ts';
 import type { Staging } from '../../../shared/staging/staging.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
 import { isTerminal, type TaskState } from '../../../shared/tasks/states.ts';
 import { streamEntryOf, streamPlace } from '../../../shared/tasks/stream-entry.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
+import { givenCodePlace, wormholeEntryOf } from '../../../shared/tasks/wormhole-entry.ts';
 import type { SystemEntry } from '../../http/app-env.ts';
 
 type Signer = Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>;
@@ -25,6 +26,7 @@ export async function directivesOf(
   if (!isUpload && task.operation !== 'transfer.download') return undefined;
   const { dataTransfer } = system.dataOperation;
   if (dataTransfer?.type === 'streamer') return streamDirectives(task, dataTransfer);
+  if (dataTransfer?.type === 'wormhole') return wormholeDirectives(task, isUpload, dataTransfer);
   const staged = stagedFileOf(task.journal);
   if (staged === null || signer === undefined) {
     throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'nothing is staged' } });
@@ -45,6 +47,21 @@ function streamDirectives(task: Pick<Task, 'id' | 'journal'>, config: StreamerCo
   return { transferMethod: 'streamer', coordinates: encoded };
 }
 
+/** The code of an upload is the client's own. */
+function wormholeDirectives(
+  task: Pick<Task, 'id' | 'journal'>,
+  isUpload: boolean,
+  { sealingKeys }: WormholeConfig,
+): object {
+  if (isUpload) return { transferMethod: 'wormhole' };
+  const sealedCode = wormholeEntryOf(task.journal)?.sealedCode;
+  const sealer = createSealer(sealingKeys);
+  if (sealedCode === undefined || sealer === null) {
+    throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'there is no code' } });
+  }
+  return { transferMethod: 'wormhole', wormholeCode: sealer.open(sealedCode, givenCodePlace(task.id)) };
+}
+
 async function uploadDirectives(staged: StagedFile, signer: Signer): Promise<object> {
   return {
     transferMethod: 's3',
@@ -56,6 +73,13 @@ async function uploadDirectives(staged: StagedFile, signer: Signer): Promise<obj
 
 async function downloadDirectives(staged: StagedFile, signer: Signer): Promise<object> {
   return { transferMethod: 's3', downloadUrl: await signer.signDownload(staged, 'client') };
+}
+
+/** Whether there is what its client is to be told; without, it has not begun, or never did. */
+export function isPreparedFor({ operation, journal }: Pick<Task, 'operation' | 'journal'>): boolean {
+  if (journal === null) return false;
+  const wormhole = operation === 'transfer.download' ? wormholeEntryOf(journal) : null;
+  return wormhole === null || wormhole.sealedCode !== undefined;
 }
 
 /** The answer to the request that began it. */
@@ -77,15 +101,21 @@ const jobStates: Record<TaskState, string> = {
   canceled: 'CANCELLED',
 };
 
+/** Clients come to a stream when it runs, which is when it listens; to a wormhole at any time. */
+function jobStateOf(task: Task): string {
+  if (isTerminal(task.state)) return jobStates[task.state];
+  const stream = streamEntryOf(task.journal);
+  if (stream !== null) return stream.port === undefined ? 'PENDING' : 'RUNNING';
+  return wormholeEntryOf(task.journal) === null ? jobStates[task.state] : 'RUNNING';
+}
+
 function epochSeconds(ms: number | null): number | null {
   return ms === null ? null : Math.floor(ms / 1_000);
 }
 
 /** The job. Its exit code is 0 or 1, as a script's would be. */
 export function jobOf(task: Task, system: SystemEntry, now: number): Job {
-  const stream = isTerminal(task.state) ? null : streamEntryOf(task.journal);
-  // Clients connect when it runs, which is when it listens.
-  const state = stream === null ? jobStates[task.state] : stream.port === undefined ? 'PENDING' : 'RUNNING';
+  const state = jobStateOf(task);
   const isWaiting = task.state === 'pending' && task.progress !== null;
   const exitCode = task.finishedAt === null ? null : task.state === 'completed' ? 0 : 1;
   const elapsedMs = task.startedAt === null ? null : (task.finishedAt ?? now) - task.startedAt;

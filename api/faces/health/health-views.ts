@@ -1,6 +1,11 @@
 /** The health of systems as the native face shows it: camelCase, RFC 3339 times, milliseconds. */
 import { z } from 'zod';
-import { type ProbeRecord, type ServiceHealth, serviceKey } from '../../../shared/health/system-health.ts';
+import {
+  healthServices,
+  type ProbeRecord,
+  type ServiceHealth,
+  serviceKey,
+} from '../../../shared/health/system-health.ts';
 import type { SystemReading } from '../../../shared/platform/health-store.ts';
 
 const probeView = z.object({
@@ -11,7 +16,7 @@ const probeView = z.object({
 });
 
 const serviceView = z.object({
-  service: z.enum(['ssh', 'scheduler', 'filesystem', 's3']),
+  service: z.enum(healthServices),
   path: z.string().nullable().describe('Root of the file system; null for the other services'),
   healthy: z.boolean().describe('False: requests that need it are refused'),
   since: z.iso.datetime(),

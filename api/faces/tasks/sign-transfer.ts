@@ -9,6 +9,7 @@ import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import { streamEntryOf } from '../../../shared/tasks/stream-entry.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
+import { wormholeEntryOf } from '../../../shared/tasks/wormhole-entry.ts';
 import type { AppContext, AppDeps } from '../../http/app-env.ts';
 import { invalidField } from '../../http/invalid-request.ts';
 import { jsonResponse } from '../../http/json-response.ts';
@@ -63,8 +64,8 @@ function stagedOf(task: Transfer): StagedFile {
   if (!uploads.has(task.operation) && !downloads.has(task.operation)) {
     throw new BrokerError('InvalidRequest', 'The task is no transfer through the staging store.');
   }
-  if (streamEntryOf(task.journal) !== null) {
-    const where = 'its coordinates are in the answer of POST /filesystem/{system_name}/transfer/…, which began it';
+  if (streamEntryOf(task.journal) !== null || wormholeEntryOf(task.journal) !== null) {
+    const where = 'the way to it is in the answer of POST /filesystem/{system_name}/transfer/…, which began it';
     throw new BrokerError('InvalidRequest', `The file goes straight between client and cluster; ${where}.`);
   }
   const staged = stagedFileOf(task.journal);

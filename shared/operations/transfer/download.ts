@@ -15,7 +15,7 @@ export const stagedDownload = defineOperation({
     path: remotePath.describe('The file'),
     account,
     transferDirectives: z.object({
-      transferMethod: clusterText(32).describe('s3 or streamer, as the system has it'),
+      transferMethod: clusterText(32).describe('s3, streamer or wormhole, as the system has it'),
       fileSize: fileSize.nullish().describe('Not looked at: the file has the size it has'),
     }),
   }),

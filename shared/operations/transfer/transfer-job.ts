@@ -37,6 +37,7 @@ export const uploadBody = z.object({
       maxPartSize: z.int(),
     }),
     streamer,
+    z.object({ transferMethod: z.literal('wormhole') }),
   ]),
 });
 export const downloadBody = z.object({
@@ -44,6 +45,12 @@ export const downloadBody = z.object({
   transferDirectives: z.discriminatedUnion('transferMethod', [
     z.object({ transferMethod: z.literal('s3'), downloadUrl: z.string() }),
     streamer,
+    z.object({
+      transferMethod: z.literal('wormhole'),
+      wormholeCode: z
+        .string()
+        .describe('For `wormhole receive`; whoever has it first gets the file, and it is good once'),
+    }),
   ]),
 });
 

@@ -8,6 +8,7 @@ import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { sha256, throughStaging } from './through-staging.ts';
 import { account, admitMethod, fileSize, movedBytes, uploadBody } from './transfer-job.ts';
+import { admitWormholeCode, keptWormholeCode } from './wormhole-code.ts';
 
 export const stagedUpload = defineOperation({
   name: 'transfer.upload',
@@ -16,8 +17,11 @@ export const stagedUpload = defineOperation({
     path: remotePath.describe('The file to be; an existing one is replaced when the new one is whole'),
     account,
     transferDirectives: z.object({
-      transferMethod: clusterText(32).describe('s3 or streamer, as the system has it'),
+      transferMethod: clusterText(32).describe('s3, streamer or wormhole, as the system has it'),
       fileSize: fileSize.nullish().describe('Bytes of the file; needed for s3'),
+      wormholeCode: clusterText(1_024)
+        .nullish()
+        .describe('Needed for wormhole: the code that `wormhole send` shows; it is kept sealed'),
       sha256: sha256.nullish().describe('Addition: what the file must add up to, or it is not put in place'),
     }),
   }),
@@ -47,10 +51,17 @@ export const stagedUpload = defineOperation({
   paths: [{ field: 'path', isLinkUnless: [] }],
   admit(input, system) {
     admitMethod(input, system);
+    admitWormholeCode(input, system);
     if (input.transferDirectives.fileSize != null || input.transferDirectives.transferMethod !== 's3') return;
     const message = 'is required: the number of bytes of the file';
     throw new BrokerError('InvalidRequest', `Invalid request: \`transferDirectives.fileSize\` ${message}.`, {
       fields: [{ location: 'body', name: 'transferDirectives', pointer: '/transferDirectives/fileSize', message }],
     });
+  },
+  conceal(input, system) {
+    const { transferDirectives: directives } = input;
+    if (directives.wormholeCode == null) return input;
+    const wormholeCode = keptWormholeCode(directives.wormholeCode, system);
+    return { ...input, transferDirectives: { ...directives, wormholeCode } };
   },
 });

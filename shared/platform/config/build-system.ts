@@ -180,7 +180,7 @@ function buildProbing({ probing }: ClusterSettings): ProbingConfig {
 }
 
 function buildTransfer(
-  { cluster, section: { transfers }, sealingKeys, index }: SystemParts,
+  { cluster, section: { transfers, wormhole }, sealingKeys, index }: SystemParts,
   questions: Questions,
 ): DataOperationConfig['dataTransfer'] {
   const transfer = cluster.data_operation.data_transfer;
@@ -191,13 +191,26 @@ function buildTransfer(
     questions.warn(['clusters', index, 'data_operation', 'data_transfer'], `has no effect: ${message}`);
     return null;
   };
-  if (transfer.service_type === 'wormhole') return without('this version does not serve transfers by wormhole');
-  if (transfer.service_type === 'streamer') {
-    if (sealingKeys.length === 0) {
+  const sealing = 'it needs goldcrest.tokens.sealing_keys or goldcrest.webhooks.sealing_keys';
+  if (transfer.service_type === 'wormhole') {
+    if (sealingKeys.length === 0) return without(`a wormhole has secrets; ${sealing}`);
+    if (wormhole === undefined) {
+      const key = `goldcrest.systems.${cluster.name}.wormhole.command`;
       return without(
-        'a streamer has secrets; it needs goldcrest.tokens.sealing_keys or goldcrest.webhooks.sealing_keys',
+        `it takes the command of Magic Wormhole on the host of transfers; where it is, say so with ${key}`,
       );
     }
+    return {
+      type: 'wormhole',
+      command: wormhole.command,
+      mailboxUrl: wormhole.mailbox_url ?? null,
+      transitRelay: wormhole.transit_relay ?? null,
+      waitTimeoutMs: wormhole.wait_timeout,
+      sealingKeys,
+    };
+  }
+  if (transfer.service_type === 'streamer') {
+    if (sealingKeys.length === 0) return without(`a streamer has secrets; ${sealing}`);
     return {
       type: 'streamer',
       pypiIndexUrl: transfer.pypi_index_url ?? null,

@@ -11,7 +11,7 @@ import type { TargetRules } from '../../webhooks/target-rules.ts';
 import type { SealingKey } from '../sealing.ts';
 import type { Secret } from '../secret.ts';
 import type { AuthorizationConfig } from './authorization-config.ts';
-import type { S3Config, StreamerConfig } from './data-transfer.ts';
+import type { S3Config, StreamerConfig, WormholeConfig } from './data-transfer.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
@@ -327,7 +327,7 @@ export interface DataOperationConfig {
   /** Lines put on top of a transfer job's script; `{account}` stands for the account. */
   jobDirectives: string[];
   /** Null: none, or none that this version serves. */
-  dataTransfer: S3Config | StreamerConfig | null;
+  dataTransfer: S3Config | StreamerConfig | WormholeConfig | null;
 }
 
 export interface LogConfig {

@@ -39,3 +39,16 @@ export interface StreamerConfig {
   /** Of the secrets that clients are given; at least one. */
   sealingKeys: SealingKey[];
 }
+
+/** Transfers by the command of Magic Wormhole on the login or data-transfer node. */
+export interface WormholeConfig {
+  type: 'wormhole';
+  /** Its path, or a name that is looked for. */
+  command: string;
+  /** Address of the mailbox server, and of the transit relay (`tcp:host:port`); null: the command's own. */
+  mailboxUrl: string | null;
+  transitRelay: string | null;
+  waitTimeoutMs: number;
+  /** Of codes; at least one. */
+  sealingKeys: SealingKey[];
+}

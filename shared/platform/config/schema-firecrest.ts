@@ -173,8 +173,12 @@ const streamer = section(
 
 const wormhole = section(
   {
-    service_type: z.literal('wormhole').describe('Transfers through Magic Wormhole.'),
-    pypi_index_url: webAddress().nullish().describe('Package index for Magic Wormhole on the compute nodes.'),
+    service_type: z
+      .literal('wormhole')
+      .describe(
+        'Transfers through Magic Wormhole; needs `goldcrest.systems.<name>.wormhole`, and a sealing key of `goldcrest.tokens` or `goldcrest.webhooks`.',
+      ),
+    pypi_index_url: webAddress().nullish().describe('Kept for compatibility; nothing is installed.'),
   },
   open,
 );
@@ -192,7 +196,7 @@ const dataOperation = section(
     data_transfer: z
       .discriminatedUnion('service_type', [s3, streamer, wormhole], { error: oneOf('s3, streamer, wormhole') })
       .nullish()
-      .describe('How large files move. Transfers by wormhole are not served by this version, with a warning.'),
+      .describe('How large files move.'),
   },
   open,
 );

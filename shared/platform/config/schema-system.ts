@@ -58,6 +58,25 @@ const processJobs = section({
     .describe('An ended job is kept so long.'),
 });
 
+const wormhole = section({
+  command: text()
+    .regex(/^[^-]/, 'must be a path or a name')
+    .describe(
+      'Command of Magic Wormhole on the login node or `transfers.node`: `wormhole`, or a path. Name it only where it is.',
+    ),
+  mailbox_url: text()
+    .regex(/^wss?:\/\/\S+$/, 'must be a ws:// or wss:// address')
+    .optional()
+    .describe('Mailbox server; the command’s own default if not given. Clients must use the same.'),
+  transit_relay: text()
+    .regex(/^tcp:[^\s:]+:\d{1,5}$/, 'must be tcp:host:port')
+    .optional()
+    .describe('Transit relay, `tcp:host:port`; the command’s own default if not given.'),
+  wait_timeout: duration({ minMs: 1_000, maxMs: 30 * dayMs })
+    .prefault('1d')
+    .describe('Longest wait for the client.'),
+});
+
 /** An entry of `goldcrest.systems`; an empty one gives the defaults. */
 export const systemSchema = section({
   host_keys: hostKeys.optional().describe('Keys of the login node; `goldcrest.host_keys` if not given.'),
@@ -86,6 +105,9 @@ export const systemSchema = section({
     .describe(
       'Cluster user for probes and shared look-ups of jobs; the user of the token that `service_account` gets if not given.',
     ),
+  wormhole: wormhole
+    .optional()
+    .describe('Transfers with `service_type: wormhole`; without it the system has none, and tells of none.'),
   transfers: section({
     mover: z
       .enum(['command', 'job', 'stream'])

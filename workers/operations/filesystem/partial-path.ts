@@ -4,10 +4,13 @@ import { posix } from 'node:path';
 /** Linux's NAME_MAX. */
 const nameBytesMax = 255;
 
-/** `.<name>.part-<task>` beside the target, the name cut short (at a whole character) where the file system needs it. */
-export function partialPath(target: string, taskId: string): string {
+/**
+ * `.<name>.part-<task>` beside the target, the name cut short (at a whole character) where the file system needs it.
+ * `sparedBytes`: what the name is still to have room for.
+ */
+export function partialPath(target: string, taskId: string, sparedBytes = 0): string {
   const suffix = `.part-${taskId}`;
-  const room = nameBytesMax - Buffer.byteLength(suffix) - 1;
+  const room = nameBytesMax - Buffer.byteLength(suffix) - 1 - sparedBytes;
   return posix.join(posix.dirname(target), `.${cutToBytes(posix.basename(target), room)}${suffix}`);
 }
 

@@ -3,6 +3,7 @@ import type { SystemHealth } from '../../../shared/health/system-health.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { systems } from '../../../shared/operations/status/systems.ts';
 import type { SystemConfig } from '../../../shared/platform/config/config.ts';
+import { targetsOf } from '../../health/targets.ts';
 import type { BrokerContext } from '../operation-context.ts';
 
 type SystemView = ResultOf<typeof systems>['systems'][number];
@@ -15,12 +16,22 @@ export async function handleSystems(
   const wanted = names?.toLowerCase().split(',');
   const shown = context.systems.filter(({ name }) => wanted === undefined || wanted.includes(name));
   return {
-    systems: shown.map(({ name, firecrest, probing }) => ({
-      ...firecrest,
-      scheduler: { ...firecrest.scheduler, timeout: firecrest.scheduler.timeout ?? 10 },
-      ...healthView(health.get(name), probing),
+    systems: shown.map((system) => ({
+      ...system.firecrest,
+      scheduler: { ...system.firecrest.scheduler, timeout: system.firecrest.scheduler.timeout ?? 10 },
+      ...healthView(health.get(system.name), system.probing),
+      ...(mayLack(system, health.get(system.name))
+        ? { dataOperation: { ...system.firecrest.dataOperation, data_transfer: null } }
+        : {}),
     })),
   };
+}
+
+/** Whether the way of its transfers stands on a command that is looked for, and was not found by the last look. */
+function mayLack(system: SystemConfig, health: SystemHealth | undefined): boolean {
+  if (!targetsOf(system).some(({ service }) => service === 'wormhole')) return false;
+  const found = health?.services.find(({ service }) => service === 'wormhole');
+  return !(found?.isHealthy && found.message === null);
 }
 
 /** Null before the first probe, an empty list where no service is to be probed: clients tell them apart. */
@@ -33,14 +44,14 @@ function healthView(
   const { exception } = health;
   return {
     servicesHealth: [
-      ...health.services.map(({ service, path, checkedAt, latencyMs, isHealthy, message }) => ({
-        serviceType: service,
-        lastChecked: timeText(checkedAt),
-        latency: latencyMs / 1_000,
-        healthy: isHealthy,
-        message,
-        ...(path === null ? {} : { path }),
-      })),
+      ...health.services.flatMap(({ service, path, checkedAt, latencyMs, isHealthy, message }) => {
+        if (service === 'wormhole') return []; // no word of FirecREST's
+        const lastChecked = timeText(checkedAt);
+        const place = path === null ? {} : { path };
+        return [
+          { serviceType: service, lastChecked, latency: latencyMs / 1_000, healthy: isHealthy, message, ...place },
+        ];
+      }),
       // FirecREST's word for probes that could not be made. Nothing is refused for it.
       ...(exception === null
         ? []

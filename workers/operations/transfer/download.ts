@@ -18,6 +18,7 @@ import {
 } from '../../transfers/staged-transfer.ts';
 import { streamFile } from '../../transfers/streamer/stream-file.ts';
 import { newTransferJournal, readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import { passThroughWormhole } from '../../transfers/wormhole/wormhole-file.ts';
 import { isDirectory, isRegularFile } from '../filesystem/mode-letters.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { Parked } from '../parked.ts';
@@ -29,7 +30,9 @@ type Result = ResultOf<typeof stagedDownload>;
 /** One look. An end that is not a good one leaves nothing in the store. */
 export async function handleTransferDownload(input: Input, context: OperationContext): Promise<Result | Parked> {
   const journal = readTransferJournal(context.journal.entry);
-  if (input.transferDirectives.transferMethod === 'streamer') return sendStream(input, journal, context);
+  const { transferMethod } = input.transferDirectives;
+  if (transferMethod === 'streamer') return sendStream(input, journal, context);
+  if (transferMethod === 'wormhole') return sendThroughWormhole(input, journal, context);
   if (journal === null) return prepare(input, context);
   try {
     return await sendParts(input, journal, context);
@@ -60,6 +63,18 @@ async function sendStream(
   const sizeBytes = journal === null ? (await checkSource(path, context)).sizeBytes : null;
   const wish = { way: 'send' as const, path, partPath: '', account, sizeBytes };
   const end = await streamFile(wish, journal ?? newTransferJournal, context);
+  return end instanceof Parked ? end : { path, ...movedFacts(end.bytes, end) };
+}
+
+async function sendThroughWormhole(
+  { path }: Input,
+  journal: TransferJournal | null,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  if (journal === null) refuseUnwanted(context);
+  const sizeBytes = journal === null ? (await checkSource(path, context)).sizeBytes : null;
+  const wish = { way: 'send' as const, path, partPath: '', sentCode: null, sha256: null, sizeBytes };
+  const end = await passThroughWormhole(wish, journal ?? newTransferJournal, context);
   return end instanceof Parked ? end : { path, ...movedFacts(end.bytes, end) };
 }
 

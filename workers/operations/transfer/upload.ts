@@ -23,6 +23,7 @@ import {
 import { streamFile } from '../../transfers/streamer/stream-file.ts';
 import { checkRoom } from '../../transfers/target-room.ts';
 import { newTransferJournal, readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import { commandSuffix, passThroughWormhole } from '../../transfers/wormhole/wormhole-file.ts';
 import { isDirectory, isRegularFile, isSymbolicLink } from '../filesystem/mode-letters.ts';
 import { partialPath } from '../filesystem/partial-path.ts';
 import { unlessMissing } from '../filesystem/unless-missing.ts';
@@ -36,7 +37,9 @@ type Result = ResultOf<typeof stagedUpload>;
 /** One look. Whatever ends it for good leaves nothing behind, neither in the store nor on the cluster. */
 export async function handleTransferUpload(input: Input, context: OperationContext): Promise<Result | Parked> {
   const journal = readTransferJournal(context.journal.entry);
-  if (input.transferDirectives.transferMethod === 'streamer') return receiveStream(input, journal, context);
+  const { transferMethod } = input.transferDirectives;
+  if (transferMethod === 'streamer') return receiveStream(input, journal, context);
+  if (transferMethod === 'wormhole') return receiveThroughWormhole(input, journal, context);
   if (journal === null) return prepare(input, context);
   try {
     return await (journal.phase === 'waiting' ? waitForClient(journal, context) : fetchParts(input, journal, context));
@@ -143,13 +146,43 @@ async function receiveStream(
   }
 }
 
+/** Straight from the client; a file that is there stays until the new one is whole. */
+async function receiveThroughWormhole(
+  { path, transferDirectives }: Input,
+  journal: TransferJournal | null,
+  context: OperationContext,
+): Promise<Result | Parked> {
+  const { fileSize, sha256, wormholeCode } = transferDirectives;
+  let known = journal;
+  if (known === null) {
+    refuseUnwanted(context);
+    known = { ...newTransferJournal, quotaBytesLeft: await checkTarget(path, fileSize ?? 0, context) };
+  }
+  const partPath = partialPath(path, context.task.id, commandSuffix.length);
+  const expected = { sentCode: wormholeCode ?? null, sha256: sha256 ?? null, sizeBytes: fileSize ?? null };
+  try {
+    const end = await passThroughWormhole({ way: 'receive', path, partPath, ...expected }, known, context);
+    if (end instanceof Parked) return end;
+    return { path, ...movedFacts(end.bytes, end), quotaBytesLeft: known.quotaBytesLeft ?? null };
+  } catch (error) {
+    if (!mayBeRepeated(error)) {
+      await discard(partPath, context);
+      await discard(`${partPath}${commandSuffix}`, context);
+    }
+    throw error;
+  }
+}
+
 function stagedOf({ staged }: TransferJournal): StagedFile {
   if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
   return staged;
 }
 
-async function discardPart(path: string, { files, task, log }: OperationContext): Promise<void> {
-  const part = partialPath(path, task.id);
+function discardPart(path: string, context: OperationContext): Promise<void> {
+  return discard(partialPath(path, context.task.id), context);
+}
+
+async function discard(part: string, { files, log }: OperationContext): Promise<void> {
   await unlessMissing(files.unlink(part)).catch((error: unknown) => {
     log.warn({ part, err: error }, 'a partial file was left behind');
   });

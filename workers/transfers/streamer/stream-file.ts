@@ -10,8 +10,8 @@ import { createSealer } from '../../../shared/platform/sealing.ts';
 import { streamPlace } from '../../../shared/tasks/stream-entry.ts';
 import type { OperationContext } from '../../operations/operation-context.ts';
 import { Parked } from '../../operations/parked.ts';
+import { clientWaitSeconds, streamFacts, untilClientCame } from '../awaited-client.ts';
 import { carryOut } from '../carry-out.ts';
-import { clientWaitMs } from '../client-wait.ts';
 import type { WorkReport } from '../remote-work.ts';
 import { digestOf } from '../script-mover.ts';
 import type { TransferJournal, WorkEnd } from '../transfer-journal.ts';
@@ -47,10 +47,7 @@ export async function streamFile(
   const place = streamPlace(context.task.id);
   const secret = journal.stream === undefined ? randomBytes(secretBytes).toString('base64url') : null;
   const stream = journal.stream ?? { sealedSecret: sealer.seal(secret ?? '', place), isConnected: false };
-  const waitSeconds = Math.max(
-    1,
-    Math.round(Math.min(config.waitTimeoutMs, context.task.deadlineAt - Date.now()) / 1_000),
-  );
+  const waitSeconds = clientWaitSeconds(config.waitTimeoutMs, context);
   const limits = [config.inboundTransferBytesMax, waitSeconds].map(String);
   const at = [config.host ?? '0.0.0.0', ...config.portRange.map(String)];
   const argv = ['perl', '-e', streamProgram, wish.way, wish.path, wish.partPath, ...limits, ...at];
@@ -76,27 +73,14 @@ function seenIn(stdout: string): { port?: number; isConnected: boolean } {
   return { ...(port === undefined ? {} : { port: Number(port) }), isConnected: /^connected$/m.test(stdout) };
 }
 
-/** Until the client has come the task stands aside; then it takes a place again. */
-function whileWaiting({ options }: Parked, before: TransferJournal, { task }: OperationContext): Parked {
-  const { stream } = (options.journal ?? before) as TransferJournal;
-  if (stream?.port === undefined) return new Parked(options);
-  if (stream.isConnected) {
-    const wasAside = before.stream?.port !== undefined && !before.stream.isConnected;
-    return wasAside ? new Parked({ ...options, place: 'turn', waitMs: 0 }) : new Parked(options);
-  }
-  const waitMs = clientWaitMs(Date.now() - task.createdAt);
-  const progress = {
-    done: 0,
-    total: options.progress?.total ?? null,
-    unit: 'bytes' as const,
-    message: 'waiting for the client',
-  };
-  return new Parked({ ...options, place: 'aside', waitMs, progress });
+/** It listens before the client can come. */
+function whileWaiting(parked: Parked, before: TransferJournal, context: OperationContext): Parked {
+  const { stream } = (parked.options.journal ?? before) as TransferJournal;
+  if (stream?.port === undefined) return parked;
+  const wasAside = before.stream?.port !== undefined && !before.stream.isConnected;
+  return untilClientCame(parked, { isConnected: stream.isConnected, wasAside }, context);
 }
 
 function outcomeOf(end: WorkEnd, path: string): Streamed {
-  const sha256 = digestOf(end, path);
-  const fact = (name: string): number =>
-    Number(new RegExp(`^${name} (\\d+(?:\\.\\d+)?)$`, 'm').exec(end.stdout)?.[1] ?? 0);
-  return { bytes: fact('bytes'), sha256, seconds: fact('took') };
+  return { sha256: digestOf(end, path), ...streamFacts(end.stdout) };
 }
