@@ -1,4 +1,5 @@
 /** Operations that change files, each by HTTP and directly over the same kind of warm SSH connection. */
+import type { RemoteFiles } from '../workers/ssh/remote-files.ts';
 import type { Face } from './face.ts';
 import type { FileCell } from './file-cells.ts';
 import type { Floor } from './floor.ts';
@@ -6,32 +7,43 @@ import type { benchFiles } from './subjects.ts';
 
 type Subjects = ReturnType<typeof benchFiles>;
 
-/** What SFTP does in one request, or a few. */
+/** What SFTP does in one request, or a few. A change that is answered with how the file looks now has that look in its floor. */
 export function changesByRequest(face: Face, { files }: Floor, subjects: Subjects): FileCell[] {
   const { small, newPath, removable } = subjects;
+  const thenLook = (path: string, change: (ordered: RemoteFiles) => Promise<void>) =>
+    files.inOrder(async (ordered) => void (await Promise.all([change(ordered), ordered.lstat(path)])));
   const post = (name: string, body: () => Record<string, string>) =>
     face.prepareEach('POST', 201, () => ({ route: `ops/${name}`, body: JSON.stringify(body()) }));
   return [
     {
       what: 'HTTP PUT ops/chmod',
       clients: [1],
-      floorWhat: 'floor: SFTP chmod',
+      floorWhat: 'floor: SFTP chmod, lstat',
       byHttp: face.prepare('PUT', 'ops/chmod', 200, JSON.stringify({ path: small, mode: '644' })),
-      floor: () => files.chmod(small, 0o644),
+      floor: () => thenLook(small, (ordered) => ordered.chmod(small, 0o644)),
     },
     {
       what: 'HTTP POST ops/mkdir',
       clients: [1],
-      floorWhat: 'floor: SFTP mkdir',
+      floorWhat: 'floor: SFTP mkdir, lstat',
       byHttp: post('mkdir', () => ({ path: newPath() })),
-      floor: () => files.mkdir(newPath()),
+      floor: () => {
+        const path = newPath();
+        return thenLook(path, (ordered) => ordered.mkdir(path));
+      },
     },
     {
       what: 'HTTP POST ops/symlink',
       clients: [1],
-      floorWhat: 'floor: SFTP symlink',
+      floorWhat: 'floor: SFTP symlink, lstat, readlink',
       byHttp: post('symlink', () => ({ path: small, linkPath: newPath() })),
-      floor: () => files.symlink(small, newPath()),
+      floor: () => {
+        const path = newPath();
+        return thenLook(
+          path,
+          async (ordered) => void (await Promise.all([ordered.symlink(small, path), ordered.readlink(path)])),
+        );
+      },
     },
     {
       what: 'HTTP DELETE ops/rm',

@@ -117,7 +117,8 @@ export function performancePage(run: {
 Written by \`npm run bench\`; do not edit. One run on one machine: ${run.machine}. The load, the API, one worker, Redis
 (\`appendfsync always\`), sshd and Slurm share it, so compare figures within the page, not with other machines.
 
-A floor row is the same work called directly over one user's warm SSH connections, with no broker between. The rows
+A floor row is the same work called directly over one user's warm SSH connections, with no broker between; where the answer
+shows how the file looks after a change, the look (\`lstat\`, of a link also where it leads) goes along with the change in one round trip. The rows
 "HTTP …" go the whole way: HTTP, token, queue, worker, SSH and back. The last three columns are the processor time of
 one request in each process. Each cell is the middle one of its rounds; errors are those of all rounds. A floor and what is
 held against it take turns, round by round, and what is added to it is the median of the differences of p50 in each round.
