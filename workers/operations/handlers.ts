@@ -16,7 +16,7 @@ import { handleReleaseJob } from './compute/release-job.ts';
 import { handleSubmitJob } from './compute/submit-job.ts';
 import { handleWatchJob } from './compute/watch-job.ts';
 import { handleChecksum } from './filesystem/checksum.ts';
-import { handleChmod } from './filesystem/chmod.ts';
+import { handleChmod, lookAtMode } from './filesystem/chmod.ts';
 import { handleChown } from './filesystem/chown.ts';
 import { handleCompress } from './filesystem/compress.ts';
 import { handleDownload } from './filesystem/download.ts';
@@ -106,3 +106,16 @@ export const handlers = {
   'transfer.upload': handleTransferUpload,
   'transfer.upload-tree': handleTransferUploadTree,
 } satisfies { [Name in OperationName]: Handler<Name> };
+
+/**
+ * What a change looks at first, while its task is claimed and its paths are looked at. The handler gets it as its third argument
+ * when both are done, and not before. A look changes nothing.
+ */
+export const looksAhead = {
+  'filesystem.chmod': lookAtMode,
+} satisfies {
+  [Name in OperationName]?: (
+    input: InputOf<(typeof operations)[Name]>,
+    context: Pick<OperationContext, 'files' | 'signal'>,
+  ) => Promise<unknown> | undefined;
+};

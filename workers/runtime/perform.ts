@@ -16,7 +16,7 @@ import type { SharedJobsOf } from '../job-lookups/shared-jobs.ts';
 import { heldBack } from '../operations/byte-exchange.ts';
 import type { LocalTime } from '../operations/filesystem/local-time.ts';
 import { findLocalTime } from '../operations/filesystem/system-local-time.ts';
-import { handlers } from '../operations/handlers.ts';
+import { handlers, looksAhead } from '../operations/handlers.ts';
 import type { BrokerContext, OperationContext, SystemSide } from '../operations/operation-context.ts';
 import { createPathGate } from '../operations/path-gate.ts';
 import { createRealRoots } from '../operations/real-roots.ts';
@@ -57,7 +57,8 @@ export interface PerformDependencies {
 const localTimeKeepMs = 3_600_000;
 const localTimesMax = 10_000;
 
-type AnyHandler<Context> = (input: unknown, context: Context) => Promise<unknown>;
+type AnyHandler<Context> = (input: unknown, context: Context, looked?: Promise<unknown>) => Promise<unknown>;
+type AnyLook = (input: unknown, context: OperationContext) => Promise<unknown> | undefined;
 
 export function createPerform(deps: PerformDependencies) {
   const systems = new Map(deps.systems.map((system) => [system.name, system]));
@@ -184,8 +185,11 @@ async function runAdmitted(
     if (!isAdmitted) await context.pathGate.admit(operation, input, context.signal);
   };
   if (isAdmitted || paths.length === 0 || admission === 'before') {
+    const look = (looksAhead as Partial<Record<string, AnyLook>>)[operation.name];
+    const looked = look?.(input, context);
+    looked?.catch(() => undefined); // told by the handler, of a place that it may reach
     await Promise.all([claimed, admit()]);
-    return handler(input, context);
+    return handler(input, context, looked);
   }
   return await runWhileAdmitted(input, context, admit, handler);
 }

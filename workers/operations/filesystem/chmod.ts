@@ -1,6 +1,7 @@
 /** Changes a mode with the meaning of GNU chmod: octal digits over SFTP, symbolic modes by chmod(1) itself. */
 import type { chmod } from '../../../shared/operations/filesystem/chmod.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { FileAttributes } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { remoteFailure } from '../remote-failure.ts';
 import { describeChanged, describeFile } from './describe-files.ts';
@@ -8,14 +9,23 @@ import { isDirectory } from './mode-letters.ts';
 
 type Context = Pick<OperationContext, 'files' | 'shell' | 'listing' | 'signal'>;
 
-export async function handleChmod(
+/** What octal digits ask for hangs on what is there; undefined for other modes. */
+export function lookAtMode(
   { path, mode }: InputOf<typeof chmod>,
+  { files, signal }: Pick<Context, 'files' | 'signal'>,
+): Promise<FileAttributes> | undefined {
+  return /^[0-7]+$/.test(mode) ? files.stat(path, { signal }) : undefined;
+}
+
+export async function handleChmod(
+  input: InputOf<typeof chmod>,
   context: Context,
+  looked = lookAtMode(input, context),
 ): Promise<ResultOf<typeof chmod>> {
-  const { files, shell, signal } = context;
-  if (/^[0-7]+$/.test(mode)) {
-    const { mode: present } = await files.stat(path, { signal });
-    const wanted = numericMode(mode, present);
+  const { path, mode } = input;
+  const { shell, signal } = context;
+  if (looked !== undefined) {
+    const wanted = numericMode(mode, (await looked).mode);
     return { entry: await describeChanged(path, (ordered) => ordered.chmod(path, wanted, { signal }), context) };
   }
   const result = await shell.run(['chmod', '--', mode, path], { signal, usesCommandLoop: true });

@@ -74,20 +74,30 @@ export async function describeFound(found: Found, listing: ListingContext): Prom
   return entry as FileEntry;
 }
 
-/** As `describeFile`, after a change that is asked for in the same turn: both are answered in one round trip. */
+/**
+ * As `describeFile`, after a change that is asked for in the same turn: both are answered in one round trip, and so is where a link
+ * leads that is made (`makesLink`).
+ */
 export async function describeChanged(
   path: string,
   change: (files: RemoteFiles) => Promise<void>,
   { files, listing, signal }: Pick<OperationContext, 'files' | 'listing' | 'signal'>,
+  { makesLink = false }: { makesLink?: boolean } = {},
 ): Promise<FileEntry> {
   const found = await files.inOrder(
     async (ordered) => {
-      const [changed, looked] = await Promise.allSettled([change(ordered), ordered.lstat(path, { signal })]);
+      const [changed, looked, read] = await Promise.allSettled([
+        change(ordered),
+        ordered.lstat(path, { signal }),
+        makesLink ? ordered.readlink(path, { signal }) : null,
+      ]);
       // What went wrong first is what is told.
       if (changed.status === 'rejected') throw changed.reason;
       if (looked.status === 'rejected') throw looked.reason;
       const attributes = looked.value;
-      return { name: path, attributes, linkTarget: await linkTargetOf(ordered, path, attributes, signal) };
+      const known = read.status === 'fulfilled' && isSymbolicLink(attributes.mode) ? read.value : null;
+      const linkTarget = known?.toString() ?? (await linkTargetOf(ordered, path, attributes, signal));
+      return { name: path, attributes, linkTarget };
     },
     { signal },
   );

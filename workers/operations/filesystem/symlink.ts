@@ -1,6 +1,7 @@
 /** Makes a symbolic link over SFTP. Unlike ln(1) it never puts the link into a directory that has the link's name. */
 import type { symlink } from '../../../shared/operations/filesystem/symlink.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
+import type { RemoteFiles } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
 import { describeChanged, describeFile, linkTargetOf } from './describe-files.ts';
@@ -18,7 +19,8 @@ export async function handleSymlink(
   const wasMade = task.attempt > 1 && (await targetAt(link, context)) === path;
   if (wasMade) return { entry: await describeFile(link, context) };
   refuseUnwanted(context);
-  return { entry: await describeChanged(link, (ordered) => ordered.symlink(path, link, { signal }), context) };
+  const make = (ordered: RemoteFiles): Promise<void> => ordered.symlink(path, link, { signal });
+  return { entry: await describeChanged(link, make, context, { makesLink: true }) };
 }
 
 async function targetAt(link: string, { files, signal }: Context): Promise<string | null> {
