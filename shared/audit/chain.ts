@@ -2,7 +2,7 @@
  * The chain: each record holds the hash of the one before it, and its line ends in its own. A line that is changed,
  * removed, moved or cut no longer fits. With a key the hashes are HMACs, which nobody makes without it.
  */
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash as digestOf } from 'node:crypto';
 import type { Secret } from '../platform/secret.ts';
 import { type AuditFacts, type AuditRecord, auditRecord, recordOf } from './record.ts';
 
@@ -21,7 +21,7 @@ export interface ChainedLine {
 
 /** SHA-256 of the line without its hash, in hexadecimal. */
 function hashOf(body: string, key: Buffer | null): string {
-  return (key === null ? createHash('sha256') : createHmac('sha256', key)).update(body).digest('hex');
+  return key === null ? digestOf('sha256', body, 'hex') : createHmac('sha256', key).update(body).digest('hex');
 }
 
 function bytesOf(key: ChainKey): Buffer | null {

@@ -95,7 +95,15 @@ export interface Accepted {
  * hold the entry, or not yet.
  */
 export type Refusal = 'gone' | 'stale' | 'illegal' | 'superseded' | 'waiting' | 'untaken';
-export type Claim = { outcome: 'claimed'; task: Task; from: TaskState } | { outcome: Refusal };
+export type Claim = Claimed | { outcome: Refusal };
+
+/** `task`: as it stands now; taken apart when somebody asks. */
+export interface Claimed {
+  outcome: 'claimed';
+  readonly task: Task;
+  fence: number;
+  from: TaskState;
+}
 export type Settlement =
   | { outcome: 'settled'; promoted: TaskTicket[]; next?: NextStep }
   | { outcome: Refusal; state?: TaskState };
@@ -263,7 +271,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         fields: ['worker', worker, ...(journal ? ['journal', JSON.stringify(journal)] : [])],
       });
       if (outcome !== 'ok') return { outcome: outcome as Refusal };
-      return { outcome: 'claimed', task: parseTask(fieldsOf(flat)), from: from as TaskState };
+      return claimedOf(from as TaskState, fieldsOf(flat));
     },
     async claimAndSettle(ticket, { entryId, worker, startedAt, lock }, end) {
       const fields = ['worker', worker, ...endFields(end)];
@@ -356,6 +364,19 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       withStore(async () => {
         await redis.zrem(openKey(queue), id);
       }),
+  };
+}
+
+function claimedOf(from: TaskState, fields: Record<string, string>): Claimed {
+  let task: Task | undefined;
+  return {
+    outcome: 'claimed',
+    get task() {
+      task ??= parseTask(fields);
+      return task;
+    },
+    fence: Number(fields.fence),
+    from,
   };
 }
 

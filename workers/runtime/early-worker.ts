@@ -140,8 +140,10 @@ export class EarlyWorker extends Worker<QueueEntry> {
     // Before the taking is sent: in one write with it, its answer would wait for the sync as well.
     const ahead = await this.#beginAhead(token, taking);
     if (ahead.some(({ runs }) => runs.size > 0)) await taking.wished(wishMsMax);
-    for (const end of [...this.#lulls]) end();
-    const tidying = this.#tidyMarker(taking);
+    // Somebody waits for this write where one task is taken: what is done is closed behind it, not with it.
+    const isAlone = ahead.length === 1 && ahead[0]?.runs.size === 1;
+    if (!isAlone) this.#endLulls();
+    const tidying = this.#tidyMarker(taking, () => isAlone && this.#endLulls());
     let jobs: Job<QueueEntry>[] = [];
     try {
       jobs = await this.#take(args, Math.max(1, ahead.length));
@@ -215,15 +217,21 @@ export class EarlyWorker extends Worker<QueueEntry> {
     return runs;
   }
 
-  /** Whether nothing is left to take. */
-  async #tidyMarker(taking: EntriesTaking): Promise<boolean> {
+  #endLulls(): void {
+    for (const end of [...this.#lulls]) end();
+  }
+
+  /** Whether nothing is left to take. Calls `behind` when the taking was written. */
+  async #tidyMarker(taking: EntriesTaking, behind: () => void): Promise<boolean> {
     // BullMQ sends its commands after some promises; the tick queue runs behind these, and before the turn's write.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     taking.sent();
     const [wait, prioritized, delayed, marker] = ['wait', 'prioritized', 'delayed', 'marker'].map((key) =>
       this.toKey(key),
     ) as [string, string, string, string];
-    return await this.#redis.gcTidyMarker(wait, prioritized, delayed, marker).then(
+    const tidied = this.#redis.gcTidyMarker(wait, prioritized, delayed, marker);
+    setImmediate(behind); // behind the end of the turn, which writes
+    return await tidied.then(
       (isEmpty) => isEmpty === 1,
       () => false,
     );

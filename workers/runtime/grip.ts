@@ -82,13 +82,13 @@ export function createGrip(
     async journal(entry, progress) {
       if (claiming === undefined) return (await claim(entry)).outcome === 'claimed';
       const claimed = await claiming;
-      return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.task.fence, entry, progress);
+      return claimed.outcome === 'claimed' && store.writeJournal(ticket.id, claimed.fence, entry, progress);
     },
     async settle(end) {
       if (claiming === undefined) return ifTaken((claimant) => store.claimAndSettle(ticket, claimant, end));
       const claimed = await claiming;
       if (claimed.outcome !== 'claimed') return { outcome: claimed.outcome };
-      return store.settle(ticket.id, claimed.task.fence, end);
+      return store.settle(ticket.id, claimed.fence, end);
     },
   };
 }
