@@ -27,6 +27,13 @@ export function curlBy(by: string, url: string, target: string, bytes: number): 
   return run('curl', ['-q', '-sS', '-f', ...way, '-r', `0-${bytes - 1}`, '-o', target, url]);
 }
 
+/** Plain curl of one file to each of the addresses, one after another on one connection, by way of another base address. */
+export function curlPartsBy(by: string, urls: readonly string[], path: string): Promise<number> {
+  const way = ['--connect-to', `${new URL(urls[0] ?? by).host}:${new URL(by).host}`];
+  const sends = urls.flatMap((url) => ['-T', path, url]);
+  return run('curl', ['-q', '-sS', '-f', ...way, '-H', 'Expect:', ...sends]);
+}
+
 /** The same, and the SHA-256 of what comes: the least that whoever has to vouch for a file can do. */
 export function hashedCurl(url: string, target: string): Promise<number> {
   const line = 'curl -q -sS -f "$1" | tee "$2" | openssl dgst -sha256 -r';

@@ -1,6 +1,6 @@
 /** What the bench of transfers found, judged, as a table and as docs/performance-transfers.md. */
 import type { Verdict } from './page.ts';
-import type { TransferRow } from './transfer-cells.ts';
+import type { TransferRow } from './transfer-watch.ts';
 
 const gibi = 2 ** 30;
 
@@ -51,6 +51,10 @@ export function judgeTransfers(rows: readonly TransferRow[]): Verdict[] {
   share('command', 'upload without a digest', 'plain curl', 0.9, unnamed);
   share('capped', 'upload', 'one connection', 7, 'the rate of one connection of 20 MB/s, with 8 parts at once');
   share('capped', 'download', 'one connection', 7, 'the rate of one connection of 20 MB/s, with 8 parts at once');
+  const link = "the rate of plain curl over a link that carries 100 MB/s in all, which is one connection's worth";
+  share('shared', 'upload', 'plain curl, in', 0.9, link);
+  share('shared', 'upload without a digest', 'plain curl, in', 0.9, link);
+  share('shared', 'download', 'plain curl, out', 0.9, link);
   share('stream', 'download', 'raw ssh2, out', 0.55, 'the rate of a raw ssh2 stream out of the cluster');
   const relay = 'the rate of a relay without any digest into the same store, which shares the cores';
   share('stream', 'download', 'plain relay', 0.9, relay);

@@ -1,4 +1,7 @@
-/** A TCP proxy that gives each connection at most so many bytes a second in each direction: a link that is slow, not broken. */
+/**
+ * A TCP proxy that gives each connection, or all of them together, at most so many bytes a second in each direction: a link
+ * that is slow, not broken.
+ */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,12 +19,31 @@ export interface SlowLink {
 /** A chunk that would take longer waits in slices, so that a new rate is felt soon. */
 const sliceMs = 50;
 
-/** Listens on a free port of the loopback and passes on to `target`, a base address. */
-export async function openSlowLink(target: string, bytesPerSecond: number): Promise<SlowLink> {
+/** Resolves when so many bytes more have had their time. */
+type Pace = (bytes: number) => Promise<void>;
+
+/** Being late is made up for, within bounds: a busy machine is not to make the link slower than it says. */
+function createPace(rateNow: () => number): Pace {
+  let dueAt = performance.now();
+  return async (bytes) => {
+    dueAt = Math.max(dueAt, performance.now() - sliceMs) + (bytes / rateNow()) * 1_000;
+    const waitMs = dueAt - performance.now();
+    if (waitMs >= 1) await sleep(waitMs);
+  };
+}
+
+/** Listens on a free port of the loopback and passes on to `target`, a base address. `isShared`: the rate is that of all connections together. */
+export async function openSlowLink(
+  target: string,
+  bytesPerSecond: number,
+  { isShared = false }: { isShared?: boolean } = {},
+): Promise<SlowLink> {
   const { hostname, port } = new URL(target);
   const open = new Set<Socket>();
   let rate = bytesPerSecond;
   let [bytesOut, bytesIn] = [0, 0];
+  const shared = { in: createPace(() => rate), out: createPace(() => rate) };
+  const paceOf = (way: 'in' | 'out'): Pace => (isShared ? shared[way] : createPace(() => rate));
   const track = (socket: Socket): Socket => {
     open.add(socket);
     socket.on('error', () => undefined); // its close follows
@@ -37,8 +59,8 @@ export async function openSlowLink(target: string, bytesPerSecond: number): Prom
     const onOut = (bytes: number): void => {
       bytesOut += bytes;
     };
-    void pass(near, far, () => rate, onIn);
-    void pass(far, near, () => rate, onOut);
+    void pass(near, far, { pace: paceOf('in'), rateNow: () => rate, count: onIn });
+    void pass(far, near, { pace: paceOf('out'), rateNow: () => rate, count: onOut });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -64,21 +86,20 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-async function pass(from: Socket, to: Socket, rateNow: () => number, count: (bytes: number) => void): Promise<void> {
-  let dueAt = performance.now();
+interface Passing {
+  pace: Pace;
+  rateNow: () => number;
+  count: (bytes: number) => void;
+}
+
+async function pass(from: Socket, to: Socket, { pace, rateNow, count }: Passing): Promise<void> {
   try {
     for await (const chunk of from) {
-      const bytes = (chunk as Buffer).length;
-      // Being late is made up for, within bounds: a busy machine is not to make the link slower than it says.
-      dueAt = Math.max(dueAt, performance.now() - sliceMs);
-      let left = bytes;
+      let left = (chunk as Buffer).length;
       while (left > 0) {
-        const rate = rateNow();
-        const slice = Math.min(left, Math.max(1, (rate * sliceMs) / 1_000));
-        dueAt += (slice / rate) * 1_000;
+        const slice = Math.min(left, Math.max(1, (rateNow() * sliceMs) / 1_000));
         left -= slice;
-        const waitMs = dueAt - performance.now();
-        if (waitMs >= 1) await sleep(waitMs);
+        await pace(slice);
         count(slice);
       }
       if (!to.write(chunk)) await writable(to);
