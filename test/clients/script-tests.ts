@@ -15,6 +15,8 @@ export interface ScriptTests {
   broker: () => Broker;
   /** For the script, beside those that every script is told. */
   facts?: () => Record<string, unknown>;
+  /** Longest time for one case. */
+  caseTimeoutMs?: number;
   /** Public methods that no case has to call: they are about something else than the API. */
   notAboutTheApi?: readonly string[];
 }
@@ -26,8 +28,8 @@ function isBuilt({ route }: ScriptCase): boolean {
   return route === null || routes.includes(route);
 }
 
-/** Of a script's running time: less than that of a test, so that its own words are seen. */
-const scriptTimeoutMs = 280_000;
+/** A script's running time is more than a case's and less than a hook's, so that the words of the inner one are seen. */
+const graceMs = 30_000;
 
 /** What a script is told, with names as Python has them: one user, one directory of theirs, and where the API is. */
 function commonFacts(broker: Broker, own: OwnDirectory) {
@@ -47,7 +49,14 @@ function commonFacts(broker: Broker, own: OwnDirectory) {
   };
 }
 
-export function testScript({ title, script, broker, facts = () => ({}), notAboutTheApi = [] }: ScriptTests): void {
+export function testScript({
+  title,
+  script,
+  broker,
+  facts = () => ({}),
+  caseTimeoutMs = 240_000,
+  notAboutTheApi = [],
+}: ScriptTests): void {
   const all = listCases(script);
   const cases = all.filter(isBuilt);
   /** A case's name begins with the methods that it is about. */
@@ -59,11 +68,16 @@ export function testScript({ title, script, broker, facts = () => ({}), notAbout
     let own: OwnDirectory;
     let report: ScriptReport;
 
-    beforeAll(async () => {
-      own = homeDirectory(userNamed(inject('lab').users, 'alice'));
-      const names = cases.map(({ name }) => name);
-      report = await runCases(script, { ...commonFacts(broker(), own), ...facts(), cases: names }, scriptTimeoutMs);
-    });
+    beforeAll(
+      async () => {
+        own = homeDirectory(userNamed(inject('lab').users, 'alice'));
+        const names = cases.map(({ name }) => name);
+        const limits = { cases: names, case_timeout_seconds: caseTimeoutMs / 1_000 };
+        const told = { ...commonFacts(broker(), own), ...facts(), ...limits };
+        report = await runCases(script, told, caseTimeoutMs + graceMs);
+      },
+      caseTimeoutMs + 2 * graceMs,
+    );
 
     afterAll(() => own?.remove());
 

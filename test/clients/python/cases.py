@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 CASES_AT_ONCE_MAX = 4
-CASE_TIMEOUT_SECONDS = 240
 
 _cases = {}
 
@@ -130,7 +129,7 @@ async def _run(lab, open_api, tell):
             failure = None
             try:
                 place = Place(lab, f"case-{list(_cases).index(name)}")
-                await asyncio.wait_for(_cases[name].function(api, lab, place), CASE_TIMEOUT_SECONDS)
+                await asyncio.wait_for(_cases[name].function(api, lab, place), lab.case_timeout_seconds)
             except BaseException as error:
                 failure = "".join(traceback.format_exception(error))[-4000:]
             tell({"name": name, "failure": failure, "seconds": round(time.monotonic() - began, 2)})
