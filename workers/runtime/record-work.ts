@@ -91,12 +91,28 @@ export function recordCalls(trail: Trail, system: string): ObserveCall {
   };
 }
 
+interface AttemptEnd {
+  decision: string;
+  why?: string | null;
+}
+
+/** What will record how an attempt ends, with what is known of it before: the end waits for its record. Reads are left out. */
+export function attemptRecorder(
+  trail: Trail,
+  { task, operation }: { task: Task; operation: Operation | undefined },
+): (end: AttemptEnd) => void {
+  if (operation?.mutates === false) return () => undefined;
+  const facts = factsOf(task, operation);
+  return ({ decision, why = null }) => {
+    trail.append({ kind: 'task', decision, why, ...facts });
+  };
+}
+
 /** Records how an attempt ended, or that it was taken over from a worker that was lost. Reads are left out. */
 export function recordAttempt(
   trail: Trail,
-  { task, operation }: { task: Task; operation: Operation | undefined },
-  { decision, why = null }: { decision: string; why?: string | null },
+  of: { task: Task; operation: Operation | undefined },
+  end: AttemptEnd,
 ): void {
-  if (operation?.mutates === false) return;
-  trail.append({ kind: 'task', decision, why, ...factsOf(task, operation) });
+  attemptRecorder(trail, of)(end);
 }

@@ -24,7 +24,7 @@ import { createGrip, type Grip } from './grip.ts';
 import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
 import { parseStored } from './parse-stored.ts';
-import { recordAttempt } from './record-work.ts';
+import { attemptRecorder, recordAttempt } from './record-work.ts';
 import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
 import type { Taking } from './taking.ts';
@@ -195,24 +195,16 @@ async function attempt(
   log: Logger,
   refusal?: BrokerError,
 ): Promise<void> {
-  const limit = (): NodeJS.Timeout => {
-    const untilMs = untilDeadlineMs(task, operation);
-    const stop = (): void => controller.abort(timeoutReason(task, operation, untilMs));
-    return setTimeout(stop, Math.max(1, Math.min(operation.timeoutMs, untilMs)));
-  };
-  let timer = limit();
-  const prolong = (): void => {
-    clearTimeout(timer);
-    timer = limit();
-  };
+  const limit = limitTime(task, operation, controller);
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   // The paths of a mutation are looked at while it is claimed; its handler begins when it is.
   const isClaimedFirst = beginsWithClaim(operation);
   const letGo = refusal === undefined ? holdToConsent(deps, operation, task, controller) : () => undefined;
+  const recordEnd = attemptRecorder(deps.trail, { task, operation });
   let outcome: TaskEnd | BrokerError | Parked;
   try {
     const input = parseStored(operation, task);
-    const journal = createJournal(grip, task, prolong);
+    const journal = createJournal(grip, task, limit.prolong);
     const claimed = isClaimedFirst ? grip.hold() : Promise.resolve();
     claimed.catch(() => undefined); // told to whoever waits for it
     const raw = await settledSoonAfterAbort(
@@ -227,17 +219,35 @@ async function attempt(
   } finally {
     letGo();
     clearTimeout(claimTimer);
-    clearTimeout(timer);
+    limit.lift();
   }
   if (isClaimedFirst && (await grip.claim()).outcome !== 'claimed') {
     log.debug('ticket is of no use');
     return;
   }
   // Outside of the try: a store that refuses the outcome does not make it another one.
-  if (!(outcome instanceof Parked)) recordAttempt(deps.trail, { task, operation }, endingOf(outcome));
+  if (!(outcome instanceof Parked)) recordEnd(endingOf(outcome));
   if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
   else await finish(deps, grip, task, outcome, log);
+}
+
+/** Stops the attempt at its time limit, or at the task's deadline; each call of `prolong` begins the limit anew. */
+function limitTime(task: Task, operation: Operation, controller: AbortController) {
+  const begin = (): NodeJS.Timeout => {
+    const untilMs = untilDeadlineMs(task, operation);
+    const stop = (): void => controller.abort(timeoutReason(task, operation, untilMs));
+    return setTimeout(stop, Math.max(1, Math.min(operation.timeoutMs, untilMs)));
+  };
+  let timer = begin();
+  const lift = (): void => clearTimeout(timer);
+  return {
+    lift,
+    prolong(): void {
+      lift();
+      timer = begin();
+    },
+  };
 }
 
 function createJournal(grip: Grip, task: Task, prolong: () => void): Journal {
