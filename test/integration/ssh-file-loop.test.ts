@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
@@ -8,7 +17,7 @@ import { userNamed } from '../../lab/users.ts';
 import { createConnectionPool, type LentChannel } from '../../workers/ssh/connection-pool.ts';
 import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
 import { createHostKeyVerifier } from '../../workers/ssh/host-keys.ts';
-import type { RemoteFiles } from '../../workers/ssh/remote-files.ts';
+import type { DirectoryEntry, RemoteFiles } from '../../workers/ssh/remote-files.ts';
 import type { Ssh } from '../../workers/ssh/ssh.ts';
 import { createWarmFileLoop } from '../../workers/ssh/warm-file-loop.ts';
 import { withWholeFile } from '../../workers/ssh/whole-file.ts';
@@ -63,7 +72,7 @@ async function started(): Promise<void> {
   await vi.waitFor(async () => expect((await whole(path))?.toString()).toBe('ready'), 20_000);
 }
 
-describe('a loop that sends whole files', () => {
+describe('a loop that sends whole files and directories', () => {
   beforeEach(started);
 
   it('sends every byte of them as it is, whatever their size and their name, with size and time', async () => {
@@ -88,6 +97,41 @@ describe('a loop that sends whole files', () => {
     const { mtime } = await files.stat(odd);
     expect(seen).toMatchObject({ sizeBytes: 8, mtime });
     expect(loops()).toHaveLength(1);
+  });
+
+  it('lists a directory as SFTP does, whatever the names, up to a number of them', async () => {
+    const inside = join(folder, 'listed');
+    const odd = Buffer.concat([Buffer.from(`${inside}/ '"\n$(id)\r`), Buffer.from([0xff, 0x41])]);
+    mkdirSync(inside);
+    mkdirSync(join(inside, '.hidden'), { mode: 0o2751 });
+    writeFileSync(odd, 'odd', { mode: 0o604 });
+    symlinkSync('nowhere', join(inside, 'broken'));
+    execFileSync('mkfifo', [join(inside, 'fifo')]);
+    execFileSync('truncate', ['-s', '5G', join(inside, 'large')]);
+    execFileSync('touch', ['-d', '1960-01-01', join(inside, 'old')]);
+    for (let n = 0; n < 600; n += 1) writeFileSync(join(inside, `${n}`.padEnd(200, 'x')), '');
+    const byName = (a: DirectoryEntry, b: DirectoryEntry) => a.nameBytes.compare(b.nameBytes);
+    const listed = async (path: string, entriesMax?: number): Promise<DirectoryEntry[]> => {
+      const all: DirectoryEntry[] = [];
+      await files.eachEntry(path, (entries) => void all.push(...entries), entriesMax ? { entriesMax } : {});
+      return all.sort(byName);
+    };
+    const bySftp = (await files.readdir(inside)).sort(byName);
+    expect(bySftp).toHaveLength(606);
+    const [pid] = loops();
+    const read = () => Number(/^rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+    const before = read();
+    expect(await listed(inside, 606)).toEqual(bySftp);
+    expect(read()).toBeGreaterThan(before); // it was the loop that was asked
+    await expect(listed(inside, 605)).rejects.toMatchObject({ code: 'OutputTooLarge' });
+    mkdirSync(join(folder, 'bare'));
+    expect(await listed(join(folder, 'bare'))).toEqual([]);
+    await expect(listed(join(inside, 'large'))).rejects.toThrow(/^ls: cannot access /);
+    await expect(listed(join(inside, 'fifo'))).rejects.toThrow(/^ls: cannot access /);
+    await expect(listed(join(inside, 'missing'))).rejects.toMatchObject({ code: 'FileNotFound' });
+    mkdirSync(join(folder, 'closed'), { mode: 0o700 });
+    await expect(listed(join(folder, 'closed'))).rejects.toMatchObject({ code: 'PermissionDenied' });
+    expect(loops()).toEqual([pid]);
   });
 
   it('leaves to SFTP what is no regular file, empty, too large, closed or not there, and does not wait for a FIFO', async () => {

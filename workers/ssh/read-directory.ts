@@ -31,7 +31,7 @@ export async function readDirectory(
       count += batch?.length ?? 0;
       if (count > entriesMax) {
         isAtEnd = true;
-        throw new BrokerError('OutputTooLarge', `The directory has more than ${entriesMax} entries.`);
+        throw tooManyEntries(entriesMax);
       }
       if (batch !== undefined) take(batch);
     }
@@ -65,4 +65,8 @@ async function nextBatch(
     if (hasStatus(error, status.eof)) return undefined;
     throw error;
   }
+}
+
+export function tooManyEntries(entriesMax: number): BrokerError {
+  return new BrokerError('OutputTooLarge', `The directory has more than ${entriesMax} entries.`);
 }

@@ -12,7 +12,7 @@ import * as sftp from './sftp-requests.ts';
 import { status } from './sftp-wire.ts';
 import { type CallLimits, hasStatus, type SftpAct, type WarmChannels } from './warm-channels.ts';
 import type { WarmFileLoop } from './warm-file-loop.ts';
-import { withWholeFile } from './whole-file.ts';
+import { listByLoop, withWholeFile } from './whole-file.ts';
 
 /** A path on the cluster. File names are bytes there; a string stands for its UTF-8 bytes. */
 export type RemotePath = string | Buffer;
@@ -127,7 +127,7 @@ export interface FileDefaults {
 
 const entriesMaxDefault = 100_000;
 
-/** `loops`: left out, whole files come over SFTP like others. */
+/** `loops`: left out, whole files and directories come over SFTP like all else. */
 export function createRemoteFiles(
   channels: Pick<WarmChannels, 'use'>,
   defaults: FileDefaults,
@@ -160,10 +160,14 @@ export function createRemoteFiles(
       look(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
         collect((take) => readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits, take)),
       ),
-    eachEntry: (path, take, options) =>
-      change(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
-        readDirectory(channel, path, options?.entriesMax ?? entriesMaxDefault, limits, take),
-      ),
+    async eachEntry(path, take, options = {}) {
+      const { timeoutMs = defaults.timeoutMs, signal, entriesMax = entriesMaxDefault } = options;
+      const bytes = Buffer.from(path);
+      if (loops !== undefined && (await listByLoop(loops, bytes, entriesMax, { timeoutMs, signal }, take))) return;
+      await change(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
+        readDirectory(channel, path, entriesMax, limits, take),
+      );
+    },
     readlink: (path, options) =>
       look(`readlink: ${text(path)}`, options, (channel, limits) => sftp.readlink(channel, path, limits)),
     realpath: (path, options) =>

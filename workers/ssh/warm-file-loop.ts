@@ -1,6 +1,7 @@
-/** The file loop of one user that stays between files: started with the first file that it may send, for those that follow. */
+/** The file loop of one user that stays: started with the first file or directory that it may send, for those that follow. */
 import type { ConnectionPool } from './connection-pool.ts';
-import { type FileLoop, fileLoopArgv, fileLoopLine, startFileLoop } from './file-loop.ts';
+import { type FileLoop, startFileLoop } from './file-loop.ts';
+import { fileLoopArgv, fileLoopLine } from './file-loop-program.ts';
 import { openLasting } from './lasting-channel.ts';
 import type { ShellDefaults } from './remote-shell.ts';
 
@@ -39,19 +40,22 @@ export function createWarmFileLoop(
     };
     const forget = channel.connection.whenRetired(leave);
     const idle = setTimeout(leave, idleMs).unref();
+    const begin = (): void => {
+      channel.park(false);
+      idle.refresh();
+    };
+    const rest = (): void => {
+      channel.park(true);
+      idle.refresh();
+      if (current !== kept) loop.close(); // it was to leave meanwhile
+    };
     const kept: FileLoop = {
       get isFree() {
         return loop.isFree;
       },
       async ask(path, bytesMax, limits) {
-        channel.park(false);
-        idle.refresh();
+        begin();
         const file = await loop.ask(path, bytesMax, limits);
-        const rest = (): void => {
-          channel.park(true);
-          idle.refresh();
-          if (current !== kept) loop.close(); // it was to leave meanwhile
-        };
         if (file === null) rest();
         return (
           file && {
@@ -63,6 +67,12 @@ export function createWarmFileLoop(
             },
           }
         );
+      },
+      async list(path, entriesMax, limits, take) {
+        begin();
+        const isDone = await loop.list(path, entriesMax, limits, take);
+        rest();
+        return isDone;
       },
       close: () => loop.close(),
     };
