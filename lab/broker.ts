@@ -100,12 +100,7 @@ export async function startBroker(lab: BrokerGround, options: BrokerOptions = {}
     const env = { GOLDCREST_CONFIG: configFile, NODE_ENV: 'production' };
     const entry = (file: string, ...flags: string[]) =>
       options.isCompiled === true
-        ? [
-            '--max-semi-space-size=8',
-            '--heap-growing-percent=75',
-            ...flags,
-            join(repository, 'dist', file.replace(/\.ts$/, '.js')),
-          ]
+        ? ['--max-semi-space-size=8', ...flags, join(repository, 'dist', file.replace(/\.ts$/, '.js'))]
         : ['--import', 'tsx', join(repository, file)];
     const common = { folder: lab.folder, command: process.execPath, cwd: repository, env, readyTimeoutMs: 30_000 };
     const startWorker = (number: number): Promise<Daemon> =>
