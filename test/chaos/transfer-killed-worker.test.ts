@@ -27,31 +27,25 @@ afterAll(() => ground?.stop());
 interface Step {
   way: 'up' | 'down';
   isIt: (request: StoreRequest) => boolean;
-  /** What a mover through the worker does in a way of its own; the other steps are the same with it as with `command`. */
-  isMovers?: boolean;
 }
 
 /** The request at which a worker, or the mover, is when the worker is killed. */
 const steps: Record<string, Step> = {
   'begins an upload': { way: 'up', isIt: ({ method, query }) => method === 'POST' && query.has('uploads') },
   'looks for the client’s parts': { way: 'up', isIt: ({ method }) => method === 'HEAD' },
-  'has bytes fetched': { way: 'up', isIt: ({ method }) => method === 'GET', isMovers: true },
+  'has bytes fetched': { way: 'up', isIt: ({ method }) => method === 'GET' },
   'removes what was staged': {
     way: 'up',
     isIt: ({ method, query }) => method === 'DELETE' && !query.has('uploadId'),
   },
   'begins a download': { way: 'down', isIt: ({ method, query }) => method === 'POST' && query.has('uploads') },
-  'has bytes sent': { way: 'down', isIt: ({ method }) => method === 'PUT', isMovers: true },
+  'has bytes sent': { way: 'down', isIt: ({ method }) => method === 'PUT' },
   'completes a download': { way: 'down', isIt: ({ method, query }) => method === 'POST' && query.has('uploadId') },
 };
 
 it('a worker that is killed while it … is followed by another, at every step of both ways', async () => {
   const each = Object.entries(steps).flatMap(([name, step]) =>
-    (step.isMovers ? movers : (['command', 'job'] as const)).map((mover) => ({
-      ...step,
-      step: `${name} by ${mover}`,
-      mover,
-    })),
+    movers.map((mover) => ({ ...step, step: `${name} by ${mover}`, mover })),
   );
   const held = each.map(({ step, mover, way, isIt }) => {
     const hold = ground.proxy.holdFirst((request) => request.path.endsWith(`/${step}`) && isIt(request));

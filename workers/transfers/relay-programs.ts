@@ -92,7 +92,7 @@ make_room
 begin_steps
 # What hashes in Python waits for them itself.
 number=0
-[ -n "$follower" ] || while [ "$number" -lt "$steps" ]; do wait_for "$number" || exit 72; number=$((number+1)); done
+[ -n "$python" ] || while [ "$number" -lt "$steps" ]; do wait_for "$number" || exit 72; number=$((number+1)); done
 add_up
 outcome=$?
 [ "$outcome" -ne 1 ] || exit 78
