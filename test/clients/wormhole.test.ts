@@ -37,7 +37,7 @@ beforeAll(async () => {
     goldcrest: {
       systems: {
         lab: of({ wormhole: ground.section }),
-        hasty: of({ wormhole: { ...ground.section, wait_timeout: '4s' } }),
+        hasty: of({ wormhole: { ...ground.section, wait_timeout: '6s' } }),
         absent: of({ wormhole: { ...ground.section, command: '/opt/none/wormhole' } }),
         bare: of({}),
       },
@@ -91,7 +91,7 @@ async function whereSeen(code: string, answer: Answer): Promise<string[]> {
 
 describe('a wormhole', () => {
   it('takes a file to where it belongs, and gives it, though their names have quotes and line breaks', async () => {
-    const path = put('it’s "here"\nWormhole code is: 1-false', 'old');
+    const path = put('it’s "here"\nWormhole code is: 1-false\n', 'old');
     const sender = sendByWormhole(ground, put('source', content));
     const up = await begin('upload', path, { wormholeCode: await sender.code });
     expect(up.body.transferDirectives, up.text).toEqual({ transferMethod: 'wormhole' });
@@ -107,6 +107,7 @@ describe('a wormhole', () => {
     expect(got.exitCode, got.said).toBe(0);
     expect(readFileSync(at('received')).equals(content)).toBe(true);
     expect(await jobEnd(client, jobOf(down))).toMatchObject({ state: 'COMPLETED', error: '' });
+    expect((await client.get(`/tasks/${taskIdOf(down)}`)).body.result).toMatchObject({ path, bytes: content.length });
     await nothingIsLeft(down);
   });
 
@@ -135,7 +136,7 @@ describe('a wormhole', () => {
     mkdirSync(at('directory'));
     put('directory/x', 'x');
     const sha256 = '0'.repeat(64);
-    const sent = [at('guarded'), at('directory'), at('guarded'), { text: 'hello' }];
+    const sent = [put('guarded', 'x'), at('directory'), at('guarded'), { text: 'hello' }];
     const senders = sent.map((what) => sendByWormhole(ground, what));
     const [wrong = '', directory = '', other = '', text = ''] = await Promise.all(senders.map(({ code }) => code));
     const answers = await Promise.all([
@@ -150,7 +151,7 @@ describe('a wormhole', () => {
       expect.stringMatching(/^FAILED .*used another code/),
       expect.stringMatching(/^FAILED .*sends a directory/),
       expect.stringMatching(/^FAILED .*the file has the SHA-256 [0-9a-f]{64}, not 0{64}/),
-      expect.stringMatching(/^FAILED .*no client came within 4 s/),
+      expect.stringMatching(/^FAILED .*no client came within 6 s/),
       expect.stringMatching(/^FAILED .*sent no file/),
     ]);
     expect(['a', 'b', 'd'].filter((name) => existsSync(at(name)))).toEqual([]);

@@ -33,7 +33,7 @@ clean() {
   rm -f code
 }
 trap 'clean; exit 143' TERM
-facts() { stat -L -c '%i %s %Y' -- "$target"; }
+facts() { stat -L -c '%s %i %Y' -- "$target"; }
 seconds() { read -r now rest </proc/uptime; }
 size_of() { size=$(stat -c %s -- "$1" 2>/dev/null) && echo "$size"; }
 # What the command has read of the file, or written of it.
@@ -49,7 +49,8 @@ tell() {
   still=0 before=
   while sleep 1; do
     moved=$(moved_so_far)
-    [ -z "$moved" ] || { echo "$moved" >moved.new && mv -f moved.new moved; }
+    [ -n "$moved" ] || continue
+    echo "$moved" >moved.new && mv -f moved.new moved
     if [ "$moved" = "$before" ]; then still=$((still+1)); else still=0 before=$moved; fi
     [ "$still" -lt ${silenceSeconds} ] || { : >silent; kill "$child"; return; }
   done
@@ -57,7 +58,7 @@ tell() {
 came() {
   [ -z "$connected" ] || return
   connected=1
-  kill "$timer" 2>/dev/null
+  [ -z "$timer" ] || kill "$timer" 2>/dev/null
   seconds; since=$now
   echo connected
   tell >/dev/null 2>&1 3>&- 4>&- &
@@ -74,13 +75,17 @@ else
 fi
 (trap - TERM; exec "$@") <answers >/dev/null 2>said &
 child=$!
-{ sleep "$wait"; : >late; kill "$child"; } >/dev/null 2>&1 &
-timer=$!
+# The client can come from now on.
+await_client() {
+  { sleep "$wait"; : >late; kill "$child"; } >/dev/null 2>&1 3>&- 4>&- &
+  timer=$!
+}
+[ "$way" = send ] || await_client
 exec 4>answers 3<said
 [ -z "$code" ] || printf '%s\\n' "$code" >&4
 while IFS= read -r line <&3; do
   case $line in
-    'Wormhole code is: '*) code=\${line#*: }; printf '%s\\n' "$code" >code.new && mv -f code.new code;;
+    'Wormhole code is: '*) code=\${line#*: }; printf '%s\\n' "$code" >code.new && mv -f code.new code; await_client;;
     'Receiving file ('*) came; printf 'y\\n' >&4;;
     'Receiving directory ('*) kind=directory; printf 'n\\n' >&4;;
     'Sending ('*) came; rm -f code;;
@@ -94,8 +99,7 @@ exec 4>&-
 wait "$child"
 outcome=$?
 child=
-[ -z "$teller" ] || kill "$teller" 2>/dev/null
-kill "$timer" 2>/dev/null
+for pid in $teller $timer; do kill "$pid" 2>/dev/null; done
 seconds
 [ -z "$code" ] || case $last in *"$code"*) last=;; esac
 # It ends with 0 where a signal ends it.
@@ -114,7 +118,7 @@ if [ "$outcome" -ne 0 ] || [ -z "$whole" ]; then
 fi
 if [ "$way" = send ]; then
   sum=$(sha256 <"$target") && [ "$(facts)" = "$before" ] || fail 75 'the file changed while it was read'
-  echo "bytes $(size_of "$real")"
+  echo "bytes \${before%% *}"
   echo "took $(awk "BEGIN { print $now - $since }")"
   echo "sha256 $sum"
   exit 0
