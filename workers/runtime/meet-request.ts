@@ -46,10 +46,10 @@ export function createMeeting({ port, direction, tell, signal }: MeetingOptions)
       const came = (request: IncomingMessage, response: ServerResponse): void => {
         clearInterval(telling);
         visit = { request, response };
-        const stopWatch = watchForStall(request.socket);
+        // No byte of an upload is asked for before its place is known, however long that takes.
+        if (direction === 'out') response.once('close', watchForStall(request.socket));
         request.on('error', () => undefined); // told to whoever reads it
         response.on('error', () => undefined);
-        response.once('close', stopWatch);
         resolve(visit);
       };
       const nobody = (): void => {
@@ -89,6 +89,7 @@ export function createMeeting({ port, direction, tell, signal }: MeetingOptions)
         const { request, response } = await meet();
         // Until now nothing of the body was taken, and another attempt could have had all of it.
         if (request.headers.expect !== undefined) response.writeContinue();
+        response.once('close', watchForStall(request.socket));
         await breakingOff(response, () => readFrom(request, take));
         response.writeHead(204).end();
       },

@@ -31,6 +31,8 @@ export interface Relay {
 const aheadBytes = 2 ** 20;
 /** What goes to the store in one system call. */
 const writeBytes = 2 ** 18;
+/** What does not come to as much goes after this: a source that is slow must not make the store seem silent. */
+const gatherMs = 10;
 /** Without a byte for so long, a store is taken for dead. */
 const silenceMs = 30_000;
 /** A part may take very long over a slow link; who is silent is found out before. */
@@ -193,15 +195,20 @@ function passing(message: string, cause?: unknown): BrokerError {
   return new BrokerError('StagingUnavailable', message, { cause, retryAfterSeconds: 2 });
 }
 
-/** Chunks of an SSH packet each go to the socket in one system call for many. */
+/** Chunks of an SSH packet each go to the socket in one system call for many; few wait for no more than `gatherMs`. */
 function gatheredWrites(body: ClientRequest): { write: (chunk: Buffer) => boolean; end: () => void } {
   let waiting: Buffer[] = [];
   let bytes = 0;
+  let timer: NodeJS.Timeout | undefined;
   const flush = (): boolean => {
+    clearTimeout(timer);
+    timer = undefined;
     let hasRoom = true;
-    body.cork();
-    for (const chunk of waiting) hasRoom = body.write(chunk);
-    body.uncork();
+    if (!body.destroyed) {
+      body.cork();
+      for (const chunk of waiting) hasRoom = body.write(chunk);
+      body.uncork();
+    }
     waiting = [];
     bytes = 0;
     return hasRoom;
@@ -210,7 +217,9 @@ function gatheredWrites(body: ClientRequest): { write: (chunk: Buffer) => boolea
     write(chunk) {
       waiting.push(chunk);
       bytes += chunk.length;
-      return bytes < writeBytes || flush();
+      if (bytes >= writeBytes) return flush();
+      timer ??= setTimeout(flush, gatherMs);
+      return true;
     },
     end() {
       flush();

@@ -14,6 +14,7 @@ import type { WorkerIntake } from '../../http/worker-port.ts';
 import type { HeldTransfer } from '../../tasks/hold-transfer.ts';
 import { acceptRequestOf, admitInput, findSystem, replayHeaders } from '../accept-task.ts';
 import { answerEnd, answerHoldTimeout } from './answer-outcome.ts';
+import { meetIntake } from './meet-intake.ts';
 import { createInputReader } from './read-input.ts';
 import { acceptUpload, answerRepeat } from './repeat-upload.ts';
 import type { FaceDeps } from './serve-operation.ts';
@@ -22,6 +23,8 @@ import type { FaceDeps } from './serve-operation.ts';
 const besideFileBytesMax = 1024 * 1024;
 /** Longest time without a byte from the client. */
 const idleMs = 20_000;
+/** A worker that neither takes a byte nor answers for so long is hung; one that works breaks off before that by itself. */
+const hungMs = 60_000;
 /** Time for a worker that broke an upload off to say why. */
 const endingMs = 3_000;
 const partName = 'file';
@@ -101,7 +104,7 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
   c.set('replyHeaders', replyHeaders);
   if (transfer.isReplay) return await answerRepeat(c, deps.gate, operation, { ...request, id: transfer.id }, bytes);
   try {
-    const intake = await meetIntake(deps, transfer);
+    const intake = await meetIntake(deps.workers, transfer);
     if (intake === null) return await answerUnmet(c, operation, transfer);
     const isHanded = await pour(intake, bytes).catch(async (error: unknown) => {
       await transfer.cancel();
@@ -118,17 +121,6 @@ async function hand(c: AppContext, deps: FaceDeps, wish: Wish, bytes: AsyncGener
   }
 }
 
-/** A worker that asks for the bytes; null where the task ended without. */
-async function meetIntake({ workers }: FaceDeps, transfer: HeldTransfer): Promise<WorkerIntake | null> {
-  for (let url = await transfer.nextOffer(); url !== null; url = await transfer.nextOffer()) {
-    const intake = workers.put(url);
-    // One that asked for none of them is followed by another attempt or by the end.
-    if (await intake.isReady) return intake;
-    intake.body.destroy();
-  }
-  return null;
-}
-
 /** No worker waited for the bytes: the task failed before, or its turn did not come. */
 async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTransfer): Promise<Response> {
   const outcome = await transfer.outcome(0);
@@ -139,6 +131,7 @@ async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTr
 
 /** Whether the worker has said that it has every byte. Throws what reading the client's body threw. */
 async function pour({ body, answer }: WorkerIntake, bytes: AsyncGenerator<Buffer, void>): Promise<boolean> {
+  body.setTimeout(hungMs, () => body.destroy());
   try {
     for await (const chunk of bytes) {
       if (body.destroyed) break;
