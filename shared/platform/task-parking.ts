@@ -15,10 +15,13 @@ export interface ParkOptions {
 
 export type Parking = { outcome: 'parked'; ticket: TaskTicket | null; promoted: TaskTicket[] } | { outcome: Refusal };
 
-/** A connection that knows the script. */
+/** Of a task that was laid by: its progress is told, a worker has taken it up, or it is to be canceled. */
+export type Telling = 'told' | 'taken' | 'canceled';
+
+/** A connection that knows the scripts. */
 export interface ParkingRedis {
   gcPark(...args: (string | number)[]): Promise<(string | number)[]>;
-  gcTellProgress(...args: (string | number)[]): Promise<number>;
+  gcTellProgress(...args: (string | number)[]): Promise<string>;
 }
 
 /** See `TaskStore.park`. */

@@ -270,12 +270,13 @@ return answer
 `;
 
 /**
- * Tells how far a task is that is laid by. KEYS: task. ARGV: fence, progress, now. Returns 1, or 0 where the task has been
- * taken up since, or is gone.
+ * Tells how far a task is that is laid by. KEYS: task. ARGV: fence, progress, now. Returns 'told'; 'taken' where the task has
+ * been taken up since, or is gone; 'canceled' where that is wished, and nobody has had it taken up for that yet.
  */
 export const tellProgressScript = `
-local task = redis.call('HMGET', KEYS[1], 'fence', 'notBeforeAt', 'state')
-if task[1] ~= ARGV[1] or task[3] ~= 'active' or not task[2] or task[2] == '' then return 0 end
+local task = redis.call('HMGET', KEYS[1], 'fence', 'notBeforeAt', 'state', 'cancel')
+if task[1] ~= ARGV[1] or task[3] ~= 'active' or not task[2] or task[2] == '' then return 'taken' end
+if task[4] then return 'canceled' end
 redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3])
-return 1
+return 'told'
 `;

@@ -12,7 +12,7 @@ import type { TaskTicket } from './queues.ts';
 import { type Redis, withStore } from './redis.ts';
 import { fieldsOf, type Peeked, type PeekedFields, peekedOf, promotedOf } from './task-answers.ts';
 import { createTaskLists, type TaskLists } from './task-lists.ts';
-import { type Parking, type ParkingRedis, type ParkOptions, parkTask } from './task-parking.ts';
+import { type Parking, type ParkingRedis, type ParkOptions, parkTask, type Telling } from './task-parking.ts';
 import { acceptScript, parkScript, tellProgressScript, transitionScript } from './task-scripts.ts';
 import { type RateLimit, type RateState, readRate } from './user-rate.ts';
 
@@ -156,8 +156,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
    * added with the delay; null: the end of another task of its owner will add it.
    */
   park(id: string, fence: number, options: ParkOptions): Promise<Parking>;
-  /** Tells how far a task is that was laid by with its place. False: it has been taken up since, or is gone. */
-  tellProgress(id: string, fence: number, progress: Progress): Promise<boolean>;
+  /** Tells how far a task is that was laid by with its place, while it lies so and nobody wishes to cancel it. */
+  tellProgress(id: string, fence: number, progress: Progress): Promise<Telling>;
   /** Writes what the next attempt must find, and how far the task is. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
@@ -288,7 +288,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     tellProgress: (id, fence, progress) =>
       withStore(async () => {
         const told = await scripted.gcTellProgress(taskKey(id), fence, JSON.stringify(progress), Date.now());
-        return told === 1;
+        return told as Telling;
       }),
     async writeJournal(id, fence, entry, progress) {
       const told = progress === undefined ? [] : ['progress', JSON.stringify(progress)];

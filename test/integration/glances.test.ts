@@ -52,7 +52,7 @@ it('tell the progress of a task that nobody claims, and have it taken up when th
   await until(async () => expect((await read(id))?.state).toBe('completed'));
   expect(calls()).toBe(2);
   // The entry that was to come later came now: nothing is left of it.
-  expect(await fixture.queues.has(queue, `${id}.0.wt`)).toBe(false);
+  await until(async () => expect(await fixture.queues.has(queue, `${id}.0.wt`)).toBe(false));
 });
 
 it('end when another worker takes the task up, and write nothing over what that says', async () => {
@@ -62,7 +62,7 @@ it('end when another worker takes the task up, and write nothing over what that 
   const claimant = { entryId: 'elsewhere', worker: 'w2', startedAt: Date.now(), claimId: 'c' };
   const claim = await fixture.store.claim({ id, fence: 0, isTakeOver: true }, claimant);
   expect(claim.outcome).toBe('claimed');
-  expect(await fixture.store.tellProgress(id, 1, far(-1))).toBe(false);
+  expect(await fixture.store.tellProgress(id, 1, far(-1))).toBe('taken');
   await fixture.glances.stop();
   expect((await read(id))?.progress?.done).toBeGreaterThan(0);
 });
@@ -73,6 +73,14 @@ it('of a worker that stops leave the task to another one, at once', async () => 
   await fixture.glances.stop();
   expect(fixture.glances.hasRoom()).toBe(false);
   await until(async () => expect((await read(id))?.state).toBe('completed'));
+});
+
+it('see a wish to cancel that was told while the task was laid by', async () => {
+  const { id } = await glancedAt(async () => far(1));
+  await until(async () => expect((await read(id))?.progress).not.toBeNull());
+  // Without the entry that the API adds for it.
+  await fixture.store.requestCancel(id);
+  await until(async () => expect((await read(id))?.notBeforeAt).toBeNull());
 });
 
 it('ask nobody whether the task may go on: a look comes when that is to be asked, or at its deadline', async () => {

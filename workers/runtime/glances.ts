@@ -11,11 +11,13 @@ import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
 import type { Glance } from '../operations/parked.ts';
 
+type Glanced = Pick<Task, 'id' | 'fence' | 'queue'>;
+
 export interface Glances {
   /** Whether a task may be glanced at: bounded, and not while the worker stops. */
   hasRoom(): boolean;
   /** Until the task is taken up by a worker, or is to be. `entryId`: the delayed entry that carries it. Where there is no room nothing is done. */
-  begin(task: Pick<Task, 'id' | 'fence' | 'queue'>, entryId: string, glance: Glance): void;
+  begin(task: Glanced, entryId: string, glance: Glance): void;
   /** Has all of them taken up, by this worker or another one; resolves when they stand in their queues. */
   stop(): Promise<void>;
 }
@@ -41,11 +43,12 @@ export function createGlances({ store, queues, log }: GlancesDependencies): Glan
       if (stopping.signal.aborted) return true;
       const progress = await look();
       if (progress === null) return true;
-      if (!(await store.tellProgress(id, fence, progress))) return false;
+      const told = await store.tellProgress(id, fence, progress);
+      if (told !== 'told') return told === 'canceled';
     }
   };
 
-  const follow: Glances['begin'] = async ({ id, fence, queue }, entryId, glance) => {
+  const follow = async ({ id, fence, queue }: Glanced, entryId: string, glance: Glance): Promise<void> => {
     try {
       if (await untilDue(id, fence, glance)) await queues.hurry(queue, entryId);
     } catch (error) {
@@ -58,7 +61,7 @@ export function createGlances({ store, queues, log }: GlancesDependencies): Glan
     hasRoom,
     begin(task, entryId, glance) {
       if (!hasRoom()) return;
-      const following = Promise.resolve(follow(task, entryId, glance)).finally(() => running.delete(following));
+      const following = follow(task, entryId, glance).finally(() => running.delete(following));
       running.add(following);
     },
     async stop() {
