@@ -49,6 +49,8 @@ export function prepareEarly(redis: Redis): void {
 interface Begun {
   entryId: string;
   runs: ReadonlyMap<string, Promise<void>>;
+  /** It is of one task alone, which waits for its claim before it goes on. */
+  isOneChange: boolean;
 }
 
 export class EarlyWorker extends Worker<QueueEntry> {
@@ -140,10 +142,10 @@ export class EarlyWorker extends Worker<QueueEntry> {
     // Before the taking is sent: in one write with it, its answer would wait for the sync as well.
     const ahead = await this.#beginAhead(token, taking);
     if (ahead.some(({ runs }) => runs.size > 0)) await taking.wished(wishMsMax);
-    // Somebody waits for this write where one task is taken: what is done is closed behind it, not with it.
-    const isAlone = ahead.length === 1 && ahead[0]?.runs.size === 1;
-    if (!isAlone) this.#endLulls();
-    const tidying = this.#tidyMarker(taking, () => isAlone && this.#endLulls());
+    // A change goes on with the answer to this write, and is at the cluster during the next: what is done is closed with that.
+    const isOneChange = ahead.length === 1 && ahead[0]?.isOneChange === true;
+    if (!isOneChange) this.#endLulls();
+    const tidying = this.#tidyMarker(taking, () => isOneChange && this.#endLulls());
     let jobs: Job<QueueEntry>[] = [];
     try {
       jobs = await this.#take(args, Math.max(1, ahead.length));
@@ -193,7 +195,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
       const seen = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''), ...bounds);
       return seen.map(([entryId, data, ...fields]) => {
         const its = taking.of(entryId, { key: this.toKey(`${entryId}:lock`), token });
-        return { entryId, runs: this.#beginTasks(entryId, data, fields, its) };
+        return { entryId, ...this.#beginTasks(entryId, data, fields, its) };
       });
     } catch {
       return [];
@@ -201,12 +203,15 @@ export class EarlyWorker extends Worker<QueueEntry> {
   }
 
   /** Never throws: what has begun must be known, or it would run a second time. The others begin when their entry is taken. */
-  #beginTasks(entryId: string, data: string, fields: readonly PeekedFields[], taking: Taking): Begun['runs'] {
+  #beginTasks(entryId: string, data: string, fields: readonly PeekedFields[], taking: Taking): Omit<Begun, 'entryId'> {
     const runs = new Map<string, Promise<void>>();
+    let isOneChange = false;
     try {
       const records = fields.flatMap((task) => peekedOf(task) ?? []);
       const recordOf = new Map(records.map((record) => [record.task.id, record]));
-      for (const ticket of (JSON.parse(data) as QueueEntry).tasks) {
+      const { tasks } = JSON.parse(data) as QueueEntry;
+      isOneChange = tasks.length === 1 && tasks[0]?.isMutation === true;
+      for (const ticket of tasks) {
         const record = recordOf.get(ticket.id);
         const run = record && this.#options.begin({ ticket, entryId, record, taking });
         if (run !== undefined) runs.set(ticket.id, run);
@@ -214,7 +219,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
     } catch {
       // A record that cannot be read is told by the run that begins with its entry.
     }
-    return runs;
+    return { runs, isOneChange };
   }
 
   #endLulls(): void {
