@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 
 /** The loop ended, or was dropped, before it had sent what was asked for. */
 export class FileLoopLost extends Error {
-  override readonly name = 'FileLoopLost';
+  override readonly name: string = 'FileLoopLost';
 }
 
 /** No byte came within the time. */
@@ -27,6 +27,7 @@ export function createArrivals(stream: Readable) {
   let isOver = false;
   let wake: () => void = () => undefined;
   stream.on('data', (chunk: Buffer) => {
+    if (isOver) return;
     waiting.push(chunk);
     length += chunk.length;
     if (length >= waitingBytesMax) stream.pause();

@@ -39,6 +39,14 @@ export interface FileLoop {
   close(): void;
 }
 
+/** What answers is something else, as where a start-up file of the shell writes, or the user's perl is no perl. */
+export class NoFileLoop extends FileLoopLost {
+  override readonly name = 'NoFileLoop';
+  constructor() {
+    super('Something else answered in the place of the loop');
+  }
+}
+
 /** A line `F <size> <mtime>` is no longer. */
 const headBytesMax = 64;
 const lineBreak = 0x0a;
@@ -74,7 +82,7 @@ export function startFileLoop(channel: LentChannel, onEnd: (exitCode: number | u
 
   /** The first line of the answer, and what has come behind it. */
   async function ask(question: 'F' | 'L', path: Buffer, most: number, limits: WaitLimits) {
-    if (arrived.length > 0) throw new FileLoopLost('Something else wrote to the standard output of the loop');
+    if (arrived.length > 0) throw new NoFileLoop();
     isBusy = true;
     stream.write(sshString(Buffer.concat([Buffer.from(`${question}${most} `), path])));
     let head = await arrived.next(limits);
@@ -115,8 +123,9 @@ export function startFileLoop(channel: LentChannel, onEnd: (exitCode: number | u
       orEnd(async () => {
         const { line, rest, isNone } = await ask('F', path, bytesMax, limits);
         if (isNone) return null;
-        const [, size, time] = /^F ([1-9]\d*) (-?\d+)$/.exec(line) ?? [];
-        if (size === undefined) throw unknownAnswer();
+        const [, size, time] = /^F ([1-9]\d{0,14}) (-?\d{1,12})$/.exec(line) ?? [];
+        // The user's own perl may say what it likes.
+        if (size === undefined || Number(size) > bytesMax) throw new NoFileLoop();
         const sizeBytes = Number(size);
         const streamOnce: ComingFile['stream'] = (take) =>
           orEnd(async () => {
@@ -130,7 +139,7 @@ export function startFileLoop(channel: LentChannel, onEnd: (exitCode: number | u
       orEnd(async () => {
         const { line, rest, isNone } = await ask('L', path, entriesMax, limits);
         if (isNone) return false;
-        if (line !== 'L') throw unknownAnswer();
+        if (line !== 'L') throw new NoFileLoop();
         const isEnd = createRecordReader(take);
         for (let chunk = rest; !isEnd(chunk); ) chunk = await arrived.next(limits);
         isBusy = false;
@@ -138,8 +147,4 @@ export function startFileLoop(channel: LentChannel, onEnd: (exitCode: number | u
       }),
     close: () => end(false),
   };
-}
-
-function unknownAnswer(): FileLoopLost {
-  return new FileLoopLost('Something else answered in the place of the loop');
 }

@@ -1,6 +1,7 @@
 /** The file loop of one user that stays: started with the first file or directory that it may send, for those that follow. */
+import { FileLoopLost } from './arrivals.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import { type FileLoop, startFileLoop } from './file-loop.ts';
+import { type FileLoop, NoFileLoop, startFileLoop } from './file-loop.ts';
 import { fileLoopArgv, fileLoopLine } from './file-loop-program.ts';
 import { openLasting } from './lasting-channel.ts';
 import type { ShellDefaults } from './remote-shell.ts';
@@ -77,10 +78,12 @@ export function createWarmFileLoop(
       close: () => loop.close(),
     };
     current = kept;
-    const answer = await kept.ask(trialPath, 1, trialLimits).catch(() => 'none' as const);
-    if (answer === null) return;
-    unusableUntil = performance.now() + retryAfterMs;
-    loop.close();
+    const isUsable = await kept.ask(trialPath, 1, trialLimits).then(
+      (answer) => answer === null,
+      (error: unknown) => isLostOnly(error) && channel.exit() === undefined,
+    );
+    if (!isUsable) unusableUntil = performance.now() + retryAfterMs;
+    if (!isUsable) loop.close();
   }
 
   return {
@@ -96,4 +99,9 @@ export function createWarmFileLoop(
         });
     },
   };
+}
+
+/** A connection that was lost says nothing of the host. */
+function isLostOnly(error: unknown): boolean {
+  return error instanceof FileLoopLost && !(error instanceof NoFileLoop);
 }

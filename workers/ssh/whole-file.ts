@@ -52,6 +52,7 @@ export async function listByLoop(
   const counting: TakeEntries = (entries) => {
     count += entries.length;
     if (count <= entriesMax) take(entries);
+    else if (count > entriesMax + entries.length) throw new FileLoopLost('The loop sent more than it was asked for');
   };
   try {
     if (!(await loop.list(path, entriesMax, limits, counting))) return false;
