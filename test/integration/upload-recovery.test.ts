@@ -61,6 +61,13 @@ it('an upload that has its name already has ended well', async () => {
   expect(readFileSync(at('target'), 'utf8')).toBe('new');
 });
 
+it('an upload whose part is gone and whose target is another file is not said to have ended well', async () => {
+  writeFileSync(at('target'), 'older');
+  await expect(again(placing(3))).rejects.toMatchObject({ code: 'OutcomeUnknown' });
+  rmSync(at('target'));
+  await expect(again(placing(3))).rejects.toMatchObject({ code: 'OutcomeUnknown' });
+});
+
 it('an upload whose bytes were not all there ends as broken, and leaves the target', async () => {
   writeFileSync(at('.target.part-t'), 'ne');
   writeFileSync(at('target'), 'old');

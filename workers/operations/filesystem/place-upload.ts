@@ -22,7 +22,10 @@ export function placementOf(entry: Record<string, unknown> | null): Placement | 
   return parsed.success ? parsed.data : null;
 }
 
-/** Renames. `mayBeDone`: an earlier attempt began it, so a part that is gone has its name already. */
+/**
+ * Renames. `mayBeDone`: an earlier attempt began it, so a part that is gone has its name already, or could not be given it and was
+ * removed: the target's size tells. OutcomeUnknown where it is another one.
+ */
 export async function placeUpload(
   { part, target, sizeBytes }: Placement,
   { files }: Pick<OperationContext, 'files'>,
@@ -30,7 +33,11 @@ export async function placeUpload(
 ): Promise<void> {
   if (mayBeDone) {
     const left = await unlessMissing(files.lstat(part));
-    if (left === null) return;
+    if (left === null) {
+      const placed = await unlessMissing(files.stat(target));
+      if (placed?.sizeBytes === sizeBytes) return;
+      throw new BrokerError('OutcomeUnknown', `The uploaded bytes are neither in their part nor in '${target}'.`);
+    }
     if (left.sizeBytes !== sizeBytes) {
       await unlessMissing(files.unlink(part));
       throw new BrokerError('TransferBroken', 'The uploaded bytes were not all there; the target is as it was.');
