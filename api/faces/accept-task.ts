@@ -176,7 +176,7 @@ export function acceptRequestOf(c: AppContext, wish: TaskWish): AcceptRequest {
     requestId: c.get('requestId'),
     ...(traceparent === undefined ? {} : { traceparent }),
     onRate: (rate) => c.set('rate', rate),
-    onAccepted: (id, isReplay, deadlineAt) => c.get('record')(wishOf(wish), { task: id, isReplay, until: deadlineAt }),
+    onAccepted: (id, until) => c.get('record').allowed(wishOf(wish), { id, until }),
     ...(wish.deadlineAt === undefined ? {} : { deadlineAt: wish.deadlineAt }),
     ...(wish.startAt === undefined ? {} : { startAt: wish.startAt }),
     ...(wish.priority === undefined ? {} : { priority: wish.priority }),

@@ -25,6 +25,7 @@ import type { EventHub } from '../events/event-hub.ts';
 import type { EventTickets } from '../events/event-tickets.ts';
 import type { HealthReader } from '../faces/health/read-health.ts';
 import type { RequireHealthy } from '../health/require-healthy.ts';
+import type { NotNew } from '../tasks/lost-accept.ts';
 import type { TaskGate } from '../tasks/task-gate.ts';
 import type { Challenge } from './challenge.ts';
 import type { WorkerPort } from './worker-port.ts';
@@ -60,8 +61,8 @@ export interface AppEnv {
     rate: RateState;
     /** Set once the request has become a task, for the log. */
     taskId: string;
-    /** Writes an audit record of what this request asked for, where that is to be recorded. */
-    record: RecordWish;
+    /** Writes audit records of what this request asked for, where that is to be recorded. */
+    record: WishRecords;
     /** What the request is about where its route does not say, for its audit record. */
     wish: Wish;
   };
@@ -78,14 +79,12 @@ export interface Wish {
   actions?: readonly string[];
 }
 
-/**
- * How it was answered: the task that it became, or the error that refused it. What it returns is called where there is no such
- * task after all: then how the request ends is recorded too.
- */
-export type RecordWish = (
-  wish: Wish,
-  answer: { task: string; isReplay: boolean; until: number } | { error: BrokerError },
-) => () => void;
+export interface WishRecords {
+  /** It is to become this task. What it returns records what came of it instead. */
+  allowed(wish: Wish, task: { id: string; until: number }): (instead: NotNew) => void;
+  /** It becomes no task, and none was named for it. */
+  refused(wish: Wish, error: BrokerError): void;
+}
 
 /** The part of a system's configuration the HTTP side uses. */
 export type SystemEntry = Pick<SystemConfig, 'name' | 'fileSystems' | 'dataOperation' | 'transfers'>;

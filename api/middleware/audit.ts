@@ -1,7 +1,7 @@
 /**
  * One audit record for each request that is to change something, and for each that was refused for who asks. What is to
  * become a task is recorded with its accept, in one write; all else when the answer is known. Where the accept is refused
- * after that, for want of room or for coming too fast, a second record says so.
+ * after that, for want of room or for coming too fast, or repeats an earlier one, or is not answered, a second record says so.
  */
 import type { MiddlewareHandler } from 'hono';
 import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
@@ -10,7 +10,10 @@ import { type BrokerError, toBrokerError } from '../../shared/errors/broker-erro
 import { describeError } from '../../shared/errors/catalogue.ts';
 import { findOperation, operationNames } from '../../shared/operations/registry.ts';
 import { traceIdIn } from '../../shared/tasks/trace-context.ts';
-import type { AppContext, AppEnv, RecordWish, Wish } from '../http/app-env.ts';
+import type { AppContext, AppEnv, Wish, WishRecords } from '../http/app-env.ts';
+import type { NotNew } from '../tasks/lost-accept.ts';
+
+type RequestFacts = Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>;
 
 const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** RFC 9110's two for who asks. */
@@ -26,20 +29,19 @@ const operationByRoute = new Map(
   }),
 );
 
+const noRecords: WishRecords = { allowed: () => () => {}, refused: () => {} };
+
 /** A request that is to change something is refused while no record can be written: StoreUnavailable. */
 export function audit(trail: Pick<AuditTrail, 'append' | 'requireWritable'>): MiddlewareHandler<AppEnv> {
   const admitUnknown = createUnknownLimit();
   return async (c, next) => {
     const isChange = !readingMethods.has(c.req.method);
     let isRecorded = false;
-    const append = (facts: Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>): (() => void) => {
+    const append = (facts: RequestFacts): void => {
       isRecorded = true;
       trail.append({ kind: 'request', ...originOf(c), ...facts });
-      return () => {
-        isRecorded = false;
-      };
     };
-    c.set('record', isChange ? (wish, answer) => append(factsOf(wish, answer)) : () => () => {});
+    c.set('record', isChange ? createWishRecords(append) : noRecords);
     if (isChange) trail.requireWritable();
     await next();
     const status = c.get('relayed')?.status ?? c.res.status;
@@ -66,18 +68,26 @@ function originOf(c: AppContext): Partial<AuditFacts> {
   };
 }
 
-function factsOf(
-  wish: Wish,
-  answer: Parameters<RecordWish>[1],
-): Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts> {
-  const { actions = [wish.action], ...asked } = wish;
-  if ('error' in answer) return { ...asked, ...refusalOf(answer.error) };
-  const { task, isReplay, until } = answer;
-  const relations = new Set(actions.map((action) => findOperation(action)?.relation));
-  const why = isReplay
-    ? 'a repeat of an earlier request'
-    : `may ${[...relations].join(', ')}, consents until ${new Date(until).toISOString()}`;
-  return { ...asked, decision: 'allowed', why, task };
+function createWishRecords(append: (facts: RequestFacts) => void): WishRecords {
+  return {
+    allowed({ actions, ...asked }, { id, until }) {
+      const relations = new Set((actions ?? [asked.action]).map((action) => findOperation(action)?.relation));
+      const why = `may ${[...relations].join(', ')}, consents until ${new Date(until).toISOString()}`;
+      append({ ...asked, decision: 'allowed', why, task: id });
+      return (instead) => append({ ...asked, ...insteadOf(id, instead) });
+    },
+    refused: ({ actions: _, ...asked }, error) => append({ ...asked, ...refusalOf(error) }),
+  };
+}
+
+/** What came of a request that was to become the task `id`. */
+function insteadOf(id: string, instead: NotNew): Pick<AuditFacts, 'decision'> & Partial<AuditFacts> {
+  if ('earlierId' in instead) {
+    const why = `a repeat of an earlier request, which made this task; none was made as ${id}`;
+    return { decision: 'allowed', why, task: instead.earlierId };
+  }
+  const refusal = refusalOf(toBrokerError(instead.error));
+  return { ...refusal, ...(instead.mayBeKept ? { decision: 'unknown' } : {}), task: id };
 }
 
 function refusalOf(error: BrokerError): Pick<AuditFacts, 'decision'> & Partial<AuditFacts> {

@@ -1,6 +1,5 @@
 /** A held request whose bytes travel past Redis, on its way to meet the worker that runs its task. */
 import { v7 as uuidv7 } from 'uuid';
-import { whatIsKnown } from './lost-accept.ts';
 import type { AcceptRequest, Outcome } from './task-gate.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -25,6 +24,7 @@ export interface EarlierTransfer {
 
 export interface HoldTransferDeps {
   waiters: Pick<Waiters, 'wait'>;
+  /** Its errors say what is known. */
   accept: (request: AcceptRequest, id: string) => Promise<{ id: string; isNew: boolean }>;
   /** Counts a request of an owner until the answer is called. */
   countIn: (request: AcceptRequest) => () => void;
@@ -50,7 +50,7 @@ export async function holdTransfer(
   if (signal.aborted) wait.abandon();
   const accepted = await accept(request, id).catch((error: unknown) => {
     release();
-    throw whatIsKnown(error, request, id);
+    throw error;
   });
   if (!accepted.isNew) {
     release();

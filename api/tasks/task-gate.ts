@@ -6,14 +6,14 @@ import { findOperation, type OperationName } from '../../shared/operations/regis
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
-import type { Accepted, TaskStore } from '../../shared/platform/task-store.ts';
+import type { Accepted, NewTask, TaskStore } from '../../shared/platform/task-store.ts';
 import { RateLimitError, type RateState } from '../../shared/platform/user-rate.ts';
 import { openJobsOf } from '../../shared/tasks/chain.ts';
 import { type ConsentLives, consentKindOf, usualEndOf } from '../../shared/tasks/consent.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Policy, type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
 import { type EarlierTransfer, type HeldTransfer, holdTransfer } from './hold-transfer.ts';
-import { isStoreAway, whatIsKnown } from './lost-accept.ts';
+import { isStoreAway, mayBeKept, type NotNew, whatIsKnown } from './lost-accept.ts';
 import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
 import { untilAborted } from './until-aborted.ts';
@@ -48,10 +48,10 @@ export interface AcceptRequest {
   /** Told what the caller may still submit, also when that is nothing. */
   onRate?: (rate: RateState) => void;
   /**
-   * Called once: when the accept is sent, in the same write; with a key, which may lead to an earlier task, when it is answered.
-   * What it returns is called where the task is not kept after all.
+   * Called when the accept is sent, in the same write. What it returns is told, in the turn of the answer, where there is no
+   * new task with this id, or may be none.
    */
-  onAccepted?: (id: string, isReplay: boolean, deadlineAt: number) => () => void;
+  onAccepted?: (id: string, deadlineAt: number) => ((instead: NotNew) => void) | undefined;
   tags?: readonly string[];
   /** Among the owner's waiting tasks, -100 to 100; the higher goes first. */
   priority?: number;
@@ -162,10 +162,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     const ticket: TaskTicket = { id, fence: 0, ...(isClaimedFirst ? { isMutation: true } : {}) };
     const placement = isLikelyAdmitted ? queues.add(queue, ticket) : null;
     placement?.done.catch(() => undefined); // the record is the promise; the sweeper adds what is missing
-    const isKeyed = request.idempotencyKey !== undefined;
-    // Before the accept: nothing is kept that is not recorded, and one sync of Redis's file is enough for both.
-    const takeBack = isKeyed ? undefined : request.onAccepted?.(id, false, deadlineAt);
-    const accepting = store.accept({
+    const task: NewTask = {
       id,
       operation: request.operation,
       system: request.system,
@@ -193,15 +190,17 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       ...(request.chain === undefined ? {} : { chain: placeChain(request.chain, deps.settings) }),
       ...(request.retryOf === undefined ? {} : { retryOf: request.retryOf }),
       ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
-      ...(isKeyed ? { idempotency: idempotencyOf(request) } : {}),
-    });
-    const accepted = await accepting.catch((error: unknown) => {
-      if (error instanceof RateLimitError) request.onRate?.(error.rate);
-      takeBack?.();
+      ...(request.idempotencyKey === undefined ? {} : { idempotency: idempotencyOf(request) }),
+    };
+    // Before the accept: nothing is kept that is not recorded, and one sync of Redis's file is enough for both.
+    const tellInstead = request.onAccepted?.(id, deadlineAt);
+    const accepted = await store.accept(task).catch((thrown: unknown) => {
+      if (thrown instanceof RateLimitError) request.onRate?.(thrown.rate);
+      const error = whatIsKnown(thrown, request, id);
+      tellInstead?.({ error, mayBeKept: mayBeKept(thrown) });
       throw error;
     });
-    // In the turn of the answer, so that the record is in Redis before what is asked next is answered.
-    if (isKeyed) request.onAccepted?.(accepted.id, !accepted.isNew, deadlineAt);
+    if (!accepted.isNew) tellInstead?.({ earlierId: accepted.id });
     if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
       queues.add(queue, ticket).done.catch(() => undefined);
@@ -299,9 +298,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   const self: TaskGate = {
     async accept(request) {
       const id = uuidv7();
-      const accepted = await accept(request, id).catch((error: unknown) => {
-        throw whatIsKnown(error, request, id);
-      });
+      const accepted = await accept(request, id);
       return { id: accepted.id, isReplay: !accepted.isNew };
     },
 
@@ -314,7 +311,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
           accepted = await accept(request, id);
         } catch (error) {
           abandon();
-          throw whatIsKnown(error, request, id);
+          throw error;
         }
         if (!accepted.isNew) {
           abandon();

@@ -30,7 +30,9 @@ export const auditRecord = z.object({
   system: z.string().nullable(),
   decision: z
     .string()
-    .describe('allowed, denied or refused; of what was done: begun, answered (before its end), completed, failed …'),
+    .describe(
+      'allowed, denied, refused, or unknown (Redis did not say whether it is kept); of what was done: begun, answered (before its end), completed, failed …',
+    ),
   why: z
     .string()
     .nullable()

@@ -1,5 +1,6 @@
 /** What the audit trail has of tasks, whoever is lost: no task is kept without the record of its request. */
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
+import type { NotNew } from '../../api/tasks/lost-accept.ts';
 import type { AcceptRequest } from '../../api/tasks/task-gate.ts';
 import { parseLine } from '../../shared/audit/chain.ts';
 import { type AuditTrail, createAuditTrail } from '../../shared/audit/trail.ts';
@@ -37,12 +38,12 @@ function openTrail(writer: string): AuditTrail {
 }
 
 /** A request whose record says of which task it is. */
-function recorded(trail: AuditTrail, takenBack: () => void = () => {}): AcceptRequest {
+function recorded(trail: AuditTrail, toldInstead: (instead: NotNew) => void = () => {}): AcceptRequest {
   return {
     ...cancelJob,
     onAccepted: (task) => {
       trail.append({ kind: 'request', action: cancelJob.operation, decision: 'allowed', task });
-      return takenBack;
+      return toldInstead;
     },
   };
 }
@@ -51,14 +52,19 @@ async function records() {
   return (await store.readOn(null, '0-0', 10_000)).map(({ text }) => parseLine(text));
 }
 
-it('a task that is kept has the record of its request, although the API never hears that it was kept', async () => {
+const key = { idempotencyKey: 'k', fingerprint: 'f' };
+
+it.each([
+  ['', {}],
+  [' with a key', key],
+])('a task%s that is kept has the record of its request, although the API never hears of it', async (_, keyed) => {
   const trail = openTrail('api-1');
   const { accept } = tasks.store;
   vi.spyOn(tasks.store, 'accept').mockImplementation((task) => {
     accept(task).catch(() => undefined);
     return new Promise(() => {}); // a process that is killed before the answer comes
   });
-  void tasks.gate.accept(recorded(trail));
+  void tasks.gate.accept({ ...recorded(trail), ...keyed });
   const [id] = await eventually(async () => {
     const open = await tasks.store.listOpen('batch@lab', Date.now() + 1, 0, 10);
     expect(open).toHaveLength(1);
@@ -68,24 +74,51 @@ it('a task that is kept has the record of its request, although the API never he
   expect(await records()).toContainEqual(expect.objectContaining({ kind: 'request', decision: 'allowed', task: id }));
 });
 
-it('of a task for which there was no room the record is taken back, of one that repeats another none is made before', async () => {
-  const trail = openTrail('api-1');
-  const takenBack = vi.fn();
-  const request = recorded(trail, takenBack);
+it('of a task for which there was no room, or that repeats another, what came of it is told once', async () => {
+  const told: NotNew[] = [];
+  const request = recorded(openTrail('api-1'), (instead) => told.push(instead));
   for (let count = 0; count < 50; count += 1) await tasks.gate.accept(request);
-  expect(takenBack).not.toHaveBeenCalled();
-  await expect(tasks.gate.accept(request)).rejects.toMatchObject({ code: 'UserQueueFull' });
-  expect(takenBack).toHaveBeenCalledOnce();
-  const asBob = { ...request, principal: bob, idempotencyKey: 'k', fingerprint: 'f' };
+  expect(told).toEqual([]);
+  const refusal: unknown = await tasks.gate.accept(request).catch((error: unknown) => error);
+  expect(refusal).toMatchObject({ code: 'UserQueueFull' });
+  expect(told.splice(0)).toEqual([{ error: refusal, mayBeKept: false }]);
+  const asBob = { ...request, ...key, principal: bob };
   const { id } = await tasks.gate.accept(asBob);
-  await tasks.gate.accept(asBob);
-  await expect(tasks.gate.accept({ ...asBob, fingerprint: 'g' })).rejects.toMatchObject({
-    code: 'IdempotencyMismatch',
-  });
-  expect(takenBack).toHaveBeenCalledOnce();
-  const ofId = (await records()).filter(({ task }) => task === id);
-  expect(ofId).toHaveLength(2); // each names the task that there is
+  expect(told).toEqual([]);
+  expect(await tasks.gate.accept(asBob)).toEqual({ id, isReplay: true });
+  expect(told.splice(0)).toEqual([{ earlierId: id }]);
+  const mismatch: unknown = await tasks.gate.accept({ ...asBob, fingerprint: 'g' }).catch((error: unknown) => error);
+  expect(mismatch).toMatchObject({ code: 'IdempotencyMismatch' });
+  expect(told).toEqual([{ error: mismatch, mayBeKept: false }]);
 });
+
+it.each([
+  ['', {}, 'OutcomeUnknown'],
+  [' with a key', key, 'StoreUnavailable'],
+])(
+  'of an accept%s that Redis does and does not answer it is told that the task may be kept',
+  async (_, keyed, code) => {
+    const told = vi.fn<(instead: NotNew) => void>();
+    const named = vi.fn<(id: string) => void>();
+    const request = {
+      ...cancelJob,
+      onAccepted: (id: string) => {
+        named(id);
+        return told;
+      },
+    };
+    await tasks.gate.accept(request); // Redis knows the script from now on
+    tasks.redis.call('CLIENT', 'REPLY', 'OFF').catch(() => undefined);
+    const answer = tasks.gate.accept({ ...request, ...keyed }).catch((error: unknown) => error);
+    const id = named.mock.lastCall?.[0];
+    await eventually(async () => expect(await witness.exists(`${tasks.keyPrefix}:task:${id}`)).toBe(1));
+    tasks.redis.disconnect();
+    const error: unknown = await answer;
+    expect(error).toMatchObject({ code });
+    expect(told.mock.calls).toEqual([[{ error, mayBeKept: true }]]);
+    await tasks.redis.connect();
+  },
+);
 
 it('chains stay whole, and every change has its records, where many are accepted, begun early and ended at once', async () => {
   const [api, worker] = [openTrail('api-1'), openTrail('worker-1')];

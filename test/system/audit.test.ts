@@ -210,6 +210,21 @@ it('each task of a batch, each refused one, a cancel and a webhook leave a recor
   expect(found.find(({ action }) => action.startsWith('DELETE'))?.target.id).toBe(first?.id);
 });
 
+it('a batch that repeats another by its key says of each task that it was there, and which id was not needed', async () => {
+  const stat = { operation: 'filesystem.stat', system: 'lab', input: { path: '/tmp' } };
+  const headers = { 'idempotency-key': randomUUID() };
+  const first = await client.post('/tasks/batch', { tasks: [stat, stat] }, { headers });
+  const made = (first.body.items as { id: string }[]).map(({ id }) => id);
+  const request = randomUUID();
+  await client.post('/tasks/batch', { tasks: [stat, stat] }, { headers: { ...headers, 'x-request-id': request } });
+  const found = records().filter((record) => record.request === request && record.kind === 'request');
+  const [named, repeats] = [false, true].map((isRepeat) =>
+    found.filter(({ why }) => why?.startsWith('a repeat of an earlier request') === isRepeat),
+  );
+  expect(repeats?.map(({ task }) => task).sort()).toEqual(made.sort());
+  expect(repeats?.map(({ why }) => why?.split(' ').at(-1)).sort()).toEqual(named?.map(({ task }) => task).sort());
+});
+
 it('every command that the host was asked to run has a record', async () => {
   // sshd is the witness: it logs each session that it starts.
   const sessions = () =>

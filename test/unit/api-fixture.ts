@@ -24,15 +24,17 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
   const byKey = new Map<string, string>();
   const batches = new Map<string, string>();
 
+  const newId = () => `01900000-0000-7000-8000-${String(tasks.size + 1).padStart(12, '0')}`;
+
   const accept = async (request: AcceptRequest): Promise<{ id: string; isReplay: boolean }> => {
     const key = request.idempotencyKey;
     const earlier = key === undefined ? undefined : byKey.get(key);
     if (earlier !== undefined) {
-      request.onAccepted?.(earlier, true, nowMs + 60_000);
+      request.onAccepted?.(newId(), nowMs + 60_000)?.({ earlierId: earlier });
       return { id: earlier, isReplay: true };
     }
     accepted.push(request);
-    const id = `01900000-0000-7000-8000-${String(tasks.size + 1).padStart(12, '0')}`;
+    const id = newId();
     if (key !== undefined) byKey.set(key, id);
     const task = parseTask({
       id,
@@ -50,7 +52,7 @@ export function createLocalGate(end: (request: AcceptRequest) => Ending | Promis
       timeline: `pending@${nowMs}@0`,
       requestId: request.requestId,
     });
-    request.onAccepted?.(id, false, request.deadlineAt ?? nowMs + 60_000);
+    request.onAccepted?.(id, request.deadlineAt ?? nowMs + 60_000);
     tasks.set(id, { ...task, ...(await end(request)) });
     return { id, isReplay: false };
   };

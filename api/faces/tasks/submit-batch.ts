@@ -8,6 +8,7 @@ import { invalidField } from '../../http/invalid-request.ts';
 import { readJsonBody } from '../../http/json-body.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { problemBody, retryAfterSecondsOf } from '../../http/problem.ts';
+import type { AcceptRequest } from '../../tasks/task-gate.ts';
 import { acceptRequestOf, callerOf } from '../accept-task.ts';
 import { taskLocation } from '../task-accepted.ts';
 import { type AdmitDeps, admitSubmission, taskSubmission, wishIn } from './submission.ts';
@@ -58,17 +59,23 @@ async function submitOne(
   submission: unknown,
   idempotency: { key: string; fingerprint: string } | undefined,
 ): Promise<Item> {
+  let isRecorded = false;
   try {
     if (typeof submission !== 'object' || submission === null || Array.isArray(submission)) {
       throw invalidField('body', '', 'must be an object');
     }
     const wish = await admitSubmission(deps, callerOf(c), submission as Record<string, unknown>);
     const request = acceptRequestOf(c, { ...wish, isKeyed: false, ...(idempotency ? { idempotency } : {}) });
-    const { id, isReplay } = await deps.gate.accept(request);
+    const onAccepted: AcceptRequest['onAccepted'] = (...task) => {
+      isRecorded = true;
+      return request.onAccepted?.(...task);
+    };
+    const { id, isReplay } = await deps.gate.accept({ ...request, onAccepted });
     return { status: 202, id, location: taskLocation(deps.config, id), isReplay, error: null };
   } catch (thrown) {
     const error = toBrokerError(thrown);
-    c.get('record')(wishIn(submission), { error });
+    // What came of an accept is recorded with it, under the id that it was to have.
+    if (!isRecorded) c.get('record').refused(wishIn(submission), error);
     // Not thrown: the others are accepted, and their ids must be told.
     if (error.code === 'Internal') deps.log.error({ err: error.cause, requestId: c.get('requestId') }, error.message);
     const retryAfterSeconds = retryAfterSecondsOf(error);
