@@ -17,19 +17,17 @@ afterEach(() => tasks.close());
 /** Answers allowed, then what is given, and the last of that from then on; told of each question. */
 function answers(...later: (BrokerError | null)[]) {
   let count = 0;
-  let wake = (): void => {};
+  const waiting: (() => void)[] = [];
   return {
     stillAllowed: async () => {
       count += 1;
-      wake();
+      for (const wake of waiting.splice(0)) wake();
       return count === 1 ? null : (later[Math.min(count - 2, later.length - 1)] ?? null);
     },
     /** Resolves when it was asked that often. */
     async asked(times: number): Promise<void> {
       while (count < times) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        await new Promise<void>((resolve) => waiting.push(resolve));
       }
     },
     count: () => count,
@@ -119,5 +117,6 @@ it('a submission is not broken off: whether there is a job has to be found out',
   await tasks.runner(submit, 3, { ...consent, askEveryMs: 10 }).run({ id: task.id, fence: 0 }, 'entry');
   await passing;
   expect([isTold, consent.count()]).toEqual([[false], 1]);
+  expect(await endOf(clock.id)).toEqual(['completed', undefined]);
   expect(await endOf(task.id)).toEqual(['completed', undefined]);
 });
