@@ -26,3 +26,24 @@ export async function openLasting(
     throw error;
   }
 }
+
+/**
+ * The way to have such a process started beforehand, where one is wanted, none is being started and the user has room to spare. It
+ * never throws: a failure is left to who would have used the process.
+ */
+export function startWithRoom(
+  pool: Pick<ConnectionPool, 'hasSpare'>,
+  username: string,
+  { isWanted, start }: { isWanted: () => boolean; start: () => Promise<void> },
+): () => void {
+  let isStarting = false;
+  return () => {
+    if (isStarting || !isWanted() || !pool.hasSpare(username)) return;
+    isStarting = true;
+    start()
+      .catch(() => undefined)
+      .finally(() => {
+        isStarting = false;
+      });
+  };
+}

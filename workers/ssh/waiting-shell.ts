@@ -3,7 +3,7 @@
  * often more than the command itself, is over by then.
  */
 import type { ConnectionPool, LentChannel } from './connection-pool.ts';
-import { openLasting } from './lasting-channel.ts';
+import { openLasting, startWithRoom } from './lasting-channel.ts';
 import type { CommandEnd } from './observe-command.ts';
 import type { ShellDefaults } from './remote-shell.ts';
 
@@ -40,7 +40,6 @@ export function createWaitingShell(
   { keepMs, observe }: { keepMs: number; observe: ShellDefaults['observe'] },
 ): WaitingShell {
   let waiting: Waiting | undefined;
-  let isStarting = false;
 
   function keep(channel: LentChannel, ended: (end: CommandEnd) => void): void {
     const { stream, connection } = channel;
@@ -76,18 +75,8 @@ export function createWaitingShell(
     keep(channel, ended);
   }
 
-  function prepare(): void {
-    if (waiting !== undefined || isStarting || !pool.hasSpare(username)) return;
-    isStarting = true;
-    start()
-      .catch(() => undefined)
-      .finally(() => {
-        isStarting = false;
-      });
-  }
-
   return {
-    prepare,
+    prepare: startWithRoom(pool, username, { isWanted: () => waiting === undefined, start }),
     take(makeLine) {
       if (waiting === undefined) return undefined;
       const line = makeLine();

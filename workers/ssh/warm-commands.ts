@@ -1,7 +1,7 @@
 /** The command loop of one user that stays between commands: started with the first that may use it, for those that follow. */
 import { type CommandLoop, commandLoopArgv, commandLoopLine, startCommandLoop } from './command-loop.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import { openLasting } from './lasting-channel.ts';
+import { openLasting, startWithRoom } from './lasting-channel.ts';
 import type { ShellDefaults } from './remote-shell.ts';
 
 export interface WarmCommands {
@@ -24,7 +24,6 @@ export function createWarmCommands(
   { idleMs, lifeMs, observe }: { idleMs: number; lifeMs: number; observe: ShellDefaults['observe'] },
 ): WarmCommands {
   let current: CommandLoop | undefined;
-  let isStarting = false;
   let unusableUntil = 0;
 
   async function start(): Promise<void> {
@@ -67,17 +66,9 @@ export function createWarmCommands(
     }
   }
 
+  const isWanted = (): boolean => current === undefined && performance.now() >= unusableUntil;
   return {
     take: () => (current?.isFree ? current : undefined),
-    prepare() {
-      const isWanted = current === undefined && !isStarting && performance.now() >= unusableUntil;
-      if (!isWanted || !pool.hasSpare(username)) return;
-      isStarting = true;
-      start()
-        .catch(() => undefined)
-        .finally(() => {
-          isStarting = false;
-        });
-    },
+    prepare: startWithRoom(pool, username, { isWanted, start }),
   };
 }

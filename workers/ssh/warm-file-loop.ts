@@ -3,7 +3,7 @@ import { FileLoopLost } from './arrivals.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import { type FileLoop, NoFileLoop, startFileLoop } from './file-loop.ts';
 import { fileLoopArgv, fileLoopLine } from './file-loop-program.ts';
-import { openLasting } from './lasting-channel.ts';
+import { openLasting, startWithRoom } from './lasting-channel.ts';
 import type { ShellDefaults } from './remote-shell.ts';
 
 export interface WarmFileLoop {
@@ -24,7 +24,6 @@ export function createWarmFileLoop(
   { idleMs, observe }: { idleMs: number; observe: ShellDefaults['observe'] },
 ): WarmFileLoop {
   let current: FileLoop | undefined;
-  let isStarting = false;
   let unusableUntil = 0;
 
   async function start(): Promise<void> {
@@ -82,22 +81,15 @@ export function createWarmFileLoop(
       (answer) => answer === null,
       (error: unknown) => isLostOnly(error) && channel.exit() === undefined,
     );
-    if (!isUsable) unusableUntil = performance.now() + retryAfterMs;
-    if (!isUsable) loop.close();
+    if (isUsable) return;
+    unusableUntil = performance.now() + retryAfterMs;
+    loop.close();
   }
 
+  const isWanted = (): boolean => current === undefined && performance.now() >= unusableUntil;
   return {
     take: () => (current?.isFree ? current : undefined),
-    prepare() {
-      const isWanted = current === undefined && !isStarting && performance.now() >= unusableUntil;
-      if (!isWanted || !pool.hasSpare(username)) return;
-      isStarting = true;
-      start()
-        .catch(() => undefined)
-        .finally(() => {
-          isStarting = false;
-        });
-    },
+    prepare: startWithRoom(pool, username, { isWanted, start }),
   };
 }
 
