@@ -97,7 +97,7 @@ function endpointsOf(deps: AppDeps & { now: () => number }): Endpoint[] {
     { method: 'GET', path: '/tasks/{id}', isPublic: false, handle: getTask(deps) },
     { method: 'DELETE', path: '/tasks/{id}', isPublic: false, handle: cancelTask(deps) },
     { method: 'POST', path: '/tasks/{id}/retry', isPublic: false, handle: retryTask(faceDeps) },
-    { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(deps) },
+    { method: 'GET', path: '/tasks/{id}/transfer', isPublic: false, handle: signTransfer(faceDeps) },
     { method: 'POST', path: '/tasks/{id}/transfer', isPublic: false, handle: hurryTransfer(deps) },
     { method: 'GET', path: '/events', isPublic: false, takesTicket: true, handle: streamEvents(deps) },
     { method: 'GET', path: '/tasks/{id}/events', isPublic: false, takesTicket: true, handle: streamTaskEvents(deps) },

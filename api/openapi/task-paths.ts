@@ -2,7 +2,7 @@
 import { type ErrorCode, errorCodes } from '../../shared/errors/catalogue.ts';
 import { listQuery, taskListView } from '../faces/tasks/list-tasks.ts';
 import { limitsView } from '../faces/tasks/read-limits.ts';
-import { transferAddresses } from '../faces/tasks/sign-transfer.ts';
+import { transferDirections } from '../faces/tasks/sign-transfer.ts';
 import { taskSubmission } from '../faces/tasks/submission.ts';
 import { batchSubmission, batchView } from '../faces/tasks/submit-batch.ts';
 import { requestSchema, resultSchema } from './json-schemas.ts';
@@ -149,7 +149,8 @@ export function taskPaths(): Json {
       },
       get: {
         operationId: 'sign_transfer',
-        summary: 'Addresses in the staging store for an upload or a download, signed when they are asked for',
+        summary:
+          'What its client does next: addresses in the staging store, signed now, or the way straight to the cluster',
         tags: ['tasks'],
         parameters: [
           id,
@@ -167,7 +168,10 @@ export function taskPaths(): Json {
           }),
         ],
         responses: {
-          200: { description: 'The addresses', ...jsonContent(resultSchema(transferAddresses)) },
+          200: {
+            description: 'By `transferMethod`, as the system has it',
+            ...jsonContent(resultSchema(transferDirections)),
+          },
           ...errors,
           ...errorResponses(['InvalidRequest', 'TaskConflict', 'NotSupported']),
         },

@@ -10,9 +10,17 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { freePorts } from '../../lab/free-ports.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
-import { type Answer, type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
+import {
+  type Answer,
+  type Broker,
+  type Client,
+  clientOf,
+  locationOf,
+  startBroker,
+  taskEnd,
+} from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
+import { directionsOf, jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
 import { userProcesses } from '../user-processes.ts';
 import { pythonEnvironment, pythonProgram } from './python.ts';
 import { testScript } from './script-tests.ts';
@@ -166,6 +174,26 @@ describe('a stream', () => {
     expect([stdout.includes('sealedSecret'), stdout.includes(facts.secret)]).toEqual([true, false]);
     await runStreamer('receive', text, at('got guarded'));
     expect(digest(readFileSync(at('got guarded')))).toBe(digest(content));
+  });
+
+  it('that was begun with `Prefer: respond-async` or as a task tells its owner, and nobody else, where to come', async () => {
+    const wish = { path: at('async'), transferDirectives: { transferMethod: 'streamer' } };
+    const headers = { prefer: 'respond-async' };
+    const up = locationOf(await client.post('/filesystem/lab/transfer/upload', wish, { headers }));
+    const way = await directionsOf(client, up);
+    expect(way).toEqual({ transferMethod: 'streamer', coordinates: expect.any(String) });
+    const bob = await clientOf(lab.oidc, broker.url, 'bob');
+    expect((await bob.get(`${up}/transfer`)).status).toBe(404);
+    const told = await Promise.all([up, '/tasks'].map((place) => client.get(place)));
+    expect(told.map(({ text }) => text.includes('coordinates'))).toEqual([false, false]);
+    await runStreamer('send', way.coordinates ?? '', put('async source', content));
+    expect((await taskEnd(client, up)).result).toMatchObject({ bytes: content.length });
+    expect((await client.get(`${up}/transfer`)).status).toBe(409);
+    const submission = { operation: 'transfer.download', system: 'lab', input: wish };
+    const down = locationOf(await client.post('/tasks', submission));
+    const { coordinates } = await directionsOf(client, down);
+    await runStreamer('receive', coordinates ?? '', at('async received'));
+    expect(digest(readFileSync(at('async received')))).toBe(digest(content));
   });
 
   it('to a file that is there is refused at once', async () => {

@@ -8,9 +8,17 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
-import { type Answer, type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
+import {
+  type Answer,
+  type Broker,
+  type Client,
+  clientOf,
+  locationOf,
+  startBroker,
+  taskEnd,
+} from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
+import { directionsOf, jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
 import { userProcesses } from '../user-processes.ts';
 import { testScript } from './script-tests.ts';
 import { receiveByWormhole, sendByWormhole, startWormholeGround, type WormholeGround } from './wormhole-ground.ts';
@@ -130,6 +138,30 @@ describe('a wormhole', () => {
       await nothingIsLeft(answer);
     }
     expect(existsSync(at('never'))).toBe(false);
+  });
+
+  it('tells the code to the owner of a task of the native face alone, while it waits, and in no other answer', async () => {
+    const sender = sendByWormhole(ground, put('native source', content));
+    put('native', 'from the cluster');
+    const begun = async (operation: string, name: string, more: object = {}): Promise<string> => {
+      const input = { path: at(name), transferDirectives: { transferMethod: 'wormhole', ...more } };
+      return locationOf(await client.post('/tasks', { operation, system: 'lab', input }));
+    };
+    const up = await begun('transfer.upload', 'native upload', { wormholeCode: await sender.code });
+    const down = await begun('transfer.download', 'native');
+    const way = await directionsOf(client, down);
+    expect(way).toEqual({ transferMethod: 'wormhole', wormholeCode: expect.stringMatching(/^\d+(?:-[a-z]+){8}$/) });
+    const code = way.wormholeCode ?? '';
+    const bob = await clientOf(lab.oidc, broker.url, 'bob');
+    expect((await bob.get(`${down}/transfer`)).status).toBe(404);
+    const told = await Promise.all([down, '/tasks', '/audit'].map((place) => client.get(place)));
+    expect(told.map(({ status, text }) => [status, text.includes(code)])).toEqual(Array(3).fill([200, false]));
+    const got = await receiveByWormhole(ground, code, at('native received'));
+    expect([got.exitCode, readFileSync(at('native received'), 'utf8')]).toEqual([0, 'from the cluster']);
+    expect((await taskEnd(client, down)).result).toMatchObject({ path: at('native') });
+    expect((await taskEnd(client, up)).result).toMatchObject({ path: at('native upload'), bytes: content.length });
+    const over = await client.get(`${down}/transfer`);
+    expect([over.status, over.body.message]).toEqual([409, 'The task has ended; it is completed.']);
   });
 
   it('ends clearly with a wrong code, with a directory, with a text, with other bytes than announced, and where nobody comes', async () => {

@@ -71,6 +71,7 @@ const handedOut: readonly (readonly [string, RegExp])[] = [
   ['the signature of an address', /X-Amz-Signature=([0-9a-f]{64})/g],
   ['a ticket', /"ticket":"([\w.~+/=-]{16,})"/g],
   ['the secret of a stream', /"coordinates":"([\w.~+/=-]{16,})"/g],
+  ['the code of a wormhole', /"wormholeCode":"\d+-([\w-]{16,})"/g],
 ];
 
 /** What an answer hands out to its client alone. */

@@ -19,6 +19,18 @@ export interface Directives {
   downloadUrl: string;
 }
 
+/** What `GET /tasks/{id}/transfer` says, as soon as it says what its client is to do. */
+export function directionsOf(client: Client, location: string): Promise<Record<string, string | null>> {
+  return vi.waitFor(
+    async () => {
+      const { status, body, text } = await client.get(`${location}/transfer`);
+      if (status !== 200) throw new Error(`${status} ${text}`);
+      return body as unknown as Record<string, string | null>;
+    },
+    { timeout: 30_000, interval: 100 },
+  );
+}
+
 export function jobOf(answer: Answer): TransferJob {
   return answer.body.transferJob as TransferJob;
 }

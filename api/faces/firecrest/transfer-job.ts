@@ -4,15 +4,14 @@ import type { Job } from '../../../shared/operations/compute/job.ts';
 import type { JobMetadata } from '../../../shared/operations/compute/job-metadata.ts';
 import { findOperation } from '../../../shared/operations/registry.ts';
 import { type TransferJob, transferJobOf } from '../../../shared/operations/transfer/transfer-job.ts';
-import type { StreamerConfig, WormholeConfig } from '../../../shared/platform/config/data-transfer.ts';
-import { createSealer } from '../../../shared/platform/sealing.ts';
 import type { Staging } from '../../../shared/staging/staging.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
 import { isTerminal, type TaskState } from '../../../shared/tasks/states.ts';
-import { streamEntryOf, streamPlace } from '../../../shared/tasks/stream-entry.ts';
+import { streamEntryOf } from '../../../shared/tasks/stream-entry.ts';
 import type { Task } from '../../../shared/tasks/task.ts';
-import { givenCodePlace, wormholeEntryOf } from '../../../shared/tasks/wormhole-entry.ts';
+import { wormholeEntryOf } from '../../../shared/tasks/wormhole-entry.ts';
 import type { SystemEntry } from '../../http/app-env.ts';
+import { directWayOf } from '../direct-way.ts';
 
 type Signer = Pick<Staging, 'signParts' | 'signCompletion' | 'signDownload'>;
 
@@ -25,8 +24,7 @@ export async function directivesOf(
   const isUpload = task.operation === 'transfer.upload';
   if (!isUpload && task.operation !== 'transfer.download') return undefined;
   const { dataTransfer } = system.dataOperation;
-  if (dataTransfer?.type === 'streamer') return streamDirectives(task, dataTransfer);
-  if (dataTransfer?.type === 'wormhole') return wormholeDirectives(task, isUpload, dataTransfer);
+  if (dataTransfer?.type === 'streamer' || dataTransfer?.type === 'wormhole') return straightDirectives(task, system);
   const staged = stagedFileOf(task.journal);
   if (staged === null || signer === undefined) {
     throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'nothing is staged' } });
@@ -34,32 +32,14 @@ export async function directivesOf(
   return isUpload ? uploadDirectives(staged, signer) : downloadDirectives(staged, signer);
 }
 
-/** In the clear only here: what FirecREST's streamer calls coordinates, base64 of JSON. */
-function streamDirectives(task: Pick<Task, 'id' | 'journal'>, config: StreamerConfig): object {
-  const stream = streamEntryOf(task.journal);
-  const sealer = createSealer(config.sealingKeys);
-  if (stream === null || sealer === null) {
-    throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'there is no stream' } });
+function straightDirectives(task: Task, system: SystemEntry): object {
+  const way = directWayOf(task, system);
+  if (way === null) {
+    throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'there is no way to give' } });
   }
-  const secret = sealer.open(stream.sealedSecret, streamPlace(task.id));
-  const coordinates = JSON.stringify({ ports: config.portRange, ips: config.publicIps, secret });
-  const encoded = Buffer.from(coordinates).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
-  return { transferMethod: 'streamer', coordinates: encoded };
-}
-
-/** The code of an upload is the client's own. */
-function wormholeDirectives(
-  task: Pick<Task, 'id' | 'journal'>,
-  isUpload: boolean,
-  { sealingKeys }: WormholeConfig,
-): object {
-  if (isUpload) return { transferMethod: 'wormhole' };
-  const sealedCode = wormholeEntryOf(task.journal)?.sealedCode;
-  const sealer = createSealer(sealingKeys);
-  if (sealedCode === undefined || sealer === null) {
-    throw new BrokerError('Internal', 'An internal error occurred.', { detail: { reason: 'there is no code' } });
-  }
-  return { transferMethod: 'wormhole', wormholeCode: sealer.open(sealedCode, givenCodePlace(task.id)) };
+  // As FirecREST v2 answers to an upload: the code is the client's own.
+  if (way.transferMethod === 'wormhole' && way.wormholeCode === null) return { transferMethod: 'wormhole' };
+  return way;
 }
 
 async function uploadDirectives(staged: StagedFile, signer: Signer): Promise<object> {
