@@ -86,6 +86,11 @@ export interface Operation<
   input: Input;
   result: Result;
   firecrest: FirecrestRoute<z.infer<Result>>;
+  /**
+   * Of a change whose result may be too large for its record: the same with less in it, and saying so. The change was made, so
+   * its task completes whatever the result weighs; asked again until there is room.
+   */
+  shorten?: (result: z.infer<Result>) => z.infer<Result>;
   relation: Relation;
   /** What the caller must be allowed besides, by what was asked for; null: nothing. */
   alsoRelation?: (input: z.infer<Input>) => Relation | null;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
-import { type Broker, type Client, clientOf, startBroker } from '../system/broker-fixture.ts';
+import { type Broker, type Client, clientOf, locationOf, startBroker, taskEnd } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
 
 const lab = inject('lab');
@@ -124,6 +124,17 @@ describe('a job', () => {
       expect(status, text).toBe(204);
       const inside = ['first', 'second'].map((name) => readFileSync(join(own.path, name), 'utf8'));
       expect(inside).toEqual([`${jobId}\n`, `${jobId}\n`]);
+      // 64 KiB that are six times as many in JSON, more than a record keeps: what was run is told, with less of its output.
+      const loud = `cd ${own.path}; echo x >> ran; head -c 32768 /dev/zero; head -c 32768 /dev/zero >&2`;
+      const wish = { operation: 'compute.attach', system: 'lab', input: { jobId, command: loud } };
+      const location = locationOf(await client.post('/tasks', wish));
+      const { state, result } = await taskEnd(client, location);
+      expect([state, result]).toEqual([
+        'completed',
+        { exitCode: 0, stdout: '\0'.repeat(16_384), stderr: '\0'.repeat(16_384), isTruncated: true },
+      ]);
+      expect((await client.send('PUT', `${jobs}/${jobId}/attach`, { body: { command: loud } })).status).toBe(204);
+      expect(readFileSync(join(own.path, 'ran'), 'utf8')).toBe('x\nx\n');
     } finally {
       await client.delete(`${jobs}/${jobId}`);
     }

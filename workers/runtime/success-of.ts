@@ -14,8 +14,9 @@ export interface ResultBounds {
 }
 
 /**
- * In the record, or, where a read's is large, at this worker's port: for the request that is held for it, else for a time. Throws
- * OutputTooLarge past the bounds, QueueFull where the port has no room, Internal for a result that its operation's schema refuses.
+ * In the record, that of a change shortened where it is large; or, where a read's is large, at this worker's port: for the request
+ * that is held for it, else for a time. Throws OutputTooLarge for a read past the bounds, QueueFull where the port has no room,
+ * Internal for a result that its operation's schema refuses.
  */
 export function successOf(deps: ResultBounds, operation: Operation, task: Task, raw: unknown): TaskEnd {
   const parsed = operation.result.safeParse(raw);
@@ -27,7 +28,10 @@ export function successOf(deps: ResultBounds, operation: Operation, task: Task, 
     const resultJson = JSON.stringify(parsed.data);
     const sizeBytes = Buffer.byteLength(resultJson);
     if (sizeBytes <= deps.resultBytesMax) return { state: 'completed', resultJson };
-    if (!isForOneReader) return keepLarge(deps, operation, task, resultJson, sizeBytes);
+    if (operation.mutates) {
+      return { state: 'completed', resultJson: shortened(operation, parsed.data, sizeBytes, deps.resultBytesMax) };
+    }
+    if (!isForOneReader) return keepLarge(deps, task, resultJson, sizeBytes);
   }
   // As the client gets it, so that the API need not take it apart again.
   const { answer, resultHeaders } = operation.firecrest;
@@ -36,15 +40,28 @@ export function successOf(deps: ResultBounds, operation: Operation, task: Task, 
   return { state: 'completed', resultUrl: deps.results.offer(text, resultHeaders?.(parsed.data)) };
 }
 
-/** The next step of a chain takes its results from the record, and so does the repeat of a mutation. */
+/** What a change has done is not undone by the size of its result, and a repeat finds that in the record or nowhere. */
+function shortened(operation: Operation, result: unknown, sizeBytes: number, bytesMax: number): string {
+  let last = sizeBytes;
+  for (let shorter = operation.shorten?.(result); shorter !== undefined; shorter = operation.shorten?.(shorter)) {
+    const resultJson = JSON.stringify(shorter);
+    const bytes = Buffer.byteLength(resultJson);
+    if (bytes <= bytesMax) return resultJson;
+    if (bytes >= last) break;
+    last = bytes;
+  }
+  // No change has such a result: the least bound has room for what none of them can leave out.
+  throw tooLarge(last, bytesMax);
+}
+
+/** The next step of a chain takes its results from the record. */
 function keepLarge(
   { results, resultBytesMax, heldResultBytesMax }: ResultBounds,
-  { mutates }: Operation,
   { chain, owner }: Task,
   resultJson: string,
   sizeBytes: number,
 ): TaskEnd {
-  const bytesMax = mutates || chain !== null ? resultBytesMax : Math.min(heldResultBytesMax, keptBytesPerOwnerMax);
+  const bytesMax = chain !== null ? resultBytesMax : Math.min(heldResultBytesMax, keptBytesPerOwnerMax);
   if (sizeBytes > bytesMax) throw tooLarge(sizeBytes, bytesMax);
   const { url, until } = results.keep(Buffer.from(resultJson), owner);
   return { state: 'completed', resultUrl: url, kept: { sizeBytes, until } };

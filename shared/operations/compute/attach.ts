@@ -15,6 +15,11 @@ export const attachedRun = z.object({
 
 export type AttachedRun = z.infer<typeof attachedRun>;
 
+/** The beginning of a text, without half of a character at its end. */
+function halfOf(text: string): string {
+  return text.slice(0, text.length >> 1).replace(/[\ud800-\udbff]$/, '');
+}
+
 export const attach = defineOperation({
   name: 'compute.attach',
   summary: 'Run a command inside a running batch job',
@@ -25,6 +30,7 @@ export const attach = defineOperation({
       .describe('For the shell sh on the first node of the job, or on each of its nodes where the scheduler does so'),
   }),
   result: attachedRun,
+  shorten: (run) => ({ ...run, stdout: halfOf(run.stdout), stderr: halfOf(run.stderr), isTruncated: true }),
   firecrest: {
     method: 'PUT',
     path: '/compute/{system_name}/jobs/{job_id}/attach',

@@ -8,7 +8,7 @@ import { clusterText, remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { throughStaging } from './through-staging.ts';
 import { account, admitAccount, transferJobBody } from './transfer-job.ts';
-import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
+import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine, withFewerNames } from './tree-fields.ts';
 
 export const copyBetween = defineOperation({
   name: 'transfer.copy',
@@ -24,6 +24,7 @@ export const copyBetween = defineOperation({
     account,
   }),
   result: z.object({ path: z.string(), targetSystem: z.string(), targetPath: z.string(), ...treeResult }),
+  shorten: withFewerNames,
   firecrest: {
     method: 'POST',
     path: '/filesystem/{system_name}/transfer/copy',

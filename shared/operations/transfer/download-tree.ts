@@ -7,13 +7,14 @@ import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { throughStaging } from './through-staging.ts';
 import { account, admitMethod, transferJobBody } from './transfer-job.ts';
-import { skipFailures, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
+import { skipFailures, treeFilters, treeResult, treeSuccessLine, withFewerNames } from './tree-fields.ts';
 
 export const downloadTree = defineOperation({
   name: 'transfer.download-tree',
   summary: 'Download a directory with all that is in it',
   input: z.object({ path: remotePath.describe('The directory'), ...treeFilters, skipFailures, account }),
   result: z.object({ path: z.string(), ...treeResult }),
+  shorten: withFewerNames,
   firecrest: {
     method: 'POST',
     path: '/filesystem/{system_name}/transfer/download-tree',

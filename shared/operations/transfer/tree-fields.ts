@@ -68,6 +68,20 @@ export const treeResult = {
   failures: z.array(z.object({ path: z.string(), reason: z.string() })).describe('The first of them'),
 };
 
+type FirstNames = Record<'copiedPaths' | 'skippedPaths', string[]> & { failures: { path: string; reason: string }[] };
+
+/** The same with half as many names: they are the first of several anyway, and counted apart. */
+export function withFewerNames<Result extends FirstNames>(result: Result): Result {
+  const half = <T>(list: T[]): T[] => list.slice(0, list.length >> 1);
+  const { copiedPaths, skippedPaths, failures } = result;
+  return {
+    ...result,
+    copiedPaths: half(copiedPaths),
+    skippedPaths: half(skippedPaths),
+    failures: half(failures),
+  };
+}
+
 /** The line of FirecREST's log. */
 export function treeSuccessLine({ entries, sha256 }: { entries: number; sha256: string }): string {
   return `Tree was successfully transferred (entries: ${entries}, sha256: ${sha256}).`;

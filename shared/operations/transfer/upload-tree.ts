@@ -7,7 +7,7 @@ import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { sha256, throughStaging } from './through-staging.ts';
 import { account, admitMethod, fileSize, transferJobBody } from './transfer-job.ts';
-import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine } from './tree-fields.ts';
+import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine, withFewerNames } from './tree-fields.ts';
 
 export const uploadTree = defineOperation({
   name: 'transfer.upload-tree',
@@ -23,6 +23,7 @@ export const uploadTree = defineOperation({
     account,
   }),
   result: z.object({ path: z.string(), ...treeResult }),
+  shorten: withFewerNames,
   firecrest: {
     method: 'POST',
     path: '/filesystem/{system_name}/transfer/upload-tree',

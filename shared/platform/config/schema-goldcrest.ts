@@ -93,9 +93,11 @@ const tasks = section({
   held_read_keep: duration({ minMs: 1_000, maxMs: dayMs })
     .prefault('60s')
     .describe('The record of a read that was answered at once is kept so long.'),
-  result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 24 })
+  result_size_max: size({ minBytes: 2 ** 16, maxBytes: 2 ** 24 })
     .prefault('256KiB')
-    .describe('Largest result that is kept with its task; larger ones wait at the worker.'),
+    .describe(
+      'Largest result that is kept with its task. Larger ones of reads wait at the worker, those of changes are shortened.',
+    ),
   held_result_size_max: size({ minBytes: 2 ** 10, maxBytes: 2 ** 28 })
     .prefault('16MiB')
     .describe('Largest result that goes from worker to API past Redis; more where `max_ops_file_size` needs it.'),
