@@ -1,6 +1,6 @@
 /** Watched jobs through the running broker, on a real Slurm: what is told, when, to whom, and what it costs the scheduler. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { Webhook } from 'standardwebhooks';
@@ -245,6 +245,13 @@ it('a file that a requeued job begins anew is followed from its beginning, also 
   const told = () => first.events.map(({ type, id, data }) => ({ type, id, data }));
   await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first lifesecond'), { timeout: 20_000 });
   expect(told().slice(-2)).toEqual([restart, { type: 'log', id: '6', data: { offset: 0, text: 'second' } }]);
+  const longer = 'the third, in a file of its own';
+  writeFileSync(join(own.path, 'other'), longer);
+  renameSync(join(own.path, 'other'), join(own.path, 'anew'));
+  await vi.waitFor(() => expect(told().at(-1)?.data).toEqual({ offset: 0, text: longer }), { timeout: 20_000 });
+  expect(told().slice(-2, -1)).toEqual([{ ...restart, data: { offset: 0, before: 6 } }]);
+  write('second');
+  await vi.waitFor(() => expect(told().at(-1)?.data).toEqual({ offset: 0, text: 'second' }), { timeout: 20_000 });
   const back = await followLog(jobId, { 'last-event-id': '14' });
   writeFileSync(join(own.path, 'stop'), '');
   await Promise.all([first.ended, back.ended]);

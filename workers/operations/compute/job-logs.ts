@@ -6,8 +6,8 @@ import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts'
 import { pathNotAllowed } from '../../../shared/operations/paths.ts';
 import type { TakeChunk } from '../../ssh/open-file.ts';
 import { hasEnded, standingOf } from '../../watches/standing.ts';
-import { unlessMissing } from '../filesystem/unless-missing.ts';
 import type { OperationContext } from '../operation-context.ts';
+import { createFollowedFile } from './followed-file.ts';
 import { createLogEncoder } from './log-events.ts';
 
 type Input = InputOf<typeof jobLogs>;
@@ -89,7 +89,7 @@ async function say(take: TakeChunk, text: string): Promise<void> {
   if (text !== '') await take(Buffer.from(text));
 }
 
-/** Reads until the job has ended and the file with it, or a bound is met. A file that became shorter is read from its beginning. */
+/** Reads until the job has ended and the file with it, or a bound is met. A file that began anew is read from its beginning. */
 async function pump(
   path: string,
   encoder: ReturnType<typeof createLogEncoder>,
@@ -98,7 +98,7 @@ async function pump(
   context: Context,
 ): Promise<{ ending: Ending; sentBytes: number }> {
   const { files, logs, task, signal } = context;
-  let position = encoder.offset();
+  const file = createFollowedFile(path, files, encoder.offset());
   let sentBytes = 0;
   let isOver = false;
   let askedAt = 0;
@@ -112,36 +112,22 @@ async function pump(
       isOver = await isJobOver(jobId, context);
       askedAt = Date.now();
     }
-    const bytes = await files
-      .readRange(path, position, Math.min(chunkBytes, left), { signal })
+    const bytes = await file
+      .look(Math.min(chunkBytes, left), { signal })
       .catch((error: unknown) => emptyWhileMissing(error, isOver));
-    position += bytes.length;
+    if (bytes === 'anew') {
+      await say(take, encoder.restart());
+      continue;
+    }
     sentBytes += bytes.length;
     const text = bytes.length > 0 ? encoder.take(bytes) : '';
     if (text !== '') await say(take, text);
     else if (Date.now() - saidAt > heartbeatMs) await say(take, ': still here\n\n');
     if (text !== '' || Date.now() - saidAt > heartbeatMs) saidAt = Date.now();
     if (bytes.length > 0) continue;
-    if (await isShorterThan(position, path, files, signal)) {
-      await say(take, encoder.restart());
-      position = 0;
-      continue;
-    }
     if (isOver) return { ending: 'ended', sentBytes };
     await sleep(logs.intervalMs, undefined, { signal });
   }
-}
-
-/** Whether it was emptied, or another file has its name; a requeued job begins its output anew. */
-async function isShorterThan(
-  bytes: number,
-  path: string,
-  files: Context['files'],
-  signal: AbortSignal,
-): Promise<boolean> {
-  if (bytes === 0) return false;
-  const found = await unlessMissing(files.stat(path, { signal }));
-  return found !== null && found.sizeBytes < bytes;
 }
 
 /** A job that waits has no file yet; one that ended without writing has none at all. */
