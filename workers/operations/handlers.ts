@@ -29,7 +29,7 @@ import { handleRm } from './filesystem/rm.ts';
 import { handleStat } from './filesystem/stat.ts';
 import { handleSymlink } from './filesystem/symlink.ts';
 import { handleTail } from './filesystem/tail.ts';
-import { handleUpload } from './filesystem/upload.ts';
+import { handleUpload, lookAtPlace } from './filesystem/upload.ts';
 import { handleView } from './filesystem/view.ts';
 import type { BrokerContext, OperationContext } from './operation-context.ts';
 import type { Parked } from './parked.ts';
@@ -109,13 +109,14 @@ export const handlers = {
 
 /**
  * What a change looks at first, while its task is claimed and its paths are looked at. The handler gets it as its third argument
- * when both are done, and not before. A look changes nothing.
+ * when both are done, and not before. A look changes nothing; it may tell the API to come for bytes, or with some, which it is to hold.
  */
 export const looksAhead = {
   'filesystem.chmod': lookAtMode,
+  'filesystem.upload': lookAtPlace,
 } satisfies {
   [Name in OperationName]?: (
     input: InputOf<(typeof operations)[Name]>,
-    context: Pick<OperationContext, 'files' | 'signal'>,
+    context: Pick<OperationContext, 'files' | 'journal' | 'task' | 'exchange' | 'signal'>,
   ) => Promise<unknown> | undefined;
 };

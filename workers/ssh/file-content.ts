@@ -134,7 +134,7 @@ async function writeOpened(
     const { requestBytes } = channel;
     await inParallel(requestsAhead(channel), Math.ceil(data.length / requestBytes), (index) => {
       const at = index * requestBytes;
-      return sftp.write(channel, handle, offsetBytes + at, data.subarray(at, at + requestBytes), limits);
+      return sftp.write(channel, handle, offsetBytes + at, [data.subarray(at, at + requestBytes)], limits);
     });
   } catch (error) {
     closeUnwaited(channel, handle, limits); // the error of the write is the one to tell

@@ -8,7 +8,10 @@ import { openFlag } from './sftp-wire.ts';
 
 /** Filled from its beginning, by one caller. */
 export interface NewFile {
-  /** Adds bytes at the end. What it returns is to be waited for: 2 MiB at most are under way. Throws once a write failed. */
+  /**
+   * Adds bytes at the end; they go out in requests of the channel's largest size. What it returns is to be waited for: 2 MiB at
+   * most are under way. Throws once a write failed.
+   */
   append(bytes: Buffer): undefined | Promise<void>;
   /** Resolves when the server has every byte and has closed the file. */
   finish(): Promise<void>;
@@ -32,17 +35,24 @@ export async function withNewFile<T>(
   }
 }
 
+/** Pieces of one request; more of them are joined, so that a client who sends byte by byte costs no more memory than its bytes. */
+const piecesMax = 64;
+
 function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits) {
   const { signal } = fresh();
   const unaborted = (): RequestLimits => ({ deadlineAt: fresh().deadlineAt });
   const aheadMax = requestsAhead(channel);
   const underWay = new Set<Promise<void>>();
   let at = 0;
+  /** What the next request will hold. */
+  let pieces: Buffer[] = [];
+  let gatheredBytes = 0;
   let failure: { error: unknown } | undefined;
   let isFinished = false;
 
-  const send = (data: Buffer): void => {
-    const written = sftp.write(channel, handle, at, data, unaborted()).then(
+  const send = (): void => {
+    if (gatheredBytes === 0) return;
+    const written = sftp.write(channel, handle, at, pieces, unaborted()).then(
       () => void underWay.delete(written),
       (error: unknown) => {
         underWay.delete(written);
@@ -50,7 +60,14 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
       },
     );
     underWay.add(written);
-    at += data.length;
+    at += gatheredBytes;
+    pieces = [];
+    gatheredBytes = 0;
+  };
+  const gather = (piece: Buffer): void => {
+    if (pieces.length === piecesMax) pieces = [Buffer.concat(pieces)];
+    pieces.push(piece);
+    gatheredBytes += piece.length;
   };
   const throwFailure = (): void => {
     if (failure) throw failure.error;
@@ -69,11 +86,17 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
       throwFailure();
       signal?.throwIfAborted();
       const { requestBytes } = channel;
-      for (let from = 0; from < bytes.length; from += requestBytes) send(bytes.subarray(from, from + requestBytes));
+      for (let from = 0; from < bytes.length; ) {
+        const until = Math.min(bytes.length, from + requestBytes - gatheredBytes);
+        gather(bytes.subarray(from, until));
+        from = until;
+        if (gatheredBytes === requestBytes) send();
+      }
       return underWay.size > aheadMax ? untilRoom() : undefined;
     },
     async finish(): Promise<void> {
       // Right behind the writes: the server answers in order, so this is one round trip for all of them.
+      send();
       isFinished = true;
       const closed = sftp.close(channel, handle, unaborted());
       closed.catch(() => undefined); // told below, behind the failure of a write

@@ -55,14 +55,17 @@ export async function read(
   return (await channel.request(packet.read, fields, limits)).string();
 }
 
+/** `pieces`: the bytes, one behind another; they are copied before this returns. */
 export async function write(
   channel: SftpChannel,
   handle: Buffer,
   offsetBytes: number,
-  data: Buffer,
+  pieces: readonly Buffer[],
   limits: RequestLimits,
 ): Promise<void> {
-  await channel.request(packet.write, [sshString(handle), uint64(offsetBytes), uint32(data.length), data], limits);
+  const lengthBytes = pieces.reduce((sum, { length }) => sum + length, 0);
+  const fields = [sshString(handle), uint64(offsetBytes), uint32(lengthBytes), ...pieces];
+  await channel.request(packet.write, fields, limits);
 }
 
 export async function close(channel: SftpChannel, handle: Buffer, limits: RequestLimits): Promise<void> {

@@ -5,14 +5,16 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import type { ErrorCode } from '../../../shared/errors/catalogue.ts';
 import type { upload } from '../../../shared/operations/filesystem/upload.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import { pathNotAllowed } from '../../../shared/operations/paths.ts';
+import type { FileAttributes } from '../../ssh/remote-files.ts';
 import type { OperationContext } from '../operation-context.ts';
 import { refuseUnwanted } from '../refuse-unwanted.ts';
 import { isDirectory, isRegularFile, isSymbolicLink } from './mode-letters.ts';
 import { partialPath } from './partial-path.ts';
-import { type Placement, placementOf, placeUpload } from './place-upload.ts';
+import { finishPlacement, type Placement, placementOf, placeUpload } from './place-upload.ts';
 import { hidingRetries } from './transfer-broken.ts';
 import { unlessMissing } from './unless-missing.ts';
 
@@ -21,38 +23,54 @@ type Context = Pick<
   'files' | 'pathGate' | 'signal' | 'system' | 'exchange' | 'journal' | 'task' | 'log'
 >;
 
-export async function handleUpload(
+/**
+ * Tells the API to come, which sends its bytes only when they are asked for, and looks at the place meanwhile; null where nothing is
+ * there. Undefined: an earlier attempt has all bytes, and nobody comes.
+ */
+export function lookAtPlace(
   { path, fileName }: InputOf<typeof upload>,
+  { files, journal, task, exchange, signal }: Pick<Context, 'files' | 'journal' | 'task' | 'exchange' | 'signal'>,
+): Promise<FileAttributes | null> | undefined {
+  if (placementOf(journal.entry) !== null) return undefined;
+  if (!task.isCancelRequested) exchange.announce();
+  return unlessMissing(files.lstat(posix.join(path, fileName), { signal }));
+}
+
+export async function handleUpload(
+  input: InputOf<typeof upload>,
   context: Context,
+  looked = lookAtPlace(input, context),
 ): Promise<ResultOf<typeof upload>> {
-  const { files, journal, task, exchange } = context;
-  const wanted = posix.join(path, fileName);
+  const { files, journal, task } = context;
+  const wanted = posix.join(input.path, input.fileName);
   const earlier = placementOf(journal.entry);
-  if (earlier === null) {
-    // The API is on its way while the place is looked at, and sends its bytes when they are asked for.
-    if (!task.isCancelRequested) exchange.announce();
-    const { target, mode } = await findTarget(wanted, context);
-    const part = partialPath(target, task.id);
-    if (task.attempt > 1) await unlessMissing(files.unlink(part)); // an earlier attempt lost its body with its worker
-    refuseUnwanted(context);
-    const taken = await takeBody(wanted, part, mode, context);
-    const placement: Placement = { phase: 'placing', part, target, ...taken };
-    // From here on the next attempt can finish what this one cannot.
-    await journal.write({ ...placement });
-    await placeUpload(placement, context, false);
-    return { path: wanted, ...taken };
+  if (earlier !== null) {
+    await finishPlacement(earlier, context);
+    const { sizeBytes, sha256 } = earlier;
+    return { path: wanted, sizeBytes, ...(sha256 === undefined ? {} : { sha256 }) };
   }
-  await placeUpload(earlier, context, true);
-  const { sizeBytes, sha256 } = earlier;
-  return { path: wanted, sizeBytes, ...(sha256 === undefined ? {} : { sha256 }) };
+  const { target, mode } = await findTarget(wanted, (await looked) ?? null, context);
+  const part = partialPath(target, task.id);
+  if (task.attempt > 1) await unlessMissing(files.unlink(part)); // an earlier attempt lost its body with its worker
+  refuseUnwanted(context);
+  let journaled: Promise<void> | undefined;
+  const taken = await takeBody(wanted, part, mode, context, (all) => {
+    // Written while the last bytes are on their way to the cluster. The next attempt compares what it finds with the digest.
+    journaled = journal.write({ phase: 'placing', part, target, ...all } satisfies Placement);
+    journaled.catch(() => undefined); // told below
+  });
+  // From here on the next attempt can finish what this one cannot.
+  await journaled;
+  await placeUpload({ part, target }, context);
+  return { path: wanted, ...taken };
 }
 
 /** Where the bytes are to be in the end, and the permissions of what is there now. */
 async function findTarget(
   wanted: string,
+  found: FileAttributes | null,
   { files, pathGate, signal, system }: Context,
 ): Promise<{ target: string; mode?: number }> {
-  const found = await unlessMissing(files.lstat(wanted, { signal }));
   if (found === null) return { target: wanted };
   if (!isSymbolicLink(found.mode)) return { target: wanted, mode: permissionsOf(wanted, found.mode) };
   const behind = await unlessMissing(files.stat(wanted, { signal }));
@@ -68,14 +86,27 @@ function permissionsOf(wanted: string, mode: number): number {
   throw new BrokerError('InvalidRequest', `cannot create regular file '${wanted}': ${what}`);
 }
 
-/** Resolves with size and digest when all is on the cluster; leaves nothing behind otherwise. */
+interface Taken {
+  sizeBytes: number;
+  sha256: string;
+}
+
+/** Of a worker that stops or has lost the task: the next attempt finishes what was journaled. */
+const handedOn: ReadonlySet<ErrorCode> = new Set(['ShuttingDown', 'WorkerLost']);
+
+/**
+ * `onAll`: every byte has come here. Resolves when all is on the cluster; otherwise leaves nothing behind but what the next attempt
+ * can finish.
+ */
 async function takeBody(
   wanted: string,
   part: string,
   mode: number | undefined,
   context: Context,
-): Promise<{ sizeBytes: number; sha256: string }> {
+  onAll: (taken: Taken) => void,
+): Promise<Taken> {
   const { files, signal, exchange } = context;
+  let hasAll = false;
   const options = { signal, said: `cannot create regular file '${wanted}'`, ...(mode === undefined ? {} : { mode }) };
   try {
     return await files.withNewFile(
@@ -91,13 +122,23 @@ async function takeBody(
           hash.update(chunk);
           return file.append(chunk);
         });
-        await hidingRetries(received.then(() => Promise.all([widened, file.finish()])));
-        return { sizeBytes, sha256: hash.digest('hex') };
+        const written = received.then(async () => {
+          const finished = file.finish();
+          finished.catch(() => undefined); // told below
+          const taken = { sizeBytes, sha256: hash.digest('hex') };
+          hasAll = true;
+          onAll(taken);
+          await Promise.all([widened, finished]);
+          return taken;
+        });
+        return await hidingRetries(written);
       },
       options,
     );
   } catch (error) {
-    if (!(error instanceof BrokerError && error.code === 'FileExists')) await removePart(part, context);
+    const code = error instanceof BrokerError ? error.code : null;
+    const isKept = code === 'FileExists' || (hasAll && code !== null && handedOn.has(code));
+    if (!isKept) await removePart(part, context);
     throw error;
   }
 }
