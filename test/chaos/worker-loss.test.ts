@@ -22,7 +22,7 @@ import {
   taskEnd,
 } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { runsProgram } from '../user-processes.ts';
+import { killUserProcesses, runsProgram } from '../user-processes.ts';
 
 const jobsPath = '/compute/lab/jobs';
 const held = '#!/bin/sh\n#SBATCH --hold\nexit 0\n';
@@ -49,7 +49,8 @@ afterAll(async () => {
 }, 60_000);
 
 beforeEach(async () => {
-  broker = await startBroker(lab, { workers: 2 });
+  const systems = { lab: { host_keys: { pinned: [lab.sshd.hostKey] }, transfers: { mover: 'job' } } };
+  broker = await startBroker(lab, { workers: 2, goldcrest: { systems } });
   client = await clientOf(lab.oidc, broker.url, 'alice');
 }, 60_000);
 
@@ -72,14 +73,16 @@ async function workerOf(taskId: string): Promise<Daemon> {
   return worker ?? expect.unreachable(`no worker holds the task: ${stdout}`);
 }
 
-/** Submits while the controller stands still; resolves with the task when its sbatch waits for the controller. */
-async function submitIntoSilence(): Promise<{ location: string; id: string; worker: Daemon }> {
+/** What is asked while the controller stands still; resolves with the task when its sbatch waits for the controller. */
+async function intoSilence(ask: () => Promise<Answer>): Promise<{ location: string; id: string; worker: Daemon }> {
   lab.slurm.controller.pause();
-  const answer = await submit({ prefer: 'respond-async', 'idempotency-key': randomUUID() });
+  const answer = await ask();
   expect(answer.status, answer.text).toBe(202);
   await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(true), { timeout: 30_000 });
   return { location: locationOf(answer), id: answer.body.id, worker: await workerOf(answer.body.id) };
 }
+
+const submitIntoSilence = () => intoSilence(() => submit({ prefer: 'respond-async', 'idempotency-key': randomUUID() }));
 
 /** The task completed, and Slurm has its one job. */
 async function expectOneJob(task: Body): Promise<void> {
@@ -132,6 +135,62 @@ describe('a worker that is killed', () => {
     await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(false), { timeout: 30_000 });
     await expectOneJob(task);
   });
+});
+
+it('work on files whose sbatch is killed, or the worker with it, before the job’s id is known has one job, and is done once', async () => {
+  const begin = async (name: string) => {
+    const input = { path: join(own.path, 'f7'), targetPath: join(own.path, name) };
+    return {
+      ...(await intoSilence(() => client.post('/tasks', { operation: 'transfer.cp', system: 'lab', input }))),
+      name,
+    };
+  };
+  const expectDoneOnce = async ({ location, id, name }: Awaited<ReturnType<typeof begin>>) => {
+    const task = await taskEnd(client, location, 90_000);
+    const said = JSON.stringify(task.error);
+    expect([task.state, readFileSync(join(own.path, name), 'utf8')], said).toEqual(['completed', 'x'.repeat(7)]);
+    await vi.waitFor(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(false), { timeout: 30_000 });
+    expect(await truth.jobsWithComment(alice.username, id)).toHaveLength(1);
+  };
+  const first = await begin('first');
+  // The controller will take it, whatever becomes of sbatch.
+  await vi.waitFor(() => expect(hasUnreadRequest(lab.slurm.confPath, alice.uid)).toBe(true), { timeout: 30_000 });
+  expect(killUserProcesses(lab, alice, ({ program }) => program === 'sbatch')).toBe(1);
+  lab.slurm.controller.resume();
+  await expectDoneOnce(first);
+  const second = await begin('second');
+  await second.worker.kill();
+  lab.slurm.controller.resume();
+  await expectDoneOnce(second);
+});
+
+it('a chain that is retried goes on from the step that failed, though the broker and Redis are killed in the middle of it', async () => {
+  const path = join(own.path, 'later');
+  const steps = [
+    // Refused where it has been done.
+    { name: 'once', operation: 'filesystem.mkdir', input: { path: join(own.path, 'once') } },
+    { name: 'read', operation: 'filesystem.view', input: { path } },
+    { name: 'submit', operation: 'compute.submit-job', input: { job: { workingDirectory: own.path, script: held } } },
+    { name: 'ask', operation: 'compute.get-job', input: { jobId: { $from: 'submit/jobId' } } },
+  ];
+  const failed = await taskEnd(client, locationOf(await client.post('/tasks', { system: 'lab', steps })));
+  expect([failed.state, failed.error.code]).toEqual(['failed', 'FileNotFound']);
+  writeFileSync(path, 'there');
+  const headers = { 'idempotency-key': randomUUID() };
+  const retry = () => client.send('POST', `/tasks/${failed.id}/retry`, { headers });
+  const { location, id } = await intoSilence(retry);
+  const processes = [broker.api, ...broker.workers];
+  await Promise.all(processes.map((process) => process.kill()));
+  await lab.redis.kill();
+  lab.slurm.controller.resume();
+  await lab.redis.start();
+  await Promise.all(processes.map((process) => process.start()));
+  const again = await retry();
+  expect([again.headers.get('idempotency-key-reply'), again.body.id]).toEqual(['hit', id]);
+  const task = await taskEnd(client, location, 90_000);
+  const states = (task.steps as { name: string; state: string }[]).map(({ name, state }) => `${name} ${state}`);
+  expect(states, JSON.stringify(task.error)).toEqual(steps.map(({ name }) => `${name} completed`));
+  expect(await truth.jobsWithComment(alice.username, id)).toHaveLength(1);
 });
 
 it('a task that is canceled while its sbatch waits is canceled with the job that came of it', async () => {
