@@ -29,6 +29,7 @@ import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
 import { createWorkerPort } from './http/worker-port.ts';
+import { createYoungCollector } from './http/young-garbage.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
 import { createWaiters } from './tasks/waiters.ts';
@@ -66,7 +67,7 @@ const healthView = createHealthView({
   systems: probed.map(({ name }) => name),
   log,
 });
-const workers = createWorkerPort();
+const workers = createWorkerPort(createYoungCollector());
 const events = createEventStore(redis, keyPrefix);
 const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: config.events.streamsPerUserMax, log });
 const { trail, store: auditStore } = openTrail({

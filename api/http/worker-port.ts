@@ -1,7 +1,7 @@
 /** Requests to the internal port of a worker, over kept-alive connections; bytes are streams in both directions. */
 import { Agent, type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type AnswerHead, openWorkerConnection, type WorkerConnection } from './worker-connection.ts';
+import { type AnswerHead, openWorkerConnection, type SentBody, type WorkerConnection } from './worker-connection.ts';
 
 /** Connections to workers that wait for their next request; those in use are as many as requests are held. */
 const idleConnectionsMax = 64;
@@ -9,6 +9,8 @@ const idleConnectionsMax = 64;
 const idleMs = 30_000;
 /** Longest time for a worker to begin its answer. */
 const answerMs = 60_000;
+/** A worker that neither takes a byte nor answers for so long is hung; one that works breaks off before that by itself. */
+const hungMs = 60_000;
 
 /** An answer whose body has not been read yet. */
 export interface WorkerAnswer extends AnswerHead {
@@ -19,11 +21,13 @@ export interface WorkerAnswer extends AnswerHead {
 }
 
 /** A worker that is to take bytes. */
-export interface WorkerIntake {
-  body: ClientRequest;
-  /** Whether it has asked for the body. False: it is lost or ended without, and took nothing. */
-  isReady: Promise<boolean>;
-  answer: Promise<IncomingMessage>;
+export interface WorkerIntake extends Pick<SentBody, 'isReady' | 'write'> {
+  /** Behind the last byte: whether the worker says that it has all of them. */
+  end(): Promise<boolean>;
+  /** Whether it may still take some. */
+  isOpen(): boolean;
+  /** Breaks it off; without effect once it has ended. */
+  close(): void;
 }
 
 export interface WorkerPort {
@@ -31,13 +35,14 @@ export interface WorkerPort {
   get(url: string): Promise<WorkerAnswer>;
   /** The same with a body that may grow for long, bit by bit. */
   follow(url: string): Promise<WorkerAnswer>;
-  /** A request whose body is the caller's to write and to end once the worker takes it. */
+  /** A request whose body is the caller's to write, once the worker asks for it, and to end or to break off. */
   put(url: string): WorkerIntake;
   /** Closes idle connections. */
   close(): void;
 }
 
-export function createWorkerPort(): WorkerPort {
+/** `passed` is told of the bytes that go to workers. */
+export function createWorkerPort(passed: (bytes: number) => void = () => undefined): WorkerPort {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: idleConnectionsMax, noDelay: true });
   const connections = createIdleConnections();
   const answerOf = (sent: ClientRequest): Promise<IncomingMessage> =>
@@ -76,17 +81,32 @@ export function createWorkerPort(): WorkerPort {
       };
     },
     put(url) {
-      const body = request(url, { agent, method: 'PUT', headers: { expect: '100-continue' } });
-      body.on('error', () => undefined); // told by the answer, and again by each write
-      const answer = answerOf(body);
-      const isReady = new Promise<boolean>((resolve) => {
-        body.once('continue', () => resolve(true));
-        answer.then(
-          () => resolve(false),
-          () => resolve(false),
-        );
-      });
-      return { body, isReady, answer };
+      const target = new URL(url);
+      const connection = connections.take(target);
+      const body = connection.put(target);
+      let isOver = false;
+      return {
+        isReady: body.isReady,
+        isOpen: () => !isOver && connection.isOpen(),
+        write(bytes) {
+          connection.limitIdle(hungMs);
+          passed(bytes.length);
+          return body.write(bytes);
+        },
+        async end() {
+          connection.limitIdle(hungMs);
+          const isTaken = (await body.end()) === 204;
+          isOver = true;
+          connection.limitIdle(0);
+          // After any other answer the worker may wait for the rest of the body.
+          if (isTaken) connections.giveBack(target, connection);
+          else connection.close();
+          return isTaken;
+        },
+        close() {
+          if (!isOver) connection.close();
+        },
+      };
     },
     close() {
       agent.destroy();

@@ -15,7 +15,7 @@ export async function meetIntake(
     const intake = workers.put(url);
     offered = transfer.nextOffer();
     if (await Promise.race([intake.isReady, offered.then(() => false)])) return intake;
-    intake.body.destroy();
+    intake.close();
   }
   return null;
 }

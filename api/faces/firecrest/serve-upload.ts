@@ -2,7 +2,6 @@
  * The route of an operation whose request is bytes: multipart/form-data with one part `file`. The body is read as far as
  * the file's name, then the task is accepted, and when a worker waits for them the bytes go there as they come.
  */
-import type { ClientRequest } from 'node:http';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
@@ -23,8 +22,6 @@ import type { FaceDeps } from './serve-operation.ts';
 const besideFileBytesMax = 1024 * 1024;
 /** Longest time without a byte from the client. */
 const idleMs = 20_000;
-/** A worker that neither takes a byte nor answers for so long is hung; one that works breaks off before that by itself. */
-const hungMs = 60_000;
 /** Time for a worker that broke an upload off to say why. */
 const endingMs = 3_000;
 const partName = 'file';
@@ -130,33 +127,18 @@ async function answerUnmet(c: AppContext, operation: Operation, transfer: HeldTr
 }
 
 /** Whether the worker has said that it has every byte. Throws what reading the client's body threw. */
-async function pour({ body, answer }: WorkerIntake, bytes: AsyncGenerator<Buffer, void>): Promise<boolean> {
-  body.setTimeout(hungMs, () => body.destroy());
+async function pour(intake: WorkerIntake, bytes: AsyncGenerator<Buffer, void>): Promise<boolean> {
   try {
     for await (const chunk of bytes) {
-      if (body.destroyed) break;
-      if (!body.write(chunk)) await untilRoom(body);
+      if (!intake.isOpen()) break;
+      const room = intake.write(chunk);
+      if (room) await room;
     }
   } catch (error) {
-    body.destroy();
+    intake.close();
     throw error;
   }
-  body.end();
-  const said = await answer.catch(() => null);
-  said?.resume();
-  return said?.statusCode === 204;
-}
-
-function untilRoom(body: ClientRequest): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      body.off('drain', settle);
-      body.off('close', settle);
-      resolve();
-    };
-    body.once('drain', settle);
-    body.once('close', settle);
-  });
+  return await intake.end();
 }
 
 function tooLarge(bytesMax: number): BrokerError {
