@@ -9,6 +9,7 @@ import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
 import { carryOut, endWork, isUnwanted, mayBeRepeated, waitAfterFault } from './carry-out.ts';
+import { freePassed } from './free-passed.ts';
 import type { Mover } from './mover.ts';
 import { moverExit } from './mover-programs.ts';
 import { endedFromOutside, fetchPart, type PartRange, type Relay, sendPart, workIsOver } from './part-relay.ts';
@@ -148,6 +149,7 @@ async function moveParts(
   let movedBytes = next * way.partSizeBytes;
   const onBytes = (count: number): void => {
     movedBytes += count;
+    freePassed(count);
   };
   const progress = () => progressOf(seen, movedBytes, way.sizeBytes);
   const endTelling = tellMoving(
