@@ -1,10 +1,10 @@
 /** The cells of the bench of transfers. Each starts a broker of its own for one mover, and gives rows of figures. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lab } from '../lab/lab.ts';
-import { curl, hashedCurl, plainRelay, rawSsh } from './plain-tools.ts';
-import { peakMebibytes, preciseCpuSeconds } from './process-cpu.ts';
+import { curl, hashedCurl } from './plain-tools.ts';
+import { preciseCpuSeconds } from './process-cpu.ts';
 import { makeFile, mebi } from './transfer-ground.ts';
 import { capped, shared } from './transfer-link-cells.ts';
+import { stream } from './transfer-stream-cell.ts';
 import {
   type Cell,
   type Cost,
@@ -83,44 +83,6 @@ const job: Cell = (lab, isQuick) =>
   onGround(lab, 'job', { dataOperation: { datatransfer_jobs_directives: ['#SBATCH --time=10'] } }, (ground) =>
     costs('job', ground, isQuick),
   );
-
-/** What a relay without hashing makes of the same store: parts of an upload that is then taken back. */
-async function relay(lab: Lab, { client, alice, folder }: Ground, path: string, sizeBytes: number) {
-  const begun = await client.upload(folder.at('relayed'), sizeBytes);
-  const figures = await plain(() => plainRelay(lab, alice, path, sizeBytes, begun));
-  await client.cancel(begun.id);
-  return figures;
-}
-
-/** Against the raw stream of one ssh2 channel; the two take turns. */
-const stream: Cell = (lab, isQuick) =>
-  onGround(lab, 'stream', {}, async (ground) => {
-    const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
-    const { folder, alice, broker } = ground;
-    await makeFile(folder.at('out'), sizeBytes, alice);
-    type Figures = Pick<Cost, 'seconds' | 'machineSeconds'>[];
-    const raw = { out: [] as Figures, in: [] as Figures };
-    const moved = { out: [] as Figures, in: [] as Figures };
-    const relayed: Figures = [];
-    for (let round = 0; round < (isQuick ? 1 : 3); round += 1) {
-      raw.out.push(await plain(() => rawSsh(lab, alice, 'out', folder.at('out'), sizeBytes)));
-      moved.out.push(await watchedDownload(ground, folder.at('out')));
-      relayed.push(await relay(lab, ground, folder.at('out'), sizeBytes));
-      raw.in.push(await plain(() => rawSsh(lab, alice, 'in', folder.at('raw'), sizeBytes)));
-      moved.in.push(await watchedUpload(ground, `up-${round}`, sizeBytes));
-    }
-    const worker = broker.workers[0]?.pid() ?? 0;
-    const workerMebibytes = peakMebibytes(worker);
-    const row = { cell: 'stream', sizeBytes };
-    const figures = ['seconds', 'machineSeconds'] as const;
-    return [
-      { ...row, what: 'raw ssh2, out', ...middleOf(raw.out, ...figures) },
-      { ...row, what: 'plain relay', ...middleOf(relayed, ...figures) },
-      { ...row, what: 'download', ...middleOf(moved.out, ...figures), workerMebibytes },
-      { ...row, what: 'raw ssh2, in', ...middleOf(raw.in, ...figures) },
-      { ...row, what: 'upload', ...middleOf(moved.in, ...figures), workerMebibytes },
-    ];
-  });
 
 export const transferCells: Readonly<Record<'command' | 'capped' | 'shared' | 'job' | 'stream', Cell>> = {
   command,

@@ -109,8 +109,8 @@ export function memoryFolder({ uid, gid }: LabUser): {
   return { path, at: (name) => join(path, name), remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A file of random bytes that belongs to the user. */
-export async function makeFile(path: string, sizeBytes: number, { uid, gid }: LabUser): Promise<void> {
+/** A file that belongs to the user: 64 MiB of random bytes, which are given, again and again. */
+export async function makeFile(path: string, sizeBytes: number, { uid, gid }: LabUser): Promise<Buffer> {
   const block = randomBytes(64 * mebi);
   const file = createWriteStream(path);
   for (let left = sizeBytes; left > 0; left -= block.length) {
@@ -119,6 +119,7 @@ export async function makeFile(path: string, sizeBytes: number, { uid, gid }: La
   }
   await new Promise<void>((closed) => file.end(() => closed()));
   await run('chown', [`${uid}:${gid}`, path]);
+  return block;
 }
 
 /** Resolves when the file is there with its whole size: when that was, as `performance.now()`. */

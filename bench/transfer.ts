@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startLab } from '../lab/lab.ts';
 import { transferCells } from './transfer-cells.ts';
-import { judgeTransfers, transferLine, transferPage } from './transfer-page.ts';
+import { besideTargets, judgeTransfers, transferLine, transferPage } from './transfer-page.ts';
 
 const help = `Usage: npm run bench:transfer -- [options]
 
@@ -39,6 +39,7 @@ async function main(): Promise<void> {
       }
     }
     for (const { text, isMet } of judgeTransfers(rows)) print(`${isMet ? 'met    ' : 'NOT MET'} ${text}`);
+    for (const text of besideTargets(rows)) print(`        ${text}`);
     if (isQuick || values.only !== undefined) return;
     const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, Node ${process.version}`;
     writeFileSync(

@@ -1,0 +1,87 @@
+"""
+What bench/fake-store.ts starts: standard input is what each part of each object is to be. Prints its port, then a line for
+each request that it refused. In Python, since that reads from a socket into memory it has, where Node makes new buffers.
+"""
+import hashlib
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+import re
+
+PART = sys.stdin.buffer.read()
+DIGEST = hashlib.md5(PART)
+STEP = 1 << 20
+RULE = '<ID>fake</ID><Status>Enabled</Status><Filter><Prefix/></Filter><Expiration><Days>1</Days></Expiration>'
+LIFECYCLE = f'<LifecycleConfiguration><Rule>{RULE}</Rule></LifecycleConfiguration>'
+BEGUN = '<Bucket>fake</Bucket><Key>fake</Key><UploadId>fake</UploadId>'
+BEGUN = f'<InitiateMultipartUploadResult>{BEGUN}</InitiateMultipartUploadResult>'
+
+
+class Store(BaseHTTPRequestHandler):
+    """The calls of a download through staging, as S3's API reference has them."""
+
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *words):
+        pass
+
+    def answer(self, status, text='', etag=None):
+        if status >= 400:
+            print(f'{self.command} {self.path.split("X-Amz")[0]}: {text}', flush=True)
+        self.send_response(status)
+        if etag:
+            self.send_header('ETag', f'"{etag}"')
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def words(self):
+        return parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+
+    def do_PUT(self):
+        """A part: every byte is held against the one that it should be."""
+        left, at = int(self.headers['Content-Length']), 0
+        if 'partNumber' not in self.words() or left != len(PART):
+            self.close_connection = True
+            return self.answer(501, f'{left} bytes')
+        wanted, room, is_same = memoryview(PART), bytearray(STEP), True
+        while left > 0:
+            if left < len(room):
+                room = bytearray(left)
+            if self.rfile.readinto(room) != len(room):
+                self.close_connection = True
+                return None
+            is_same = is_same and room == wanted[at : at + len(room)]
+            at += len(room)
+            left -= len(room)
+        if not is_same:
+            return self.answer(400, 'other bytes than those of the file')
+        return self.answer(200, '', DIGEST.hexdigest())
+
+    def do_POST(self):
+        """The beginning and the end of an upload; the ETag of an object is the MD5 of the MD5s of its parts."""
+        said = self.rfile.read(int(self.headers.get('Content-Length', 0))).decode()
+        if 'uploads' in self.words():
+            return self.answer(200, BEGUN)
+        named = re.findall(r'<ETag>(?:"|&quot;)?([0-9a-f]+)', said)
+        if not named or any(etag != DIGEST.hexdigest() for etag in named):
+            return self.answer(400, f'parts that were not answered: {said}')
+        etag = f'{hashlib.md5(DIGEST.digest() * len(named)).hexdigest()}-{len(named)}'
+        return self.answer(200, f'<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>')
+
+    def do_GET(self):
+        words = self.words()
+        if 'lifecycle' in words:
+            return self.answer(200, LIFECYCLE)
+        return self.answer(200, '<ListMultipartUploadsResult/>') if 'uploads' in words else self.answer(501, 'not known')
+
+    def do_HEAD(self):
+        self.answer(200)
+
+    def do_DELETE(self):
+        self.answer(204)
+
+
+server = ThreadingHTTPServer(('127.0.0.1', 0), Store)
+print(server.server_address[1], flush=True)
+server.serve_forever()
