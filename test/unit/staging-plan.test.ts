@@ -5,6 +5,7 @@ import { transferJobOf, transferLogOf } from '../../shared/operations/transfer/t
 import { isJobNumber } from '../../shared/platform/job-numbers.ts';
 import { bucketName, objectKey, qualifiedBucket } from '../../shared/staging/bucket-name.ts';
 import { objectBytesMax, planParts } from '../../shared/staging/part-plan.ts';
+import { sentPartBytes } from '../../workers/transfers/staged-transfer.ts';
 
 const mebi = 2 ** 20;
 
@@ -24,6 +25,19 @@ describe('the parts of a file', () => {
 
   it('of an empty file are one empty part', () => {
     expect(planParts(0, 8 * mebi)).toEqual({ partSizeBytes: 8 * mebi, partsCount: 1 });
+  });
+
+  it('that a cluster sends fill its lanes in each of as few rounds as their bound allows', () => {
+    const lanesOf = fc.integer({ min: 1, max: 32 });
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 40 }), lanesOf, (bytes, lanes) => {
+        const part = sentPartBytes(bytes, lanes);
+        expect([part % mebi, part >= 64 * mebi, part <= 128 * mebi]).toEqual([0, true, true]);
+        const rounds = Math.ceil(bytes / part / lanes);
+        expect(rounds).toBeLessThanOrEqual(Math.max(1, Math.ceil(bytes / (lanes * 128 * mebi))));
+      }),
+    );
+    expect([600, 1_024, 1_500].map((size) => sentPartBytes(size * mebi, 8) / mebi)).toEqual([75, 128, 94]);
   });
 });
 

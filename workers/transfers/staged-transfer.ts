@@ -12,6 +12,19 @@ import type { TransferJournal } from './transfer-journal.ts';
 /** Ranges and parts of this size leave enough of them to move several at once, and are large enough to be fast. */
 export const movedPartBytes = 64 * 2 ** 20;
 
+const mebi = 2 ** 20;
+const sentPartBytesMax = 2 * movedPartBytes;
+
+/**
+ * Bytes of a part, whole MiB, of a file that is sent by so many lanes: the lanes are full in every round, and the rounds as few as
+ * may be, since at the end of each of them the link lies still until the store has answered.
+ */
+export function sentPartBytes(sizeBytes: number, lanes: number): number {
+  const rounds = Math.max(1, Math.ceil(sizeBytes / (lanes * sentPartBytesMax)));
+  const even = Math.ceil(sizeBytes / (lanes * rounds) / mebi) * mebi;
+  return Math.min(sentPartBytesMax, Math.max(movedPartBytes, even));
+}
+
 /** The store. Throws InvalidRequest where the system has none (any more). */
 export function stagingOf({ staging }: Pick<OperationContext, 'staging'>): Staging {
   if (staging === null) throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');

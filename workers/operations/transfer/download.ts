@@ -10,8 +10,9 @@ import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { moverOf } from '../../transfers/choose-mover.ts';
 import {
   beginStaging,
+  lanesOf,
   movedFacts,
-  movedPartBytes,
+  sentPartBytes,
   stagingOf,
   unstage,
   whenStoreAnswers,
@@ -47,8 +48,9 @@ async function prepare({ path }: Input, context: OperationContext): Promise<Park
   refuseUnwanted(context);
   const { sizeBytes, mtime } = await checkSource(path, context);
   const { dataTransfer } = context.system.dataOperation;
-  const partBytesMax = dataTransfer?.type === 's3' ? dataTransfer.multipart.partSizeBytesMax : movedPartBytes;
-  const staged = await beginStaging(path, sizeBytes, wholeMebibytes(Math.min(partBytesMax, movedPartBytes)), context);
+  const partBytes = sentPartBytes(sizeBytes, lanesOf(context));
+  const partBytesMax = dataTransfer?.type === 's3' ? dataTransfer.multipart.partSizeBytesMax : partBytes;
+  const staged = await beginStaging(path, sizeBytes, wholeMebibytes(Math.min(partBytesMax, partBytes)), context);
   const journal: TransferJournal = { phase: 'prepared', staged, mtime, runs: 0, startedAt: 0, beat: 0, beatAt: 0 };
   return new Parked({ place: 'kept', waitMs: 0, journal });
 }
