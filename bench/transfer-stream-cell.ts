@@ -10,6 +10,7 @@ import {
   type Ground,
   middleOf,
   onGround,
+  partBytes,
   plain,
   type TransferRow,
   watchedDownload,
@@ -39,10 +40,10 @@ export const stream: Cell = (lab, isQuick) =>
   onGround(lab, 'stream', {}, async (ground) => {
     const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
     const path = ground.folder.at('out');
-    const fake = await openFakeStore(await makeFile(path, sizeBytes, ground.alice));
+    const block = await makeFile(path, sizeBytes, ground.alice);
+    const fake = await openFakeStore(Buffer.concat(Array(partBytes / block.length).fill(block)));
     try {
-      const staging = { multipart: { max_part_size: 64 * mebi } };
-      return await onGround(lab, 'stream', { s3: fake.facts, staging }, async (aside) => {
+      return await onGround(lab, 'stream', { s3: fake.facts }, async (aside) => {
         const rows = await measure(lab, { ground, aside, path, sizeBytes, rounds: isQuick ? 1 : 3 });
         const [refused] = fake.refused;
         if (refused !== undefined) throw new Error(`the fake store refused ${refused}`);
