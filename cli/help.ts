@@ -10,10 +10,13 @@ import {
 
 export const programHelp = `Usage: goldcrest COMMAND …
 
-  authz   who may do what, as kept in OpenFGA (goldcrest authz --help)
-  audit   whether the audit trail is whole, and its records (goldcrest audit --help)
-  sealing which keys seal the secrets of webhooks, and their change (goldcrest sealing --help)
-  ssh-ca  the key that signs logins, and what the login nodes need to trust it (goldcrest ssh-ca --help)`;
+  authz      who may do what, as kept in OpenFGA
+  audit      whether the audit trail is whole, and its records
+  sealing    which keys seal the secrets of webhooks, and their change
+  ssh-ca     the key that signs logins, and what the login nodes need to trust it
+  --version  the version of this program
+
+goldcrest COMMAND --help says more. The configuration is the broker's own: the file that GOLDCREST_CONFIG names.`;
 
 export const sealingHelp = `Usage: goldcrest sealing COMMAND
 

@@ -15,7 +15,8 @@ same request can succeed later without being changed; wait as \`Retry-After\` sa
 
 /** The page as Markdown. */
 export function errorsPage(): string {
-  const rows = errorCodes.map((code) => {
+  const byStatus = [...errorCodes].sort((a, b) => describeError(a).status - describeError(b).status);
+  const rows = byStatus.map((code) => {
     const { status, fault, retryable, title, advice } = describeError(code);
     return `| \`${code}\` | ${status} | ${fault} | ${retryable ? 'yes' : 'no'} | ${cell(title)} | ${cell(advice)} |\n`;
   });
