@@ -78,7 +78,7 @@ describe('work that nobody waits for', () => {
 
   it('of a transfer that goes on is broken off at the end of its consent, where bytes still move', async () => {
     const input = JSON.stringify({ path: '/home/gcalice/a', targetPath: '/home/gcalice/b' });
-    const task = tasks.newTask({ operation: 'transfer.cp', input, deadlineAt: Date.now() + 1_500 });
+    const task = tasks.newTask({ operation: 'transfer.cp', input, deadlineAt: Date.now() + 2_500 });
     await tasks.store.accept(task);
     // A worker that was lost meanwhile.
     const lost = await tasks.store.claim({ id: task.id, fence: 0 }, by('entry', 'lost'), { phase: 'working' });

@@ -136,7 +136,7 @@ describe('1,000 clients that wait for 1,000 different jobs', { timeout: 60_000 }
   });
 });
 
-describe('a look-up', { timeout: 30_000 }, () => {
+describe('a look-up', () => {
   it('of a client that is alone is never kept waiting', async () => {
     const jobIds = [await submit('gcalice'), await submit('gcalice'), await submit('gcalice')];
     for (const jobId of [...jobIds, ...jobIds]) {

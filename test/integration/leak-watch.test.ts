@@ -9,6 +9,7 @@ import { labFolderVariable } from '../../lab/lab-folder.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { newPrivateKeyText } from '../../shared/ssh/openssh-key.ts';
+import { eventually } from '../eventually.ts';
 import { secretsOfConfig } from '../leaks/known-secrets.ts';
 import { type LeakWatch, type Place, watchForLeaks } from '../leaks/leak-watch.ts';
 import { silent } from './task-fixture.ts';
@@ -87,7 +88,7 @@ describe('the watch for leaks', () => {
   it('passes over what a test runs as a client, and what other brokers keep', async () => {
     run(secret, {});
     await redis.set(`other-${keyPrefix}`, secret);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const lines = await watch.contents('command lines');
       expect(lines.length).toBeGreaterThan(0);
     });

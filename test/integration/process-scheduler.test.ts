@@ -26,7 +26,7 @@ afterAll(async () => {
 
 describeSchedulerConformance('process', async () => candidate);
 
-describe('the process scheduler', { timeout: 30_000 }, () => {
+describe('the process scheduler', () => {
   const submit = (script: string, key = newKey()) =>
     adapter.submit(host, { job: describeJob(candidate.directory, script), key, signal: noSignal });
   const output = async (jobId: string): Promise<string> =>

@@ -9,6 +9,7 @@ import type { CredentialProvider } from '../../workers/ssh/credentials/credentia
 import { createStaticKeys } from '../../workers/ssh/credentials/static-keys.ts';
 import { createUserCa } from '../../workers/ssh/credentials/user-ca.ts';
 import type { SshSystemOptions } from '../../workers/ssh/options.ts';
+import { eventually } from '../eventually.ts';
 import { labUserCa, sshTo, startSshLab, systemOptions } from './ssh-fixture.ts';
 import { startAgent } from './user-ca-keys.ts';
 
@@ -246,7 +247,7 @@ describe('a jump host', () => {
     await ssh.close();
     const ended = () =>
       (readFileSync(jump.logFile, 'utf8').match(/Connection closed|Disconnected from user/g) ?? []).length;
-    await expect.poll(ended).toBeGreaterThan(0);
+    await eventually(() => expect(ended()).toBeGreaterThan(0));
   });
 
   it('runs nothing for the certificate that is made for it', async () => {

@@ -23,6 +23,7 @@ import type { DirectoryEntry, RemoteFiles } from '../../workers/ssh/remote-files
 import type { Ssh } from '../../workers/ssh/ssh.ts';
 import { createWarmFileLoop } from '../../workers/ssh/warm-file-loop.ts';
 import { withWholeFile } from '../../workers/ssh/whole-file.ts';
+import { eventually } from '../eventually.ts';
 import { userProcesses } from '../user-processes.ts';
 import { labUserCa, silent, sshTo, systemOptions } from './ssh-fixture.ts';
 
@@ -171,7 +172,7 @@ describe('a loop that sends whole files and directories', () => {
         return chunks.length === 3 ? held : undefined;
       }),
     );
-    await vi.waitFor(() => expect(chunks).toHaveLength(3));
+    await eventually(() => expect(chunks).toHaveLength(3));
     // The loop is taken: others go another way, and are not held up.
     expect(await whole(written('other', 'x'))).toBeNull();
     expect((await files.readFile(join(folder, 'other'), { bytesMax: 1 })).toString()).toBe('x');
@@ -216,7 +217,7 @@ describe('a loop that sends whole files and directories', () => {
     );
     await expect(refused).rejects.toThrow('not this one');
     await started();
-    await vi.waitFor(() => expect(loops()).toHaveLength(1));
+    await eventually(() => expect(loops()).toHaveLength(1));
     expect(loops()).not.toEqual(first);
     expect(ssh.poolStats()[0]?.slotsInUse).toBeLessThanOrEqual(2);
   });
@@ -257,7 +258,7 @@ describe('a loop that sends whole files and directories', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'CommandTimeout' });
     await started();
     process.kill(pid as number, 'SIGCONT');
-    await vi.waitFor(() => expect(loops()).not.toContain(pid));
+    await eventually(() => expect(loops()).not.toContain(pid));
   });
 });
 

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Lab } from '../../lab/lab.ts';
 import type { SshdServer } from '../../lab/parts/sshd.ts';
 import { createInProcessHandshakeLimiter } from '../../workers/ssh/handshake-limiter.ts';
 import { createSsh, type Ssh } from '../../workers/ssh/ssh.ts';
+import { eventually } from '../eventually.ts';
 import { labUserCa, silent, sshTo, startSshLab, systemOptions } from './ssh-fixture.ts';
 
 let lab: Lab;
@@ -103,7 +104,7 @@ describe('a pool', () => {
     const runs = await Promise.all(users.map((username) => ssh.shell('lab', username).run(['id', '-un'])));
     expect(runs.map(({ stdout }) => stdout.toString().trim())).toEqual(users);
     await ssh.close();
-  }, 30_000);
+  });
 
   it('makes one login for requests that come together', async () => {
     const ssh = pooled(lab.sshd);
@@ -158,7 +159,7 @@ describe('a pool', () => {
     await ssh.shell('lab', 'gcalice').run(['true']);
     await ssh.files('lab', 'gcalice').stat('/');
     await ssh.stats('lab', 'gcalice').stat('/');
-    await expect.poll(() => ssh.poolStats()[0], { timeout: 5_000 }).toMatchObject({ connectionsOpen: 0, users: 0 });
+    await eventually(() => expect(ssh.poolStats()[0]).toMatchObject({ connectionsOpen: 0, users: 0 }));
     expect((await ssh.shell('lab', 'gcalice').run(['true'])).exitCode).toBe(0);
     await ssh.close();
   });
@@ -176,10 +177,10 @@ describe('a pool', () => {
 
   it('notices a connection that died without a word, and goes on over another', async () => {
     const middle = await startMiddle(lab.sshd);
-    const ssh = pooled(lab.sshd, { port: middle.port, keepAliveMs: 150 });
+    const ssh = pooled(lab.sshd, { port: middle.port, keepAliveMs: 1_000 });
     const shell = ssh.shell('lab', 'gcalice');
     await shell.run(['true']);
-    const running = shell.run(['sleep', '5']);
+    const running = shell.run(['sleep', '30'], { timeoutMs: 40_000 });
     await shell.run(['true']);
     middle.silence();
     await expect(running).rejects.toMatchObject({ code: 'SshUnavailable', detail: { sent: true } });
@@ -208,12 +209,15 @@ describe('a pool', () => {
     await ssh.files('lab', 'gcalice').stat('/');
     await ssh.stats('lab', 'gcalice').stat('/');
     await shell.run(['true']);
-    const running = shell.run(['sh', '-c', 'sleep 0.5; echo done']);
-    await expect.poll(() => ssh.poolStats()[0]?.slotsInUse).toBe(3);
+    const mayEnd = `${lab.folder}-drained`;
+    const running = shell.run(['sh', '-c', 'until [ -e "$1" ]; do sleep 0.1; done; echo done', 'sh', mayEnd]);
+    await eventually(() => expect(ssh.poolStats()[0]?.slotsInUse).toBe(3));
     const closed = ssh.close();
     await expect(shell.run(['true'])).rejects.toMatchObject({ code: 'ShuttingDown' });
+    writeFileSync(mayEnd, '');
     expect((await running).stdout.toString()).toBe('done\n');
     await closed;
+    rmSync(mayEnd);
     expect(ssh.poolStats()[0]).toMatchObject({ connectionsOpen: 0, slotsInUse: 0, users: 0 });
     for (const other of open) await other.close();
     expect(connectionsTo(lab.sshd)).toBe(0);
@@ -244,7 +248,7 @@ describe('an SFTP server of OpenSSH', () => {
       expect(chunks[0]?.length).toBe(requestBytes);
       await ssh.close();
     }
-  }, 30_000);
+  });
 });
 
 describe('a host that runs something else in the place of a command', () => {

@@ -1,6 +1,7 @@
 /** The list of a user's tasks, their own order, delayed starts and keys, in the real store. */
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { TaskFilter } from '../../shared/platform/task-lists.ts';
+import { eventually } from '../eventually.ts';
 import { alice, bob, by, openTasks, queue, type TaskFixture } from './task-fixture.ts';
 
 const completed = { state: 'completed', resultJson: '{"size":1}' } as const;
@@ -110,7 +111,7 @@ describe('the list of tasks', () => {
     // Were it looked at, it would be taken for active.
     await tasks.redis.hset(`${tasks.keyPrefix}:task:${ended?.id}`, 'state', 'active');
     expect(await tasks.redis.hlen(`${tasks.keyPrefix}:traits:alice:${Math.floor(at / 60_000)}`)).toBe(2);
-    await vi.waitFor(async () => expect(await tasks.store.read(gone?.id ?? '')).toBeNull());
+    await eventually(async () => expect(await tasks.store.read(gone?.id ?? '')).toBeNull());
     expect(await walk({ states: ['active'] })).toEqual([]);
     expect((await tasks.store.list('alice', everything)).tasks.map(({ id }) => id)).toEqual([open?.id, ended?.id]);
     expect(await walk({ states: ['pending'] })).toEqual([open?.id]);

@@ -245,8 +245,8 @@ it('an attempt whose worker was lost is made again by another, and what the lost
   const message = { type: 'webhook.test', timestamp: new Date().toISOString(), data: {} };
   const names = { id: 'd1', messageId: 'msg_1', owner: principalKey(alice), endpoint: endpointId, target: '' };
   await hooks.store.dispatch([{ ...names, type: 'webhook.test', message: JSON.stringify(message) }], null);
-  const [lost] = await hooks.store.take(1, 300);
-  expect(await hooks.store.take(1, 300)).toEqual([]);
+  const [lost] = await hooks.store.take(1, 1_500);
+  expect(await hooks.store.take(1, 1_500)).toEqual([]);
   work();
   const [one] = await hooks.receiver.until(1);
   check(secret, one as Received);

@@ -72,7 +72,7 @@ export function work(over: { giveUpAfterMs?: number; timeoutMs?: number; sealer?
     },
     guard: createSsrfGuard({ ...targets(), dnsServers: [] }),
     ...{
-      timeoutMs: 2_000,
+      timeoutMs: 15_000,
       ca: null,
       proxy: null,
       source: '/',
