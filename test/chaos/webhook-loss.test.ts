@@ -48,9 +48,7 @@ it('a delivery whose worker is killed in the middle is made by another one, and 
   expect(message).toMatchObject({ type: 'task.completed', data: { taskId: task.body.id } });
 });
 
-it('what a watched job became is told once by its id, though the worker is killed between the change and the delivery', {
-  timeout: 60_000,
-}, async () => {
+it('what a watched job became is told once by its id, though the worker is killed between the change and the delivery', async () => {
   isHung = true;
   const heard = receiver.received.length;
   const job = { workingDirectory: '/tmp', standardOutput: '/dev/null', script: '#!/bin/sh\nexit 3\n' };

@@ -7,6 +7,7 @@ import type { Daemon } from '../../lab/daemon.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { hasUnreadRequest } from '../integration/handed-over.ts';
 import {
   type Answer,
@@ -59,6 +60,8 @@ afterEach(async () => {
   for (const worker of broker?.workers ?? []) worker.resume();
   await broker?.stop();
   await runCommand('scancel', ['--user', alice.username], { env: { SLURM_CONF: lab.slurm.confPath } });
+  // The next test waits for its own.
+  await eventually(() => expect(runsProgram(lab, alice, 'sbatch')).toBe(false));
 }, 90_000);
 
 function submit(headers: Record<string, string> = {}): Promise<Answer> {

@@ -95,7 +95,7 @@ afterAll(async () => {
 function records(): AuditRecord[] {
   const texts = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
   return texts
-    .flatMap((text) => text.split('\n').filter((line) => line !== ''))
+    .flatMap((text) => text.split('\n').slice(0, -1)) // what has no end yet is no line
     .map((line) => JSON.parse(line) as AuditRecord);
 }
 

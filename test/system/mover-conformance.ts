@@ -3,8 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 import {
@@ -64,7 +65,7 @@ export function describeMover(
     }, 60_000);
 
     afterEach(async () => {
-      await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 15_000 });
+      await eventually(async () => expect(await leftovers()).toEqual([]));
       for (const id of begun.splice(0)) expect(await stagedOf(id)).toEqual([]);
     });
 

@@ -47,21 +47,13 @@ describeMover(
       const script = await vi.waitFor(
         async () => {
           const ask = (argv: string[]) => runCommand(argv[0] ?? '', argv.slice(1), { env });
-          const { stdout: ids } = await ask([
-            'squeue',
-            '-h',
-            '-u',
-            owner.username,
-            '-n',
-            'goldcrest-transfer',
-            '-o',
-            '%A %k',
-          ]);
-          const [id = '', comment = ''] = ids.trim().split(/\s+/);
-          if (id === '') throw new Error('no job');
-          // By which administrators of the cluster find whose it is.
-          expect(comment).toBe(`goldcrest:${task}`);
-          return (await ask(['scontrol', 'write', 'batch_script', id, '-'])).stdout;
+          const ofName = ['-u', owner.username, '-n', 'goldcrest-transfer'];
+          // Other tests may have such jobs too, and this one may have ended.
+          const { stdout } = await ask(['squeue', '-h', '-t', 'all', ...ofName, '-o', '%A %k']);
+          // By its comment administrators of the cluster find whose it is.
+          const row = stdout.split('\n').find((line) => line.trim().endsWith(` goldcrest:${task}`));
+          if (row === undefined) throw new Error(`no job: ${stdout}`);
+          return (await ask(['scontrol', 'write', 'batch_script', row.trim().split(/\s+/)[0] ?? '', '-'])).stdout;
         },
         { timeout: 30_000, interval: 20 },
       );

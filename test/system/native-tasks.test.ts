@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { type Broker, type Client, clientOf, locationOf, pathQuery, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 
@@ -128,7 +129,7 @@ describe('the result of a task', () => {
 
 describe('a delayed start', () => {
   it('is kept to, and the task says so', async () => {
-    const notBefore = new Date(Date.now() + 1_500).toISOString();
+    const notBefore = new Date(Date.now() + 3_000).toISOString();
     const location = locationOf(await client.post('/tasks', stat(own.path, { notBefore, priority: 7 })));
     expect((await client.get(location)).body).toMatchObject({ state: 'pending', notBefore, priority: 7 });
     const ended = await taskEnd(client, location);
@@ -168,7 +169,7 @@ describe('a cancel', () => {
       return answers.filter(({ body }) => body.state === 'active').length;
     };
     await vi.waitFor(async () => expect([await active(), (await running()).length > 0]).toEqual([12, true]), {
-      ...{ timeout: 20_000, interval: 100 },
+      ...{ timeout: 60_000, interval: 100 },
     });
     const holders = await running();
     const waiting = paths.filter((path) => !holders.includes(path));
@@ -180,7 +181,7 @@ describe('a cancel', () => {
     await Promise.all(waiting.map(cancel));
     expect(await running()).toEqual(holders); // those had a channel and have it still; no other was begun
     await Promise.all(holders.map(cancel));
-    await vi.waitFor(async () => expect(await running()).toEqual([]), { timeout: 10_000, interval: 50 });
+    await eventually(async () => expect(await running()).toEqual([]));
   });
 
   it('in the middle of a command ends the process on the host, and the answer is the true end', async () => {
@@ -189,11 +190,11 @@ describe('a cancel', () => {
     const location = locationOf(
       await client.post('/tasks', { operation: 'filesystem.checksum', system: 'lab', input }),
     );
-    await vi.waitFor(async () => expect(await isRead()).toBe(true), { timeout: 10_000, interval: 50 });
+    await eventually(async () => expect(await isRead()).toBe(true));
     const answer = await client.delete(location, { headers: { prefer: 'wait=30' } });
     expect([answer.status, answer.body.state]).toEqual([200, 'canceled']);
     expect((await client.get(location)).body).toMatchObject({ state: 'canceled', error: { code: 'TaskCanceled' } });
-    await vi.waitFor(async () => expect(await isRead()).toBe(false), { timeout: 10_000, interval: 50 });
+    await eventually(async () => expect(await isRead()).toBe(false));
   });
 
   it('of a task that has ended leaves it as it was', async () => {

@@ -105,7 +105,7 @@ describe('a grant', () => {
     const path = stat.replace('/lab/', '/other/');
     const statusIs = (status: number, timeout: number) =>
       vi.waitFor(async () => expect((await client.get(path)).status).toBe(status), { timeout, interval: 100 });
-    await statusIs(403, 1_000);
+    await statusIs(403, 20_000);
     await store.grant(asAlice, 'preset_read', 'system:other', { networks: ['127.0.0.0/8'] });
     await statusIs(200, 20_000);
     // Asked in the last moment before: nothing could be remembered for longer.
@@ -152,7 +152,7 @@ describe('a worker without goldcrest.authorization', () => {
 
 describe('while OpenFGA', () => {
   it('does not answer, work in the background is not begun, and goes on when it does', async () => {
-    const notBefore = new Date(Date.now() + 3_000).toISOString();
+    const notBefore = new Date(Date.now() + 5_000).toISOString();
     const wish = { ...taskOf('filesystem.stat', { path: alice.home }, 'lab'), notBefore };
     const accepted = await client.post('/tasks', wish);
     expect(accepted.status, accepted.text).toBe(202);

@@ -1,9 +1,10 @@
 /** A broker in front of a host without a batch system: what it started goes on without it, and is known again when it is back. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { type Broker, clientOf, startBroker } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 
@@ -34,7 +35,7 @@ it('a job outlives its broker, ends as it ends, and is found by a broker that st
   const { jobId } = submitted.body;
   const stateOf = async (client: typeof before) =>
     (await client.get(`/compute/lab/jobs/${jobId}`)).body.jobs[0]?.status;
-  await vi.waitFor(async () => expect((await stateOf(before))?.state).toBe('RUNNING'), { timeout: 10_000 });
+  await eventually(async () => expect((await stateOf(before))?.state).toBe('RUNNING'));
   await broker.stop();
 
   broker = await startBroker(lab, { scheduler: 'process' });
@@ -46,11 +47,9 @@ it('a job outlives its broker, ends as it ends, and is found by a broker that st
 
   broker = await startBroker(lab, { scheduler: 'process' });
   const last = await clientOf(lab.oidc, broker.url, 'bob');
-  await vi.waitFor(async () => expect(await stateOf(last)).toMatchObject({ state: 'FAILED', exitCode: 5 }), {
-    timeout: 10_000,
-  });
+  await eventually(async () => expect(await stateOf(last)).toMatchObject({ state: 'FAILED', exitCode: 5 }));
   const { body } = await last.get('/compute/lab/jobs?name=survivor');
   expect(body.jobs.map((each) => each.jobId)).toContain(jobId);
   const output = await last.get(`/filesystem/lab/ops/view?path=${encodeURIComponent(join(own.path, `o-${jobId}`))}`);
   expect(output.body.output).toBe('started\nhere\n');
-}, 90_000);
+});

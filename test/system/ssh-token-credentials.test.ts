@@ -99,8 +99,8 @@ describe('a service that gives SSH credentials to a token', () => {
   });
 
   it('is not asked once the token has ended: the task says so', async () => {
-    const { client: early } = await clientWith(2);
-    const notBefore = new Date(Date.now() + 2_500).toISOString();
+    const { client: early } = await clientWith(5);
+    const notBefore = new Date(Date.now() + 5_500).toISOString();
     const location = locationOf(await early.post('/tasks', { ...stat, notBefore }));
     // A connection that is still up would serve without a token: as after a rest of the user.
     await broker.workers[0]?.stop();

@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { LabFacts } from '../../lab/lab-facts.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { type Body, type Broker, type Client, clientOf, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
 import { watchLeftovers } from './transfer-fixture.ts';
@@ -61,7 +62,7 @@ export async function openStagingGround(
       return taskEnd(client, `/tasks/${body.id}`);
     },
     stagedOf: (taskId) => stagedOf(store, owner.username, taskId),
-    expectNothingLeft: () => vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 15_000 }),
+    expectNothingLeft: () => eventually(async () => expect(await leftovers()).toEqual([])),
     async stop() {
       store.destroy();
       own.remove();

@@ -9,6 +9,7 @@ import {
   partSizeBytes,
   type TransferFaultGround,
 } from '../chaos/transfer-fault-ground.ts';
+import { eventually } from '../eventually.ts';
 import { readEvents } from '../integration/sse-client.ts';
 import { jobOf } from './transfer-fixture.ts';
 
@@ -46,7 +47,7 @@ it('an upload holds no worker until its client has completed it, and is fetched 
   await vi.waitFor(() => expect(looks).toBeGreaterThan(1), { timeout: 30_000 });
   // During a look it is a worker's.
   const waiting = { state: 'PENDING', stateReason: 'waiting for the client' };
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const job = await ground.client.get(`/compute/command/jobs/${jobOf(begun.answer).jobId}`);
     expect(job.body.jobs[0]?.status).toMatchObject(waiting);
   });
