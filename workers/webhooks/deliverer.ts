@@ -113,11 +113,15 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
     }
   };
   let hasGroup = false;
+  /** Of the connection that waits, by which it is woken; null until it is known. */
+  let clientId: number | null = null;
   const readRows = async (): Promise<void> => {
     if (!hasGroup) {
+      clientId = await blocking.client('ID');
       await blocking.xgroup('CREATE', stream, group, '0', 'MKSTREAM').catch(unlessThere);
       hasGroup = true;
     }
+    if (isStopped()) return;
     let answer: [string, Row[]][] | null;
     try {
       answer = (await blocking.xreadgroup(
@@ -142,6 +146,8 @@ export function startDeliverer(options: DelivererOptions): Deliverer {
   return {
     async stop() {
       stopped.abort();
+      // Woken, not cut off: what Redis has just given to this worker is still told by it. Where that fails, its time ends.
+      if (clientId !== null) redis.client('UNBLOCK', clientId).catch(() => undefined);
       await Promise.all(loops);
       await pump.idle();
     },
