@@ -102,29 +102,30 @@ export async function startBroker(lab: BrokerGround, options: BrokerOptions = {}
       options.isCompiled === true
         ? ['--max-semi-space-size=8', ...flags, join(repository, 'dist', file.replace(/\.ts$/, '.js'))]
         : ['--import', 'tsx', join(repository, file)];
-    const common = { folder: lab.folder, command: process.execPath, cwd: repository, env, readyTimeoutMs: 30_000 };
+    const common = { folder: lab.folder, command: process.execPath, cwd: repository, env, readyTimeoutMs: 60_000 };
     const startWorker = (number: number): Promise<Daemon> =>
       startDaemon({
         ...common,
         name: `${name}-worker-${number}`,
         args: entry('workers/main.ts', '--no-memory-reducer'),
-        isReady: () => hasLine(join(lab.folder, 'logs', `${name}-worker-${number}.log`), workerReadyLine),
+        isReady: (pid) => saysReady(join(lab.folder, 'logs', `${name}-worker-${number}.log`), pid),
         stopTimeoutMs: 40_000,
       });
-    const workers: Daemon[] = [];
-    const api = await startDaemon({
-      ...common,
-      name: `${name}-api`,
-      args: entry('api/main.ts'),
-      isReady: async () => (await fetch(`${url}/livez`)).ok,
-      stopTimeoutMs: 20_000,
-    });
+    const startApi = (): Promise<Daemon> =>
+      startDaemon({
+        ...common,
+        name: `${name}-api`,
+        args: entry('api/main.ts'),
+        isReady: async () => (await fetch(`${url}/livez`)).ok,
+        stopTimeoutMs: 20_000,
+      });
+    const numbers = Array.from({ length: options.workers ?? 1 }, (_, at) => at + 1);
+    const [api, ...workers] = await startTogether([startApi, ...numbers.map((number) => () => startWorker(number))]);
     const addWorker = async (): Promise<Daemon> => {
       const worker = await startWorker(workers.length + 1);
       workers.push(worker);
       return worker;
     };
-    for (let number = 1; number <= (options.workers ?? 1); number += 1) await addWorker();
     return {
       url,
       systemName,
@@ -140,8 +141,22 @@ export async function startBroker(lab: BrokerGround, options: BrokerOptions = {}
   });
 }
 
-function hasLine(file: string, text: string): boolean {
-  return existsSync(file) && readFileSync(file, 'utf8').includes(text);
+/** Whether the log has the line of that very process: one that was started again goes on in the log of the one before. */
+function saysReady(file: string, pid: number): boolean {
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  return lines.some((line) => line.includes(workerReadyLine) && line.includes(`-${pid}-`));
+}
+
+/** All of them, or none: where one does not start, the others are stopped again. */
+async function startTogether(
+  starts: readonly [() => Promise<Daemon>, ...(() => Promise<Daemon>)[]],
+): Promise<[Daemon, ...Daemon[]]> {
+  const results = await Promise.allSettled(starts.map((start) => start()));
+  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure === undefined) return started as [Daemon, ...Daemon[]];
+  await Promise.all(started.map((daemon) => daemon.stop()));
+  throw failure.reason;
 }
 
 function stagingSection(facts: S3Facts, { staging }: BrokerOptions): Record<string, unknown> {

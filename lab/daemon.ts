@@ -21,8 +21,8 @@ export interface DaemonSpec {
   cwd?: string;
   uid?: number;
   gid?: number;
-  /** True once it serves; may throw, which counts as "not yet". */
-  isReady: () => Promise<boolean> | boolean;
+  /** True once the process of that id serves; may throw, which counts as "not yet". */
+  isReady: (pid: number) => Promise<boolean> | boolean;
   readyTimeoutMs: number;
   /** Patience after SIGTERM before SIGKILL; 5,000 when left out. */
   stopTimeoutMs?: number;
@@ -69,7 +69,7 @@ function createDaemon(spec: DaemonSpec): Daemon {
     const started = launch(spec, logFile);
     child = started;
     try {
-      await waitUntil(`${spec.name} to serve`, () => !assertAlive(spec, started, logFile) && spec.isReady(), {
+      await waitUntil(`${spec.name} to serve`, () => spec.isReady(assertAlive(spec, started, logFile)), {
         timeoutMs: spec.readyTimeoutMs,
         logFile,
       });
@@ -130,11 +130,11 @@ function launch(spec: DaemonSpec, logFile: string): ChildProcess {
   return child;
 }
 
-/** Throws when the process has ended; answers false otherwise. */
-function assertAlive(spec: DaemonSpec, child: ChildProcess, logFile: string): false {
+/** The process id; throws when the process has ended. */
+function assertAlive(spec: DaemonSpec, child: ChildProcess, logFile: string): number {
   if (child.pid === undefined)
     throw new LabError('Missing', `${spec.command} is not installed: run lab/install.sh lab`);
-  if (child.exitCode === null && child.signalCode === null) return false;
+  if (child.exitCode === null && child.signalCode === null) return child.pid;
   const fault = /address (is )?already in use|EADDRINUSE/i.test(logTail(logFile)) ? 'PortTaken' : 'Died';
   const end = child.signalCode ?? `exit code ${child.exitCode}`;
   throw new LabError(fault, `${spec.name} ended while it started (${end}).${quoteLogTail(logFile)}`);

@@ -27,6 +27,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** The first of so many ports in a row that are free. */
+export async function freePortsInRow(count: number): Promise<number> {
+  for (let tries = 0; tries < triesMax; tries += 1) {
+    const [first = 0] = await freePorts(1);
+    const others = Array.from({ length: count - 1 }, (_, at) => first + 1 + at);
+    if ((await Promise.all(others.map(isFree))).every(Boolean)) return first;
+  }
+  throw new LabError('PortTaken', `No ${count} free ports in a row found on 127.0.0.1`);
+}
+
 /** Calls `start` with free ports, and again with others (4 times at most) when one of them was taken meanwhile. */
 export async function startOnFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
