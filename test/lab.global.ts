@@ -8,6 +8,7 @@ import type { TestProject } from 'vitest/node';
 import { type Lab, partNames, startLab } from '../lab/lab.ts';
 import { type LabFacts, labFacts } from '../lab/lab-facts.ts';
 import { reapDeadLabs } from '../lab/lab-folder.ts';
+import { runCommand } from '../lab/run-command.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,19 +22,21 @@ interface SharedLab {
 }
 
 /** Each tier loads this file anew, so what they share hangs on the process. */
-const registry = globalThis as { goldcrestSharedLab?: SharedLab };
+const registry = globalThis as { goldcrestSharedLab?: SharedLab; goldcrestBuild?: Promise<unknown> };
 
 /** Runs once for each tier; resolves to what is to be done after the tier. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const building = project.name === 'integration' ? undefined : buildOnce();
   const running = process.env.GOLDCREST_LAB;
   if (running !== undefined) {
+    await building;
     project.provide('lab', JSON.parse(readFileSync(running, 'utf8')) as LabFacts);
     return async () => {};
   }
   const shared = registry.goldcrestSharedLab ?? { lab: startLab({ parts: wantedParts(), loadUsers: 0 }), tiers: 0 };
   registry.goldcrestSharedLab = shared;
   shared.tiers += 1;
-  const lab = await shared.lab;
+  const [lab] = await Promise.all([shared.lab, building]);
   // With fewer parts, a test that reads the facts of another one fails by itself, naming it.
   project.provide('lab', labFacts(lab) as LabFacts);
   return async () => {
@@ -44,6 +47,18 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     // Labs that a test file started and could not stop, since its process was ended.
     reapDeadLabs();
   };
+}
+
+/**
+ * The files of `npm run build`, which the brokers of the tests run: a process that compiles its sources itself takes twice
+ * the time to start. What has not changed is not written again.
+ */
+function buildOnce(): Promise<unknown> {
+  const onlyChanged = ['--incremental', '--tsBuildInfoFile', 'dist/tsconfig.build.tsbuildinfo'];
+  registry.goldcrestBuild ??= runCommand('npx', ['tsc', '-p', 'tsconfig.build.json', ...onlyChanged], {
+    timeoutMs: 300_000,
+  });
+  return registry.goldcrestBuild;
 }
 
 function wantedParts() {

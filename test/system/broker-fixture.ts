@@ -13,10 +13,11 @@ type Options = NonNullable<Parameters<typeof start>[1]>;
 
 /**
  * Many brokers stand on one lab, so each gets a name of its own for its files and logs. Its secrets are looked for when it
- * is stopped: `stop` rejects where one lies about.
+ * is stopped: `stop` rejects where one lies about. It runs compiled, as in production: test/lab.global.ts has it built.
  */
 export async function startBroker(ground: Ground, options: Options = {}): Promise<Broker> {
-  const broker = await start(ground, { name: `test-${randomBytes(3).toString('hex')}`, ...options });
+  const name = `test-${randomBytes(3).toString('hex')}`;
+  const broker = await start(ground, { name, isCompiled: true, ...options });
   return watched(broker, ground.oidc);
 }
 

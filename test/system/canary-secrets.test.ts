@@ -128,7 +128,7 @@ it('no secret is in Redis, in a log, in an audit record, in an answer or on a co
   expect(text.logs).toContain(things.ids.tasks?.id);
   expect(text.logs).toContain(mark);
   expect(text.answers).toContain(mark);
-  expect(text.lines).toContain('workers/main.ts');
+  expect(text.lines).toContain('workers/main.js');
   expect(await watch.search()).toEqual([]);
   // What the watch goes by: each kind of secret that was planted is among what it looks for, by what it would find.
   const [signature] = [

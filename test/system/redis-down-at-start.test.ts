@@ -17,7 +17,7 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 const turns = { taken: 0 };
 function nextProcess(): string {
   turns.taken += 1;
-  return turns.taken % 2 === 0 ? 'api/main.ts' : 'workers/main.ts';
+  return turns.taken % 2 === 0 ? 'dist/api/main.js' : 'dist/workers/main.js';
 }
 
 let lab: Lab;
@@ -36,7 +36,7 @@ afterAll(async () => {
 
 /** Runs one of the processes to its end, at most a minute. */
 function runToEnd(entry: string, configFile: string | undefined) {
-  const child = spawn(process.execPath, ['--import', 'tsx', entry], {
+  const child = spawn(process.execPath, [entry], {
     cwd: repository,
     env: { ...plainEnvironment(), ...(configFile === undefined ? {} : { GOLDCREST_CONFIG: configFile }) },
     timeout: 60_000,
