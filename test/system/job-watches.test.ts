@@ -1,17 +1,11 @@
-/** Watched jobs through the running broker, on a real Slurm: what is told, when, to whom, and what it costs the scheduler. */
+/** Watched jobs through the running broker, on a real Slurm: what is told, when, and to whom. What it costs: scheduler-cost.test.ts. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pino from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
-import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
-import { connectRedis } from '../../shared/platform/redis.ts';
-import { createWatchStore } from '../../shared/platform/watch-store.ts';
-import { principalKey } from '../../shared/tasks/task.ts';
-import { consentOf, watchIdOf } from '../../shared/watches/watch.ts';
 import { readEvents, type SseReader } from '../integration/sse-client.ts';
 import { type Receiver, startReceiver } from '../integration/webhook-receiver.ts';
 import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
@@ -103,7 +97,7 @@ it('the end of a job is told within a poll and a second, its diagnosis within te
 
   const ofWatch = () =>
     receiver.received.filter(({ body }) => body.includes(String(watchId)) && body.includes('"job.'));
-  await vi.waitFor(() => expect(ofWatch()).toHaveLength(told.length), { timeout: 10_000 });
+  await vi.waitFor(() => expect(ofWatch()).toHaveLength(told.length), { timeout: 30_000 });
   const messages = ofWatch().map(({ body, headers }) => new Webhook(secret).verify(body, headers) as { type: string });
   expect(messages.map(({ type }) => type).sort()).toEqual(
     toldOf(watchId)
@@ -171,7 +165,7 @@ it('a job submitted elsewhere is watched by whom the scheduler shows it to, and 
   expect(diagnosis).toMatchObject({ state: 'CANCELLED', canceledBy: alice.username });
   expect(diagnosis.advice).toBe(`The job was canceled by ${alice.username} before it started.`);
   await vi.waitFor(async () => expect((await bob.get(`/watches/${others.body.id}`)).body.phase).toBe('diagnosed'), {
-    timeout: 20_000,
+    timeout: 30_000,
   });
   const listed = await bob.get('/watches');
   expect((listed.body.watches as { id: string }[]).map(({ id }) => id)).toEqual([others.body.id]);
@@ -206,9 +200,9 @@ it('what a job writes is followed byte by byte to its end, and taken up again wh
   const { jobId } = submitted.body;
   const first = await followLog(jobId);
   const letGo = (name: string) => writeFileSync(join(own.path, name), '', { mode: 0o644 });
-  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one '), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one '), { timeout: 30_000, interval: 50 });
   letGo('go1');
-  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one été\n'), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('one été\n'), { timeout: 30_000, interval: 50 });
   expect(first.events.every(({ data }) => typeof (data as unknown as { text?: string }).text === 'string')).toBe(true);
   const last = first.events[0]?.id ?? '';
   const second = await followLog(jobId, { 'last-event-id': last });
@@ -236,14 +230,14 @@ it('a file that a requeued job begins anew is followed from its beginning, also 
   const submitted = await client.post('/compute/lab/jobs', { job: { ...job(script), standardOutput: 'anew' } });
   const { jobId } = submitted.body;
   const write = (text: string) => writeFileSync(join(own.path, 'anew'), text);
-  await vi.waitFor(() => readFileSync(join(own.path, 'anew')), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => readFileSync(join(own.path, 'anew')), { timeout: 30_000, interval: 50 });
   write('the first life');
   const first = await followLog(jobId);
-  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first life'), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first life'), { timeout: 30_000, interval: 50 });
   write('second');
   const restart = { type: 'restart', id: '0', data: { offset: 0, before: 14 } };
   const told = () => first.events.map(({ type, id, data }) => ({ type, id, data }));
-  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first lifesecond'), { timeout: 20_000 });
+  await vi.waitFor(() => expect(first.bytes().toString()).toBe('the first lifesecond'), { timeout: 30_000 });
   expect(told().slice(-2)).toEqual([restart, { type: 'log', id: '6', data: { offset: 0, text: 'second' } }]);
   const longer = 'the third, in a file of its own';
   writeFileSync(join(own.path, 'other'), longer);
@@ -257,54 +251,4 @@ it('a file that a requeued job begins anew is followed from its beginning, also 
   await Promise.all([first.ended, back.ended]);
   expect(back.bytes().toString()).toBe('second');
   expect(back.events[0]).toMatchObject(restart);
-});
-
-/** Requests for the state of jobs that the controller has served, by its own count. */
-async function jobQueries(): Promise<number> {
-  const { stdout } = await runCommand('sdiag', [], { env: { SLURM_CONF: lab.slurm.confPath } });
-  const counts = stdout.matchAll(/^\s*REQUEST_JOB_(?:USER_)?INFO(?:_SINGLE)?\s+\(\s*\d+\)\s+count:(\d+)/gm);
-  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
-}
-
-it('a job that is gone is lost only by proofs, and 10,000 watched ones cost the scheduler one query in an interval', {
-  timeout: 120_000,
-}, async () => {
-  const array = '#SBATCH --hold --array=1-1000\nexit 0';
-  const { jobId } = (await client.post('/compute/lab/jobs', { job: job(array) })).body;
-  const redis = connectRedis(lab.redis.url, 'persist', pino({ level: 'silent' }));
-  const store = createWatchStore(redis, broker.keyPrefix);
-  const principal = { issuer: 'i', subject: 's', client: null, username: alice.username };
-  const owner = principalKey(principal);
-  const add = async (watched: string): Promise<string> => {
-    const taskId = randomUUID();
-    const now = Date.now();
-    const consent = consentOf({ principal, address: null, policy: 'builtin', taskId, now, keptMs: 3_600_000 });
-    const watch = { id: watchIdOf(taskId), owner, system: 'lab', jobId: watched, consent, webhook: '', standing: null };
-    expect(await store.add({ ...watch, createdAt: now - 60_000 }, null)).toBe('added');
-    return watch.id;
-  };
-  const lost = await add('99999999');
-  await vi.waitFor(async () => expect((await store.read([lost]))[0]?.phase).toBe('lost'), { timeout: 40_000 });
-  const [watch] = await store.read([lost]);
-  expect(watch?.looks.every(({ isProof }) => isProof)).toBe(true);
-  expect((watch?.looks.at(-1)?.at ?? 0) - (watch?.looks[0]?.at ?? 0)).toBeGreaterThanOrEqual(4_000);
-
-  const ids: string[] = [];
-  for (let round = 0; round < 10; round += 1) {
-    ids.push(...(await Promise.all(Array.from({ length: 1_000 }, (_, at) => add(`${jobId}_${at + 1}`)))));
-  }
-  const isSeen = async () => (await store.read(ids)).every(({ standing }) => standing?.state === 'PENDING');
-  await vi.waitFor(async () => expect(await isSeen()).toBe(true), { timeout: 60_000, interval: 1_000 });
-  const before = await jobQueries();
-  const since = Date.now();
-  await vi.waitFor(async () => expect(await jobQueries()).toBeGreaterThanOrEqual(before + 3), {
-    ...{ timeout: 40_000, interval: 200 },
-  });
-  const intervals = Math.ceil((Date.now() - since) / intervalMs);
-  expect((await jobQueries()) - before).toBeLessThanOrEqual(intervals + 1);
-  for (let at = 0; at < ids.length; at += 1_000) {
-    await Promise.all(ids.slice(at, at + 1_000).map((id) => store.remove(owner, id)));
-  }
-  await client.delete(`/compute/lab/jobs/${jobId}`);
-  await redis.quit();
 });
