@@ -16,6 +16,8 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
 
 /** Of a tier. Much of a test is waiting for a lock, a probe or a job, and another file uses the processors meanwhile. */
 const filesAtOnceMax = 2;
+/** Of a file, where it says that they may. */
+const testsAtOnceMax = 8;
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the configuration from the default export
 export default defineConfig({
@@ -32,6 +34,7 @@ export default defineConfig({
           hookTimeout: tier.testTimeoutMs,
           teardownTimeout: 30_000,
           maxWorkers: filesAtOnceMax,
+          maxConcurrency: testsAtOnceMax,
           sequence: { groupOrder: index + 1 },
         },
       })),

@@ -18,6 +18,7 @@ const silent = pino({ level: 'silent' });
 const noSignal = new AbortController().signal;
 setMaxListeners(0, noSignal);
 const scheduler = createScheduler({ scheduler: { type: 'slurm', timeoutMs: 15_000 } });
+const impatient = createScheduler({ scheduler: { type: 'slurm', timeoutMs: 4_000 } });
 /** Longer than any test: what waits for the end of a window fails. */
 const endlessMs = 3_600_000;
 
@@ -189,7 +190,8 @@ describe('a look-up', () => {
   it('fails for all at once while the controller does not answer, and not as "not found"', async () => {
     const jobIds = [await submit('gcalice'), await submit('gcalice'), await submit('gcalice')];
     lab.lab.slurm.controller.pause();
-    const asked = jobIds.map((jobId, index) => outcome(worker(index).get(site('gcalice', 100), jobId, noSignal)));
+    const at = { ...site('gcalice', 100), scheduler: impatient };
+    const asked = jobIds.map((jobId, index) => outcome(worker(index).get(at, jobId, noSignal)));
     const codes = await Promise.all(asked).finally(() => lab.lab.slurm.controller.resume());
     expect(new Set(codes)).toEqual(new Set(['SchedulerFailed']));
     for (const jobId of jobIds) await cancel('gcalice', jobId);

@@ -28,7 +28,8 @@ export function describeSchedulerConformance(
   traits: Traits = fullTraits,
 ): void {
   const { jobNames, hasJobFiles, enter, lacks = [], isScripted } = traits;
-  describe(`${name} conforms: a scheduler adapter`, () => {
+  // Most of each test is waiting for a job, so several run at once, each with jobs and files of its own.
+  describe.concurrent(`${name} conforms: a scheduler adapter`, () => {
     let tested: Candidate;
     beforeAll(async () => {
       tested = await candidate();
@@ -167,7 +168,7 @@ export function describeSchedulerConformance(
       const script = `#!/bin/sh\n${enter}sleep 300 & echo $! >child\nwait\n`;
       const jobId = await submit(script);
       await jobRunning(tested, jobId);
-      await vi.waitFor(async () => expect(await read('child')).toMatch(/\d\n/), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await read('child')).toMatch(/\d\n/), { timeout: 30_000 });
       await tested.adapter.cancel(tested.host, { jobId, signal: noSignal });
       const job = await jobEnd(tested, jobId);
       expect(job.status.state).toBe('CANCELLED');
@@ -177,7 +178,7 @@ export function describeSchedulerConformance(
           const { exitCode } = await tested.host.shell.run(['kill', '-0', child]);
           expect(exitCode).not.toBe(0);
         },
-        { timeout: 15_000 },
+        { timeout: 30_000 },
       );
     });
 
@@ -360,13 +361,13 @@ export function describeSchedulerConformance(
 
       it('shows where output goes by default, and files with absolute paths', async () => {
         const error = `${tested.directory}/absolute err`;
+        await tested.host.files.writeFile(`${tested.directory}/other in put`, Buffer.from('x'));
         const jobId = await submit('#!/bin/sh\necho out; echo err >&2\n', {
           standardError: error,
-          standardInput: 'in put',
+          standardInput: 'other in put',
         });
-        await tested.host.files.writeFile(`${tested.directory}/in put`, Buffer.from('x'));
         const [files] = await tested.adapter.metadata(tested.host, { jobId, signal: noSignal });
-        expect(files).toMatchObject({ standardError: error, standardInput: `${tested.directory}/in put` });
+        expect(files).toMatchObject({ standardError: error, standardInput: `${tested.directory}/other in put` });
         await jobEnd(tested, jobId);
         const output = await tested.host.files.readFile(files?.standardOutput ?? '', { bytesMax: 100 });
         expect(output.toString()).toBe('out\n');

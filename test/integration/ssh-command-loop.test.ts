@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { signalQuietly } from '../../lab/processes.ts';
 import { userNamed } from '../../lab/users.ts';
 import type { RemoteShell } from '../../workers/ssh/remote-shell.ts';
 import type { Ssh } from '../../workers/ssh/ssh.ts';
@@ -134,11 +135,14 @@ describe('a loop for short commands', () => {
   it('that is lost with its command says that it may have been done', async () => {
     const shell = ssh.shell('lab', 'gccarol');
     const pid = await startLoop(shell, 'gccarol');
-    const running = shell.run(['sleep', '7'], { usesCommandLoop });
+    const running = shell.run(['sleep', '777'], { usesCommandLoop });
     const outcome = expect(running).rejects.toMatchObject({ code: 'SshUnavailable', detail: { sent: true } });
-    const isRunning = () => userProcesses(lab, userNamed(lab.users, 'carol')).some(({ line }) => line === 'sleep 7');
-    await vi.waitFor(() => expect(isRunning()).toBe(true), 20_000);
+    const isCommand = ({ line }: { line: string }) => line.endsWith('sleep 777');
+    const commands = () => userProcesses(lab, userNamed(lab.users, 'carol')).filter(isCommand);
+    await vi.waitFor(() => expect(commands().some(({ line }) => line === 'sleep 777')).toBe(true), 20_000);
     process.kill(pid, 'SIGKILL');
+    // It has the channel still, which ends with it.
+    for (const command of commands()) signalQuietly(command.pid, 'SIGKILL');
     await outcome;
   });
 

@@ -1,8 +1,9 @@
 /** A directory of a test's own in the home of a user of the lab. Needs root, as the lab does. */
 import { randomUUID } from 'node:crypto';
-import { chownSync, lchownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, lchownSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LabUser } from '../../lab/users.ts';
+import { namesBelow } from '../names-below.ts';
 
 export interface OwnDirectory {
   readonly path: string;
@@ -18,10 +19,17 @@ export function homeDirectory({ home, uid, gid }: LabUser): OwnDirectory {
   return {
     path,
     giveAway() {
-      for (const name of readdirSync(path, { recursive: true, encoding: 'utf8' })) {
-        lchownSync(join(path, name), uid, gid);
-      }
+      for (const name of namesBelow(path)) giveOne(join(path, name), uid, gid);
     },
     remove: () => rmSync(path, { recursive: true, force: true }),
   };
+}
+
+/** Of what a transfer makes there for a while, nothing may be left by now. */
+function giveOne(path: string, uid: number, gid: number): void {
+  try {
+    lchownSync(path, uid, gid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }

@@ -40,16 +40,25 @@ const head = (path: string, type: string, length: string) =>
 const upload = '/filesystem/lab/ops/upload?path=/tmp';
 const file = '--b\r\nContent-Disposition: form-data; name="fi';
 
-describe.concurrent('a client that dribbles', () => {
-  it.each<[string, () => string, string]>([
-    ['headers', () => 'GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ', 'a'],
-    ['header after header', () => 'GET /livez HTTP/1.1\r\nHost: x\r\n', 'X-Slow: a\r\n'],
-    ['a JSON body of declared length', () => `${head('/tasks', 'application/json', 'Content-Length: 2000')}{`, ' '],
-    ['a large JSON body', () => `${head('/tasks', 'application/json', 'Content-Length: 2000000')}{`, ' '],
-    ['a JSON body in chunks', () => head('/tasks', 'application/json', 'Transfer-Encoding: chunked'), '1\r\n \r\n'],
-    ['an upload', () => `${head(upload, 'multipart/form-data; boundary=b', 'Content-Length: 2000')}${file}`, 'x'],
-  ])('%s is cut off in time, and told why', async (_what, begin, more) => {
-    const { answer, tookMs } = await dribble(begin(), more);
+/** What a client begins with, and what it sends on and on. */
+const clients: Record<string, [begin: () => string, more: string]> = {
+  headers: [() => 'GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ', 'a'],
+  'header after header': [() => 'GET /livez HTTP/1.1\r\nHost: x\r\n', 'X-Slow: a\r\n'],
+  'a JSON body of declared length': [() => `${head('/tasks', 'application/json', 'Content-Length: 2000')}{`, ' '],
+  'a large JSON body': [() => `${head('/tasks', 'application/json', 'Content-Length: 2000000')}{`, ' '],
+  'a JSON body in chunks': [() => head('/tasks', 'application/json', 'Transfer-Encoding: chunked'), '1\r\n \r\n'],
+  'an upload': [() => `${head(upload, 'multipart/form-data; boundary=b', 'Content-Length: 2000')}${file}`, 'x'],
+};
+
+describe('a client that dribbles', () => {
+  const dribbles = new Map<string, ReturnType<typeof dribble>>();
+
+  beforeAll(() => {
+    for (const [what, [begin, more]] of Object.entries(clients)) dribbles.set(what, dribble(begin(), more));
+  });
+
+  it.each(Object.keys(clients))('%s is cut off in time, and told why', async (what) => {
+    const { answer, tookMs } = (await dribbles.get(what)) ?? expect.unreachable();
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(answer).toContain('"code":"RequestTimeout"');
     expect(tookMs).toBeGreaterThan(10_000);

@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { vi } from 'vitest';
 import type { LabUser } from '../../lab/users.ts';
+import { namesBelow } from '../names-below.ts';
 import { userProcesses } from '../user-processes.ts';
 import { type Answer, type Client, pathQuery } from './broker-fixture.ts';
 
@@ -103,7 +104,7 @@ interface Trace {
 
 /** What transfers leave on a cluster: directories of work, partial files, and processes, by their words and where they are at home. */
 function tracesOf(lab: { folder: string }, user: LabUser, directory: string): Trace[] {
-  const names = [...readdirSync(user.home), ...readdirSync(directory, { recursive: true, encoding: 'utf8' })];
+  const names = [...readdirSync(user.home), ...namesBelow(directory)];
   const processes = userProcesses(lab, user).map(({ pid, line }) => ({
     shown: line,
     marks: `${line} ${placeOf(pid)}`,

@@ -50,7 +50,8 @@ async function uploadAll(path: string, content: Buffer) {
 }
 
 describe('an upload', () => {
-  it.each([
+  // Each waits for a look of a worker, so several do at once.
+  it.concurrent.each([
     ['no bytes', 0, 1],
     ['one byte', 1, 1],
     ['one part exactly', 6 * mebi, 1],
@@ -74,7 +75,7 @@ describe('an upload', () => {
     expect(await stagedOf(body.id)).toEqual([]);
   });
 
-  it('keeps the mode of the file it replaces, which stays until then', async () => {
+  it.concurrent('keeps the mode of the file it replaces, which stays until then', async () => {
     const path = put('kept', 'old content');
     chmodSync(path, 0o640);
     const answer = await startUpload(path, 3);
@@ -84,7 +85,7 @@ describe('an upload', () => {
     expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['new', 0o640]);
   });
 
-  it('defect 2: that does not add up to the digest announced is not put in place', async () => {
+  it.concurrent('defect 2: that does not add up to the digest announced is not put in place', async () => {
     const path = put('digest', 'old');
     const answer = await startUpload(path, 3, { sha256: digest(Buffer.from('abd')) });
     await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
@@ -95,7 +96,7 @@ describe('an upload', () => {
     expect(await stagedOf(taskIdOf(answer))).toEqual([]);
   });
 
-  it('defect 18: of another size than announced fails, and leaves nothing in the store', async () => {
+  it.concurrent('defect 18: of another size than announced fails, and leaves nothing in the store', async () => {
     const answer = await startUpload(at('short'), 5);
     await completeUpload(directivesOf(answer), await putParts(directivesOf(answer), Buffer.from('abc')));
     const end = await jobEnd(client, jobOf(answer));
@@ -104,7 +105,7 @@ describe('an upload', () => {
     expect(existsSync(at('short'))).toBe(false);
   });
 
-  it('that the client cancels while it is expected leaves nothing, and its addresses are of no more use', async () => {
+  it.concurrent('that the client cancels while it is expected leaves nothing, and its addresses are of no more use', async () => {
     const answer = await startUpload(at('unwanted'), 3);
     const etags = await putParts(directivesOf(answer), Buffer.from('abc'));
     expect((await client.delete(`/compute/lab/jobs/${jobOf(answer).jobId}`)).status).toBe(204);
@@ -114,7 +115,7 @@ describe('an upload', () => {
   });
 
   const hostile = hostileNames('touch goldcrest-was-here');
-  it.each(['single quote', 'newline', 'unicode', 'percent signs', 'query characters', 'longest name'])(
+  it.concurrent.each(['single quote', 'newline', 'unicode', 'percent signs', 'query characters', 'longest name'])(
     'arrives under a name with %s',
     async (title) => {
       const name = hostile[title] ?? '';
@@ -161,7 +162,7 @@ describe('an upload', () => {
 });
 
 describe('a download', () => {
-  it.each([
+  it.concurrent.each([
     ['no bytes', 0],
     ['one byte', 1],
     ['several parts', 15 * mebi + 7],
@@ -221,7 +222,7 @@ describe('the native face', () => {
       if (answer.status === 409) throw new Error(answer.text);
       return answer;
     };
-    const all = await vi.waitFor(() => look(), { timeout: 20_000, interval: 100 });
+    const all = await vi.waitFor(() => look(), { timeout: 30_000, interval: 100 });
     expect(all.body).toMatchObject({
       sizeBytes: content.length,
       partSizeBytes: 6 * mebi,

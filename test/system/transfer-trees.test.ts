@@ -112,7 +112,7 @@ describe('a tree', () => {
 
 describe('filters', () => {
   const files = { 'a.txt': 'a', 'b.log': 'b', 'sub/c.txt': 'c', 'sub/build/d.txt': 'd', 'build/e.txt': 'e' };
-  it.each([
+  it.concurrent.each([
     [{ exclude: ['*.log', '/build'] }, ['a.txt', 'sub/build/d.txt', 'sub/c.txt']],
     [{ include: ['*.txt'], exclude: ['build'] }, ['a.txt', 'sub/c.txt']],
     [{ include: ['sub/**/d.txt', 'build'] }, ['build/e.txt', 'sub/build/d.txt']],
@@ -267,20 +267,23 @@ describe('a target that is there', () => {
     expect(names.map((name) => readFileSync(join(target, name), 'utf8'))).toEqual(['kept', 'new', 'x', 'file']);
   });
 
-  it.each(['size', 'mtime', 'checksum'] as const)('with `sync` by %s keeps what is the same', async (sync) => {
-    const files = { same: 'same', size: 's', text: 'xyz', time: 'abc' };
-    const target = makeTree(at(`synced by ${sync}`), ground.owner, files);
-    for (const name of Object.keys(files)) utimesSync(join(target, name), 1e9, name === 'time' ? 2e9 : 1e9);
-    const sent = { same: 'same', size: 'long', text: 'abc', time: 'abc' };
-    const archive = archiveOf(Object.entries(sent).map(([name, content]) => ({ name, content })));
-    const end = await taskEnd(client, await sendArchive(client, { path: target, merge: true, sync }, archive));
-    const differ = { size: ['size'], mtime: ['size', 'time'], checksum: ['size', 'text'] }[sync];
-    expect(end.result, JSON.stringify(end.error)).toMatchObject({
-      copiedPaths: differ,
-      skipped: { entries: 4 - differ.length },
-    });
-    expect(readFileSync(join(target, 'text'), 'utf8')).toBe(sync === 'checksum' ? 'abc' : 'xyz');
-  });
+  it.concurrent.each(['size', 'mtime', 'checksum'] as const)(
+    'with `sync` by %s keeps what is the same',
+    async (sync) => {
+      const files = { same: 'same', size: 's', text: 'xyz', time: 'abc' };
+      const target = makeTree(at(`synced by ${sync}`), ground.owner, files);
+      for (const name of Object.keys(files)) utimesSync(join(target, name), 1e9, name === 'time' ? 2e9 : 1e9);
+      const sent = { same: 'same', size: 'long', text: 'abc', time: 'abc' };
+      const archive = archiveOf(Object.entries(sent).map(([name, content]) => ({ name, content })));
+      const end = await taskEnd(client, await sendArchive(client, { path: target, merge: true, sync }, archive));
+      const differ = { size: ['size'], mtime: ['size', 'time'], checksum: ['size', 'text'] }[sync];
+      expect(end.result, JSON.stringify(end.error)).toMatchObject({
+        copiedPaths: differ,
+        skipped: { entries: 4 - differ.length },
+      });
+      expect(readFileSync(join(target, 'text'), 'utf8')).toBe(sync === 'checksum' ? 'abc' : 'xyz');
+    },
+  );
 
   it('is not written to through a link in it', async () => {
     const outside = makeTree(at('outside'), ground.owner, { x: 'untouched' });
