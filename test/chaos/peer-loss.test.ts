@@ -124,7 +124,7 @@ describe('Redis under load', () => {
       expect(Object.keys(counts).sort()).toEqual(['200', '503 with Retry-After']);
       for (let number = 0; number < jobsMax; number += 1) {
         const file = join(own.path, 'runs', String(first + number));
-        await vi.waitFor(() => expect(existsSync(file), file).toBe(true), { timeout: 15_000 });
+        await vi.waitFor(() => expect(existsSync(file), file).toBe(true), { timeout: 30_000 });
         expect(readFileSync(file, 'utf8'), file).toBe('ran\n');
       }
     },

@@ -128,7 +128,7 @@ it.each(['is cut off', 'crashes', 'boots anew'])(
     if (what !== 'is cut off') {
       expect(killUserProcesses(lab, ground.owner, () => true)).toBeGreaterThan(0);
       // What was begun while the others were killed.
-      await vi.waitFor(() => expect(killUserProcesses(lab, ground.owner, () => true)).toBe(0), { timeout: 10_000 });
+      await vi.waitFor(() => expect(killUserProcesses(lab, ground.owner, () => true)).toBe(0), { timeout: 30_000 });
     }
     for (const { release } of held) release();
     if (what === 'boots anew') await Promise.all(held.map(bootAnew));

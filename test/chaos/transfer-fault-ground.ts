@@ -170,7 +170,7 @@ interface EndParts {
 
 function looksAtEnds({ client, store, owner, leftovers }: EndParts) {
   const nothingIsLeft = async (begun: Begun): Promise<void> => {
-    await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 30_000 });
     expect(await stagedOf(store, owner.username, begun.id)).toEqual([]);
   };
   const isWhole = async ({ answer, id }: Begun, content: Buffer): Promise<void> => {
@@ -190,7 +190,7 @@ function looksAtEnds({ client, store, owner, leftovers }: EndParts) {
       const { body } = await client.get(`/tasks/${begun.id}/transfer`);
       const got = await fetch(String(body.downloadUrl));
       expect(digest(Buffer.from(await got.arrayBuffer()))).toBe(digest(content));
-      await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 20_000 });
+      await vi.waitFor(() => expect(leftovers(begun)).toEqual([]), { timeout: 30_000 });
       // The object for its client, and no upload besides.
       expect(await stagedOf(store, owner.username, begun.id)).toHaveLength(1);
     },

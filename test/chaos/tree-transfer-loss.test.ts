@@ -37,7 +37,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   lab.s3.resume();
-  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 30_000 });
 });
 
 afterAll(async () => {

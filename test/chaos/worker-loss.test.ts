@@ -229,7 +229,7 @@ describe('a worker that is told to stop', () => {
   it('ends what it has begun, takes nothing new, and hands nothing over', async () => {
     const { location, worker } = await submitIntoSilence();
     const stopped = worker.stop();
-    await vi.waitFor(() => expect(logOf(worker)).toContain('"msg":"stopping"'), { timeout: 20_000 });
+    await vi.waitFor(() => expect(logOf(worker)).toContain('"msg":"stopping"'), { timeout: 30_000 });
     // The other one takes over the rest meanwhile.
     expect((await client.get(`/filesystem/lab/ops/stat?${pathQuery(own.path)}`)).status).toBe(200);
     lab.slurm.controller.resume();

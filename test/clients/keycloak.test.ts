@@ -180,7 +180,7 @@ describe('a token of Keycloak', () => {
     expect(await refusalOf(short)).toEqual([401, 'TokenExpired', expect.stringMatching(/expire/)]);
     await vi.waitFor(
       async () => expect(await refusalOf(short)).toEqual([401, 'TokenExpired', 'Access token expired']),
-      { timeout: 20_000, interval: 250 },
+      { timeout: 30_000, interval: 250 },
     );
   });
 });

@@ -7,9 +7,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { freePorts } from '../../lab/free-ports.ts';
+import { freePortsInRow } from '../../lab/free-ports.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import {
   type Answer,
   type Broker,
@@ -36,11 +37,12 @@ let owner: LabUser;
 let own: OwnDirectory;
 
 beforeAll(async () => {
-  const [first = 0] = await freePorts(1);
+  // No more than are listened on at once, so that it is hardly somebody else's that a test knocks at.
+  const first = await freePortsInRow(4);
   const streamer = {
     service_type: 'streamer',
     host: '127.0.0.1',
-    port_range: [first, first + 5],
+    port_range: [first, first + 3],
     public_ips: ['127.0.0.1'],
   };
   const dataTransfer = { ...streamer, wait_timeout: waitSeconds, inbound_transfer_limit: limitBytes };
@@ -118,7 +120,7 @@ async function runStreamer(way: 'send' | 'receive', coordinates: string, path: s
 /** Of this transfer: other runs on this machine have the same accounts. */
 async function nothingIsLeft(answer: Answer): Promise<void> {
   const left = () => leftoversOf(taskIdOf(answer), lab, owner, own.path);
-  await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 15_000 });
+  await eventually(() => expect(left()).toEqual([]));
 }
 
 describe.each(['lab', 'by-job'])('the streamer program, with the system %s', (system) => {

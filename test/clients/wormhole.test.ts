@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import {
   type Answer,
   type Broker,
@@ -84,7 +85,7 @@ function codeIn(answer: Answer): string {
 /** Of this transfer: other runs on this machine have the same accounts. */
 async function nothingIsLeft(answer: Answer): Promise<void> {
   const left = () => leftoversOf(taskIdOf(answer), lab, owner, own.path);
-  await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 15_000 });
+  await eventually(() => expect(left()).toEqual([]));
 }
 
 /** Whether Redis or any process of the user shows a code. */
@@ -127,7 +128,7 @@ describe('a wormhole', () => {
     expect(await whereSeen(words, down)).toEqual([]);
     const up = await begin('upload', at('never'), { wormholeCode: '999-nobody-sends-this' });
     expect(up.status, up.text).toBe(201);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await client.get(`/compute/lab/jobs/${jobOf(up).jobId}`)).text).toMatch(/RUNNING/),
     );
     expect(await whereSeen('nobody-sends-this', up)).toEqual([]);

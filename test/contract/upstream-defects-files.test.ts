@@ -170,7 +170,7 @@ describe('defect 13: bytes sent and fetched', () => {
     expect((await client.get(`${ops}/download?${pathQuery(at('large'))}`)).status).toBe(413);
     expect((await upload('other', 'z'.repeat(limitBytes + 1))).status).toBe(413);
     // Answered at once; what had come of it is removed behind the answer.
-    await vi.waitFor(() => expect(readdirSync(own.path)).toEqual(['large']), { timeout: 20_000 });
+    await vi.waitFor(() => expect(readdirSync(own.path)).toEqual(['large']), { timeout: 30_000 });
   });
 
   it.each(['../escaped', '../../escaped', '/var/tmp/goldcrest-escaped'])(

@@ -209,7 +209,7 @@ describe('compress', () => {
     const part = partialPath(at('t.tgz'), context.task.id);
     const running = handleCompress({ ...defaults, path: at('dir'), targetPath: at('t.tgz') }, context);
     const outcome = running.catch((error: unknown) => error);
-    await expect.poll(() => existsSync(part), { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(() => existsSync(part), { timeout: 30_000, interval: 20 }).toBe(true);
     controller.abort();
     expect(await outcome).toMatchObject({ code: 'TaskCanceled' });
     expect(readdirSync(own.path)).toEqual(['dir']);

@@ -18,7 +18,7 @@ afterEach(() => fixture.close());
 const netMs = 600_000;
 const far = (done: number): Progress => ({ done, total: 9, unit: 'bytes', message: 'in progress' });
 const read = (id: string) => fixture.store.read(id);
-const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 10_000 });
+const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 30_000 });
 
 /** A task whose handler parks it with `glance`, and ends it when it is called again; `over` is of the runner. */
 async function glancedAt(

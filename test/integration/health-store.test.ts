@@ -44,7 +44,7 @@ describe('the lease of a system', () => {
     expect(await store.lead(['one'], 'second')).toEqual([]);
     await store.release(['one'], 'first');
     expect(await store.lead(['one', 'two'], 'second')).toEqual(['one']);
-    await vi.waitFor(async () => expect(await store.lead(['two'], 'second')).toEqual(['two']), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await store.lead(['two'], 'second')).toEqual(['two']), { timeout: 30_000 });
   });
 });
 

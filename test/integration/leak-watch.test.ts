@@ -76,7 +76,7 @@ describe('the watch for leaks', () => {
         expect(leaks).not.toEqual([]);
         return leaks;
       },
-      { timeout: 10_000, interval: 50 },
+      { timeout: 30_000, interval: 50 },
     );
     for (const leak of found) {
       expect(leak).toContain(`config.webhooks.key: in ${place}`);

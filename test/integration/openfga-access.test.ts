@@ -289,12 +289,12 @@ describe('without an answer', () => {
       const access = createOpenFgaAccess(settings);
       // A process that is told to stop may answer once more.
       await expect
-        .poll(() => codeOf(access.checkAccess(user('u'), 'submit', 's')), { timeout: 10_000 })
+        .poll(() => codeOf(access.checkAccess(user('u'), 'submit', 's')), { timeout: 30_000 })
         .toBe('AuthorizationUnavailable');
       expect(await codeOf(access.findVisible(user('u')))).toBe('AuthorizationUnavailable');
       server.resume();
       await expect
-        .poll(() => codeOf(access.checkAccess(user('u'), 'submit', 's')), { timeout: 10_000 })
+        .poll(() => codeOf(access.checkAccess(user('u'), 'submit', 's')), { timeout: 30_000 })
         .toBe('allowed');
       await server.stop();
       expect(await ask()).toBe('AuthorizationUnavailable');

@@ -112,7 +112,7 @@ describe('a handler that parks', () => {
     await fixture.store.accept(task);
     await fixture.queues.add(queue, { id: task.id, fence: 0 }).done;
     await vi.waitFor(async () => expect((await fixture.store.read(task.id))?.state).toBe('completed'), {
-      timeout: 10_000,
+      timeout: 30_000,
     });
     expect(looks).toBe(4);
   });
@@ -153,9 +153,9 @@ describe('a handler that parks', () => {
       ...{ isHeld: false, holdMs: 0, requestId: 'r' },
     });
     const read = () => fixture.store.read(id);
-    await vi.waitFor(async () => expect((await read())?.notBeforeAt).not.toBeNull(), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await read())?.notBeforeAt).not.toBeNull(), { timeout: 30_000 });
     await Promise.all([fixture.gate.hurry(id, alice), fixture.gate.hurry(id, alice)]);
-    await vi.waitFor(async () => expect((await read())?.state).toBe('completed'), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await read())?.state).toBe('completed'), { timeout: 30_000 });
     expect(looks).toBeGreaterThan(1);
     await expect(fixture.gate.hurry(id, alice)).rejects.toMatchObject({ code: 'TaskConflict' });
     await expect(fixture.gate.hurry(id, { ...alice, subject: 'bob' })).rejects.toMatchObject({ code: 'TaskNotFound' });
@@ -170,9 +170,9 @@ describe('a handler that parks', () => {
       ...{ isHeld: false, holdMs: 0, requestId: 'r' },
     });
     const read = () => fixture.store.read(id);
-    await vi.waitFor(async () => expect((await read())?.notBeforeAt).not.toBeNull(), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await read())?.notBeforeAt).not.toBeNull(), { timeout: 30_000 });
     await fixture.gate.cancel(id, alice);
-    await vi.waitFor(async () => expect((await read())?.state).toBe('canceled'), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await read())?.state).toBe('canceled'), { timeout: 30_000 });
   });
 });
 

@@ -60,7 +60,7 @@ describe('the process scheduler', () => {
     const child = await host.files.readFile(`${candidate.directory}/overdue-child`, { bytesMax: 100 });
     await vi.waitFor(
       async () => expect((await host.shell.run(['kill', '-0', child.toString().trim()])).exitCode).not.toBe(0),
-      { timeout: 15_000 },
+      { timeout: 30_000 },
     );
   });
 
@@ -70,7 +70,7 @@ describe('the process scheduler', () => {
     expect(await jobEnd(candidate, jobId)).toMatchObject({ status: { state: 'COMPLETED' }, time: { limit: 987_654 } });
     await vi.waitFor(
       async () => expect((await host.shell.run(['pgrep', '-f', '^sleep 987654$'])).stdout.toString()).toBe(''),
-      { timeout: 15_000 },
+      { timeout: 30_000 },
     );
   });
 
@@ -115,7 +115,7 @@ describe('the process scheduler', () => {
     const { jobId } = await submit(
       `#!/bin/sh\ntrap '' TERM\n(sleep 300 & wait) &\necho ready\nwhile :; do sleep 1; done\n`,
     );
-    await vi.waitFor(async () => expect(await output(jobId)).toBe('ready\n'), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await output(jobId)).toBe('ready\n'), { timeout: 30_000 });
     await adapter.cancel(host, { jobId, signal: noSignal });
     expect((await jobEnd(candidate, jobId)).status).toMatchObject({ state: 'CANCELLED', interruptSignal: 9 });
   });

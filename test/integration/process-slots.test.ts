@@ -89,7 +89,7 @@ async function someoneIsFirst(): Promise<void> {
       );
       expect(isFree).toBe(false);
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 30_000, interval: 50 },
   );
 }
 
@@ -213,7 +213,7 @@ describe('jobs of a host with limits', { timeout: 60_000 }, () => {
       const child = `kill -0 "$(cat "$XDG_STATE_HOME/goldcrest/jobs/$1/script.child")"`;
       await vi.waitFor(
         async () => expect((await alice.shell.run(['sh', '-c', child, 'sh', jobId])).exitCode).not.toBe(0),
-        { timeout: 10_000 },
+        { timeout: 30_000 },
       );
     }
     expect((await failure(submit(alice, script, { timeLimitSeconds: 3 }))).code).toBe('InvalidJob');

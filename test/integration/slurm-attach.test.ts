@@ -50,10 +50,10 @@ describe('attaching to a job of Slurm', { timeout: 60_000 }, () => {
     const stop = new AbortController();
     const attached = adapter.attach(host, { jobId, command: 'exec sleep 301', signal: stop.signal });
     const steps = async () => (await host.shell.run(['squeue', '-h', '--steps', '-j', jobId])).stdout.toString();
-    await vi.waitFor(async () => expect(await steps()).toContain(`${jobId}.0`), { timeout: 15_000 });
+    await vi.waitFor(async () => expect(await steps()).toContain(`${jobId}.0`), { timeout: 30_000 });
     stop.abort(new Error('stop'));
     expect((await failure(attached)).code).toBe('TaskCanceled');
-    await vi.waitFor(async () => expect(await steps()).not.toContain(`${jobId}.0`), { timeout: 15_000 });
+    await vi.waitFor(async () => expect(await steps()).not.toContain(`${jobId}.0`), { timeout: 30_000 });
     await cancel(jobId);
   });
 

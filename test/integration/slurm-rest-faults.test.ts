@@ -84,7 +84,7 @@ describe('Slurm by REST, when something is wrong,', { timeout: 60_000 }, () => {
         expect(found.jobIds).toHaveLength(1);
         return found;
       },
-      { timeout: 20_000, interval: 250 },
+      { timeout: 30_000, interval: 250 },
     );
     expect(found.isCertain).toBe(true);
     await cancel(found.jobIds[0] ?? '');
@@ -99,7 +99,7 @@ describe('Slurm by REST, when something is wrong,', { timeout: 60_000 }, () => {
     lab.lab.slurm.controller.pause();
     const job = describeJob(directory, '#!/bin/sh\n#SBATCH --hold\nexit 0\n');
     const submission = failure(rest.submit(host, { job, key, signal: stop.signal }));
-    await vi.waitFor(() => expect(submissions()).toBeGreaterThan(before), { timeout: 10_000 });
+    await vi.waitFor(() => expect(submissions()).toBeGreaterThan(before), { timeout: 30_000 });
     stop.abort(new BrokerError('TaskCanceled'));
     const { code } = await submission;
     lab.lab.slurm.controller.resume();

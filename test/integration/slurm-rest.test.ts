@@ -46,7 +46,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
     for (const wanted of [[ended], many]) {
       const usageBy = (adapter: SchedulerAdapter) => adapter.usage(host, { jobIds: wanted, signal: noSignal });
       await vi.waitFor(async () => expect((await usageBy(commands))?.get(ended)).toMatchObject({ isFinal: true }), {
-        timeout: 20_000,
+        timeout: 30_000,
         interval: 250,
       });
       expect(await usageBy(rest)).toEqual(await usageBy(commands));
@@ -299,7 +299,7 @@ describe('Slurm by REST', { timeout: 60_000 }, () => {
           expect(job?.tasks).toHaveLength(1);
           return job;
         },
-        { timeout: 20_000, interval: 250 },
+        { timeout: 30_000, interval: 250 },
       );
     expect(await steps(jobId)).toMatchObject({
       ...{ status: { state: 'CANCELLED' }, killRequestUser: 'gcalice', allocationNodes: 1, cpus: 1, gpus: null },

@@ -210,7 +210,7 @@ describe('a user CA', () => {
     }
     expect(ssh.poolStats()[0]?.connectionsOpened).toBeGreaterThanOrEqual(2);
     await ssh.close();
-  }, 15_000);
+  });
 });
 
 describe('a host key', () => {

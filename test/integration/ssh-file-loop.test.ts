@@ -184,7 +184,7 @@ describe('a loop that sends whole files and directories', () => {
         seen = readSoFar(loops()[0] as number, path);
         expect(seen).toBe(last);
       },
-      { timeout: 20_000, interval: 200 },
+      { timeout: 30_000, interval: 200 },
     );
     expect(seen).toBeLessThan(data.length / 2);
     goOn();

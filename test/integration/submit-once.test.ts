@@ -88,7 +88,7 @@ describe('a submission', { timeout: 120_000 }, () => {
   const handedOver = () =>
     vi.waitFor(
       () => expect(hasUnreadRequest(lab.lab.slurm.confPath, userNamed(lab.lab.users, 'alice').uid)).toBe(true),
-      { timeout: 10_000, interval: 10 },
+      { timeout: 30_000, interval: 10 },
     );
 
   it('costs one journal write and one command when nothing goes wrong', async () => {
@@ -151,7 +151,7 @@ describe('a submission', { timeout: 120_000 }, () => {
     lab.lab.slurm.controller.pause();
     await failure(task.run(sleeper));
     lab.lab.slurm.controller.resume();
-    await vi.waitFor(async () => expect(await jobsWith(task.key)).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await jobsWith(task.key)).toHaveLength(1), { timeout: 30_000 });
     await scheduler.submit(host, { job: sleeper, key: task.key, signal: noSignal });
     const { jobId } = await settle(task, sleeper);
     const jobIds = (await jobsWith(task.key)).sort((a, b) => Number(a) - Number(b));
@@ -162,7 +162,7 @@ describe('a submission', { timeout: 120_000 }, () => {
       return jobs.map(([job]) => job?.status.state === 'CANCELLED');
     };
     // A job that runs is completing for a moment first.
-    await vi.waitFor(async () => expect(await areCanceled()).toEqual([false, true]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await areCanceled()).toEqual([false, true]), { timeout: 30_000 });
     await scheduler.cancel(host, { jobId, signal: noSignal });
   });
 

@@ -286,7 +286,7 @@ describe('who reads', () => {
     expect((await administrator.get('/audit?scope=all')).status).toBe(403);
     await store.grant(`user:${testIssuer.username}`, 'administer', 'broker:goldcrest');
     const isAllowed = async () => expect((await administrator.get('/audit?scope=all')).status).toBe(200);
-    await vi.waitFor(isAllowed, { timeout: 20_000, interval: 200 });
+    await vi.waitFor(isAllowed, { timeout: 30_000, interval: 200 });
     const denied = await administrator.get('/audit?scope=all&user=gcbob&action=compute.cancel-job&kind=request');
     expect((denied.body.records as AuditRecord[]).length).toBeGreaterThan(0);
     const { text } = await administrator.get('/audit/export?scope=all');

@@ -99,7 +99,7 @@ it('upload, job, its end, download: one task, told step by step, and of its end 
       expect(answer.status, answer.text).toBe(200);
       return answer.body as unknown as Signed;
     },
-    { timeout: 15_000, interval: 100 },
+    { timeout: 30_000, interval: 100 },
   );
   const addresses = {
     ...{ partsUploadUrls: signed.parts.map(({ url }) => url), maxPartSize: signed.partSizeBytes },
@@ -172,7 +172,7 @@ it('a cancel while the job runs cancels the job, and nothing of the chain runs a
   expect([answer.status, answer.body.state]).toEqual([200, 'canceled']);
   expect(statesOf(answer.body)).toEqual(['submit completed', 'wait canceled', 'view skipped']);
   await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('CANCELLED'), {
-    timeout: 20_000,
+    timeout: 30_000,
     interval: 250,
   });
 });

@@ -86,7 +86,7 @@ async function withdrawn<T>(relation: string, begin: () => Promise<T>): Promise<
   await store.grant(subject, relation, 'system:lab', {});
   const grantedAt = Date.now();
   // API and worker have forgotten by then that it was refused.
-  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(grantedAt + cacheMs), { timeout: 10_000, interval: 20 });
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(grantedAt + cacheMs), { timeout: 30_000, interval: 20 });
   const begun = await begin();
   await store.revoke(subject, relation, 'system:lab');
   return begun;
@@ -131,7 +131,7 @@ it('work begins after its token has run out', async () => {
   const wish = { operation: 'filesystem.mkdir', system: 'lab', input: { path: at('later') }, notBefore };
   const accepted = await person.post('/tasks', wish);
   expect(accepted.status, accepted.text).toBe(202);
-  await vi.waitFor(() => expect(existsSync(at('later'))).toBe(true), { timeout: 20_000 });
+  await vi.waitFor(() => expect(existsSync(at('later'))).toBe(true), { timeout: 30_000 });
   expect((await person.get(`/tasks/${accepted.body.id}`)).status).toBe(401);
   const again = createClient(broker.url, await people.sign(alice.username, 60));
   expect((await taskEnd(again, `/tasks/${accepted.body.id}`)).state).toBe('completed');
@@ -161,7 +161,7 @@ describe('a grant that is taken back', () => {
     const compress = { operation: 'transfer.compress', input: { path: at('big'), targetPath: at('big.tgz') } };
     const location = await withdrawn('write_files', async () => {
       const begun = await submit(compress);
-      await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 20_000, interval: 100 });
+      await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 30_000, interval: 100 });
       return begun;
     });
     const { state, error } = await taskEnd(client, location);
@@ -176,12 +176,12 @@ describe('a grant that is taken back', () => {
     const working = () => userProcesses(lab, alice).filter(({ line }) => line.includes(at('endless')));
     const checksum = { operation: 'filesystem.checksum', input: { path: at('endless') } };
     const location = await submit(checksum);
-    await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 20_000, interval: 50 });
+    await vi.waitFor(() => expect(working()).not.toEqual([]), { timeout: 30_000, interval: 50 });
     await store.revoke(subject, 'read_files', 'system:lab');
     const { state, error } = await taskEnd(client, location);
     expect([state, error.code]).toEqual(['failed', 'Forbidden']);
     expect(error.message).toMatch(takenBack);
-    await vi.waitFor(() => expect(working()).toEqual([]), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(() => expect(working()).toEqual([]), { timeout: 30_000, interval: 50 });
     await store.grant(subject, 'read_files', 'system:lab', {});
   });
 
@@ -199,7 +199,7 @@ describe('a grant that is taken back', () => {
     expect(watched.body).toMatchObject({ consent: { from: '127.0.0.1' } });
     await store.revoke(subject, 'read_files', 'system:lab');
     const over = async () => expect((await client.get(`/watches/${watched.body.id}`)).body.phase).toBe('expired');
-    await vi.waitFor(over, { timeout: 20_000, interval: 200 });
+    await vi.waitFor(over, { timeout: 30_000, interval: 200 });
     await client.delete(`/compute/lab/jobs/${submitted.body.jobId}`);
     await store.grant(subject, 'read_files', 'system:lab', {});
   });

@@ -120,7 +120,7 @@ describeMover(
       };
       // More than what programs read of themselves.
       const early = await vi.waitFor(() => progress(2 ** 24), { timeout: 60_000, interval: 100 });
-      const later = await vi.waitFor(() => progress(early.done), { timeout: 20_000, interval: 100 });
+      const later = await vi.waitFor(() => progress(early.done), { timeout: 30_000, interval: 100 });
       expect([later.unit, later.bytesPerSecond]).toEqual(['bytes', expect.any(Number)]);
       expect(later.bytesPerSecond).toBeGreaterThan(0);
       expect((await client.delete(`/compute/lab/jobs/${job.jobId}`)).status).toBe(204);

@@ -46,7 +46,7 @@ describe('a batch', () => {
     expect([body.accepted, new Set(items.map(({ id }) => id)).size]).toEqual([1_000, 1_000]);
     expect(items.every(({ status }) => status === 202)).toBe(true);
     const open = async () => (await client.get('/tasks?tag=full&state=pending,active,failed,canceled')).body.tasks;
-    await vi.waitFor(async () => expect(await open()).toEqual([]), { timeout: 60_000, interval: 200 });
+    await vi.waitFor(async () => expect(await open()).toEqual([]), { timeout: 110_000, interval: 200 });
   });
 
   it('runs what it accepts, says of each why not, and is found again by tag, page by page', async () => {

@@ -233,7 +233,7 @@ describe('another user', () => {
         expect(text).toMatch(
           new RegExp(`task.completed[\\s\\S]*${mine.body.id}|${mine.body.id}[\\s\\S]*task.completed`),
         ),
-      { timeout: 20_000 },
+      { timeout: 30_000 },
     );
     stop.abort();
     await reading;

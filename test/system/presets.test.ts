@@ -164,7 +164,7 @@ describe('tasks and webhooks of others', () => {
       );
     expect(await look()).toEqual([404, 404]);
     await authz('grant', 'user:gcbob', 'administer', 'broker:goldcrest');
-    await vi.waitFor(async () => expect(await look()).toEqual([200, 200]), { timeout: 10_000, interval: 100 });
+    await vi.waitFor(async () => expect(await look()).toEqual([200, 200]), { timeout: 30_000, interval: 100 });
     const seen = await person.get(`/tasks/${done.body.id}`);
     expect(seen.body).toMatchObject({ state: 'completed', input: null, result: null, consent: { subject: 'zsh' } });
     expect((await person.get(`/tasks/${done.body.id}/result`)).status).toBe(404);

@@ -73,7 +73,7 @@ describe('a job', () => {
     const { body } = await client.get(`${jobsPath}/${jobId}`);
     expect(body.jobs[0]?.status).toMatchObject({ exitCode: 3, interruptSignal: 0 });
     expect(readFileSync(output, 'utf8')).toBe(`hello from ${jobId}\n`);
-    await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('FAILED'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('FAILED'), { timeout: 30_000 });
   });
 
   it('is visible by its id the moment it is submitted, five times in a row, and leaves when it is canceled', async () => {
@@ -84,7 +84,7 @@ describe('a job', () => {
     }
     expect((await client.delete(`${jobsPath}/${jobId}`)).status).toBe(204);
     await jobEnd(jobId, 'CANCELLED');
-    await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('CANCELLED'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await truth.accountedState(jobId)).toBe('CANCELLED'), { timeout: 30_000 });
   });
 
   it('of an array is answered as a whole and by element, and an element ends alone', async () => {

@@ -70,7 +70,7 @@ describe('a service that gives SSH credentials to a token', () => {
         const [system] = body.systems as { servicesHealth: { serviceType: string; healthy: boolean }[] }[];
         expect(system?.servicesHealth).toMatchObject([{ serviceType: 'ssh', healthy: true }]);
       },
-      { timeout: 20_000, interval: 200 },
+      { timeout: 30_000, interval: 200 },
     );
   });
 

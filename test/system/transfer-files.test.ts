@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   // A supervisor ends right after it has said that its work did.
-  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 30_000 });
 });
 
 afterAll(async () => {
@@ -185,7 +185,7 @@ describe('long work', () => {
     own.giveAway();
     const answer = await client.post(`${transfer}/compress`, { path: big, targetPath: at('big.tgz') });
     const job = jobOf(answer);
-    const work = await vi.waitFor(() => packing(), { timeout: 20_000 });
+    const work = await vi.waitFor(() => packing(), { timeout: 30_000 });
     const running = await client.get(`/compute/lab/jobs/${job.jobId}`);
     expect(running.body.jobs[0]?.status.state).toBe('RUNNING');
     expect((await client.delete(`/compute/lab/jobs/${job.jobId}`)).status).toBe(204);

@@ -111,7 +111,7 @@ export function addressesOf(client: Client, location: string): Promise<Body> {
       if (status !== 200) throw new Error(text);
       return body;
     },
-    { timeout: 20_000, interval: 100 },
+    { timeout: 30_000, interval: 100 },
   );
 }
 
