@@ -26,6 +26,7 @@ interface OperationView {
 
 interface DocumentView {
   info: { title: string; version: string; description: string };
+  tags?: readonly { name: string; description: string }[];
   paths: Record<string, Record<string, OperationView>>;
   components: { schemas: Record<string, object> };
 }
@@ -99,7 +100,7 @@ function operationBlock(method: string, path: string, operation: OperationView):
 
 /** The page of a document. Pure. */
 export function docsPage(document: DocumentView): string {
-  const { info, paths, components } = document;
+  const { info, tags = [], paths, components } = document;
   const byTag = new Map<string, string[]>();
   for (const [path, item] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(item)) {
@@ -107,7 +108,11 @@ export function docsPage(document: DocumentView): string {
       byTag.set(tag, [...(byTag.get(tag) ?? []), operationBlock(method, path, operation)]);
     }
   }
-  const sections = [...byTag].map(([tag, blocks]) => `<h2>${escapeHtml(tag)}</h2>\n${blocks.join('\n')}`);
+  const about = new Map(tags.map(({ name, description }) => [name, `<p>${escapeHtml(description)}.</p>\n`]));
+  const sections = [...byTag].map(
+    ([tag, blocks]) => `<h2>${escapeHtml(tag)}</h2>\n${about.get(tag) ?? ''}${blocks.join('\n')}`,
+  );
+  const paragraphs = info.description.split('\n\n').map((text) => `<p>${escapeHtml(text)}</p>`);
   const schemas = Object.entries(components.schemas).map(
     ([name, schema]) =>
       `<details><summary><code>${escapeHtml(name)}</code></summary><pre>${escapeHtml(JSON.stringify(schema, undefined, 2))}</pre></details>`,
@@ -116,7 +121,8 @@ export function docsPage(document: DocumentView): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeHtml(`${info.title} ${info.version}: API`)}</title><style>${style}</style></head><body>
 <h1>${escapeHtml(info.title)} <small>${escapeHtml(info.version)}</small></h1>
-<p>${escapeHtml(info.description)}. The same for programs: <a href="openapi.json">openapi.json</a>.</p>
+${paragraphs.join('\n')}
+<p>The same for programs: <a href="openapi.json">openapi.json</a>.</p>
 ${sections.join('\n')}
 <h2>Schemas</h2>
 ${schemas.join('\n')}

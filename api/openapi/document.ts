@@ -8,10 +8,10 @@ import { schemesOf } from '../auth/token-binding.ts';
 import { systemHealthView, systemsHealthView } from '../faces/health/health-views.ts';
 import { historyQuery } from '../faces/health/read-health.ts';
 import type { AppConfig, AppContext } from '../http/app-env.ts';
-import { firecrestApiVersion } from '../http/f7t-headers.ts';
 import { textResponse } from '../http/json-response.ts';
 import { auditPaths } from './audit-paths.ts';
 import { eventComponents } from './event-schemas.ts';
+import { introduction, tags } from './introduction.ts';
 import { answerSchema, bodySchema, isOptional, requestSchema, resultSchema } from './json-schemas.ts';
 import { eventPaths, webhookMessages, webhookPaths } from './notice-paths.ts';
 import {
@@ -220,8 +220,10 @@ export function openApiDocument(config: AppConfig): Json {
     info: {
       title: 'Goldcrest',
       version: config.version,
-      description: `A task broker that speaks the REST API of FirecREST ${firecrestApiVersion}`,
+      description: introduction,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    tags,
     servers: config.api.docServers ?? [{ url: address }],
     paths: {
       ...operationPaths(),

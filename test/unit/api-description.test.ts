@@ -18,6 +18,17 @@ describe('/docs', () => {
     }
   });
 
+  it('says of every group of routes what it is for', async () => {
+    const { tags, paths } = (await (await app.request('/openapi.json')).json()) as {
+      tags: { name: string; description: string }[];
+      paths: Record<string, Record<string, { tags: string[] }>>;
+    };
+    const used = Object.values(paths).flatMap((item) => Object.values(item).flatMap((operation) => operation.tags));
+    expect(new Set(used)).toEqual(new Set(tags.map(({ name }) => name)));
+    const page = await (await app.request('/docs')).text();
+    for (const { name, description } of tags) expect(page).toContain(`<h2>${name}</h2>\n<p>${description}.</p>`);
+  });
+
   it('loads nothing and runs nothing; its one style is the one that its policy names', async () => {
     const response = await app.request('/docs');
     const page = await response.text();

@@ -10,7 +10,8 @@ import { account, admitMethod, downloadBody, fileSize, movedBytes } from './tran
 
 export const stagedDownload = defineOperation({
   name: 'transfer.download',
-  summary: 'Download a file of any size through the staging store',
+  summary:
+    'Download a file of any size: through the staging store, or straight where the system has a streamer or wormholes',
   input: z.object({
     path: remotePath.describe('The file'),
     account,

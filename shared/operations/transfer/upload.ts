@@ -12,7 +12,8 @@ import { admitWormholeCode, keptWormholeCode } from './wormhole-code.ts';
 
 export const stagedUpload = defineOperation({
   name: 'transfer.upload',
-  summary: 'Upload a file of any size through the staging store',
+  summary:
+    'Upload a file of any size: through the staging store, or straight where the system has a streamer or wormholes',
   input: z.object({
     path: remotePath.describe('The file to be; an existing one is replaced when the new one is whole'),
     account,
