@@ -26,3 +26,9 @@ export async function relayAnswer(
   }
   return RESPONSE_ALREADY_SENT;
 }
+
+/** Those of a worker's answer that are the client's too. */
+export function pickHeaders(answer: Pick<WorkerAnswer, 'headers'>, names: readonly string[]): Record<string, string> {
+  const sent = names.map((name) => [name, answer.headers[name]] as const);
+  return Object.fromEntries(sent.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+}

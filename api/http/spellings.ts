@@ -3,6 +3,7 @@
  * have names of their own. Derived from an operation's schema, so that no second list of fields exists.
  */
 import { z } from 'zod';
+import { isJsonObject } from '../../shared/json-object.ts';
 
 /** Field → names it is also accepted under. `currentWorkingDirectory` is none: upstream refuses it. */
 const otherNames: Readonly<Record<string, readonly string[]>> = {
@@ -46,10 +47,6 @@ export function fieldNamesOf(schema: unknown): FieldNames {
   return { fields };
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** The object under its proper names; names nobody knows are left out. Where two spellings are sent the proper one counts. */
 export function properNames(names: FieldNames, value: Record<string, unknown>): Record<string, unknown> {
   const proper: Record<string, unknown> = {};
@@ -57,7 +54,7 @@ export function properNames(names: FieldNames, value: Record<string, unknown>): 
     const spelling = spellings.find((candidate) => Object.hasOwn(value, candidate));
     if (spelling === undefined) continue;
     const member = value[spelling];
-    proper[name] = inner !== null && isRecord(member) ? properNames(inner, member) : member;
+    proper[name] = inner !== null && isJsonObject(member) ? properNames(inner, member) : member;
   }
   return proper;
 }
@@ -67,6 +64,6 @@ export function unknownNames(names: FieldNames, value: Record<string, unknown>, 
   return Object.entries(value).flatMap(([name, member]) => {
     const field = names.fields.get(name);
     if (field === undefined) return [[...path, name]];
-    return field.inner !== null && isRecord(member) ? unknownNames(field.inner, member, [...path, name]) : [];
+    return field.inner !== null && isJsonObject(member) ? unknownNames(field.inner, member, [...path, name]) : [];
   });
 }

@@ -3,6 +3,7 @@
  * the step and a JSON pointer (RFC 6901) into its result after it.
  */
 import { BrokerError } from '../errors/broker-error.ts';
+import { isJsonObject } from '../json-object.ts';
 
 /** The one key of a reference. */
 export const referenceKey = '$from';
@@ -23,13 +24,9 @@ export interface PlacedReference {
 
 type Json = Record<string, unknown>;
 
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Whether a value is meant as a reference: an object with its key. */
 export function isReference(value: unknown): value is Json {
-  return isObject(value) && Object.hasOwn(value, referenceKey);
+  return isJsonObject(value) && Object.hasOwn(value, referenceKey);
 }
 
 /** `submit/jobId` in its parts; null for what is no reference. */
@@ -73,6 +70,6 @@ export function resolveReferences(value: unknown, results: ReadonlyMap<string, u
     );
   }
   if (Array.isArray(value)) return value.map((member) => resolveReferences(member, results));
-  if (!isObject(value)) return value;
+  if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, resolveReferences(member, results)]));
 }

@@ -17,6 +17,7 @@ export async function lookUpOneByOne(
   return found;
 }
 
-function noneWhenNotFound(error: unknown): undefined {
+/** Undefined in the place of JobNotFound; all else is thrown. */
+export function noneWhenNotFound(error: unknown): undefined {
   if (!(error instanceof BrokerError) || error.code !== 'JobNotFound') throw error;
 }

@@ -4,7 +4,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import type { AppContext } from '../../http/app-env.ts';
 import { attachment } from '../../http/content-disposition.ts';
-import { relayAnswer } from '../../http/relay.ts';
+import { pickHeaders, relayAnswer } from '../../http/relay.ts';
 import type { WorkerAnswer, WorkerPort } from '../../http/worker-port.ts';
 import type { HeldTransfer } from '../../tasks/hold-transfer.ts';
 import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
@@ -34,10 +34,10 @@ export function serveDownload(deps: FaceDeps, operation: Operation): (c: AppCont
       if (answer !== null && answer.statusCode !== 416) {
         const name = posix.basename(String(input.path));
         const headers = { 'content-type': 'application/octet-stream', 'content-disposition': attachment(name) };
-        return await relayAnswer(c, answer, answer.statusCode, { ...headers, ...passedOf(answer) });
+        return await relayAnswer(c, answer, answer.statusCode, { ...headers, ...pickHeaders(answer, passedHeaders) });
       }
       if (answer !== null) {
-        c.set('replyHeaders', passedOf(answer));
+        c.set('replyHeaders', pickHeaders(answer, passedHeaders));
         answer.drop();
       }
       return await answerWithout(c, deps, operation, transfer, answer === null ? 0 : holdMs);
@@ -73,9 +73,4 @@ export async function answerWithout(
   }
   throwFailure(outcome);
   throw new BrokerError('WorkerLost', 'The bytes were lost on their way.');
-}
-
-function passedOf(answer: WorkerAnswer): Record<string, string> {
-  const sent = passedHeaders.map((name) => [name, answer.headers[name]] as const);
-  return Object.fromEntries(sent.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
 }

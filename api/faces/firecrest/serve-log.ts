@@ -3,8 +3,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Operation } from '../../../shared/operations/operation.ts';
 import { principalKey } from '../../../shared/tasks/task.ts';
 import type { AppContext } from '../../http/app-env.ts';
-import { relayAnswer } from '../../http/relay.ts';
-import type { WorkerAnswer } from '../../http/worker-port.ts';
+import { pickHeaders, relayAnswer } from '../../http/relay.ts';
 import { acceptRequestOf, admitInput, findSystem } from '../accept-task.ts';
 import { createInputReader } from './read-input.ts';
 import { answerWithout, meetWorker } from './serve-download.ts';
@@ -36,7 +35,10 @@ export function serveLog(deps: FaceDeps, operation: Operation): (c: AppContext) 
       try {
         const answer = await meetWorker(deps.workers.follow, transfer);
         if (answer === null) return await answerWithout(c, deps, operation, transfer, 0);
-        return await relayAnswer(c, answer, 200, { 'cache-control': 'no-store', ...passedOf(answer) });
+        return await relayAnswer(c, answer, 200, {
+          'cache-control': 'no-store',
+          ...pickHeaders(answer, passedHeaders),
+        });
       } finally {
         transfer.release();
       }
@@ -63,9 +65,4 @@ function countByOwner(max: number): (owner: string) => () => void {
       else counts.delete(owner);
     };
   };
-}
-
-function passedOf(answer: WorkerAnswer): Record<string, string> {
-  const sent = passedHeaders.map((name) => [name, answer.headers[name]] as const);
-  return Object.fromEntries(sent.filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
 }

@@ -2,7 +2,9 @@
  * PSI/J's names for what a job asks for (ResourceSpecV1 and JobAttributes, which the IRI Facility API uses too), taken as
  * other names of ours where the meaning is the same, and refused where it is not.
  */
+
 import { z } from 'zod';
+import { isJsonObject } from '../../json-object.ts';
 import type { JobResource } from './job-resources.ts';
 
 const count = z.int('must be a whole number').min(1, 'must be at least 1').nullish();
@@ -64,7 +66,7 @@ type Problems = Pick<z.core.$RefinementCtx, 'addIssue'>;
 
 /** A job description with PSI/J's objects replaced by our own fields; anything else as it is. */
 export function withoutPsijNames(value: unknown, problems: Problems): unknown {
-  if (!isRecord(value)) return value;
+  if (!isJsonObject(value)) return value;
   const { resources, attributes, ...job } = value;
   const parsed = psijNames.safeParse({ resources, attributes });
   if (!parsed.success) {
@@ -87,10 +89,6 @@ export function withoutPsijNames(value: unknown, problems: Problems): unknown {
   return job;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), value);
+  return path.reduce<unknown>((at, key) => (isJsonObject(at) ? at[key] : undefined), value);
 }

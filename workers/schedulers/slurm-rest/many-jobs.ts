@@ -2,8 +2,8 @@
  * Many jobs by REST, which can be asked for one job or for all: more than a few are picked out of all. The controller keeps
  * ended jobs for minutes; of those that left it the accounting is asked by their ids.
  */
-import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { Job } from '../../../shared/operations/compute/job.ts';
+import { noneWhenNotFound } from '../look-up-one-by-one.ts';
 import type { JobUsage, LookUpRequest, UsageRequest } from '../scheduler.ts';
 import { activeJobs, findJob, group, partsOf } from '../slurm-cli/get-job.ts';
 import { isWanted } from '../slurm-cli/job-rows.ts';
@@ -60,8 +60,4 @@ export async function jobUsage(session: Session, { jobIds }: UsageRequest): Prom
 function entry(jobId: string): [string, SlurmJobId][] {
   const id = parseJobId(jobId);
   return id ? [[jobId, id]] : [];
-}
-
-function noneWhenNotFound(error: unknown): undefined {
-  if (!(error instanceof BrokerError) || error.code !== 'JobNotFound') throw error;
 }
