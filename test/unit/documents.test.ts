@@ -71,6 +71,24 @@ describe('docs/operating.md', () => {
   });
 });
 
+describe('docs/operating.md, what to watch', () => {
+  it('names lines of the log that are written', () => {
+    const [, section = ''] = readFileSync('docs/operating.md', 'utf8').split('## What to watch');
+    const [table = ''] = section.split('\n## ');
+    const lines = matches(table, /^\| (.+?) \|/gm).flatMap((cell) =>
+      matches(cell, /`([^`]+)`/g).filter((text) => text.includes(' ')),
+    );
+    expect(lines.length).toBeGreaterThan(10);
+    const sources = ['api', 'workers', 'shared'].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => readFileSync(join(folder, name), 'utf8')),
+    );
+    const source = sources.join('\n');
+    for (const line of lines) expect(source.includes(line), line).toBe(true);
+  });
+});
+
 describe('SECURITY.md', () => {
   it('promises only what a test is there for', () => {
     const text = readFileSync('SECURITY.md', 'utf8');
