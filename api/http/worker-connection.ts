@@ -36,7 +36,7 @@ export interface WorkerConnection {
 export interface SentBody {
   /** Whether the worker has asked for the body. False: it is lost or ended without, and took nothing. Never rejects. */
   readonly isReady: Promise<boolean>;
-  /** Once it has asked, and not empty. What it returns is to be waited for; it resolves also when the connection has ended. */
+  /** Once it has asked. What it returns is to be waited for; it resolves also when the connection has ended. */
   write(bytes: Buffer): undefined | Promise<void>;
   /** Behind the last byte. Resolves with the status that the worker answers, null where it does not. Never rejects. */
   end(): Promise<number | null>;
@@ -140,7 +140,8 @@ export function openWorkerConnection(host: string, port: number): WorkerConnecti
         ),
         write(bytes) {
           if (!isAsked) throw new TypeError('the worker has not asked for the body');
-          if (!isOpen) return undefined;
+          // A chunk of none would end the body, and what follows would be read as another request.
+          if (!isOpen || bytes.length === 0) return undefined;
           socket.cork();
           socket.write(`${bytes.length.toString(16)}\r\n`);
           socket.write(bytes);

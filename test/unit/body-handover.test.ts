@@ -58,7 +58,7 @@ it('an attempt that ends before it takes the body leaves all of it to the next',
   const received: Buffer[] = [];
   const taken = second.meeting.exchange.receive((chunk) => void received.push(chunk));
   expect(await intake.isReady).toBe(true);
-  for (const word of ['the ', 'whole']) await intake.write(Buffer.from(word));
+  for (const word of ['the ', '', 'whole']) await intake.write(Buffer.from(word));
   expect(await intake.end()).toBe(true);
   await taken;
   expect(Buffer.concat(received).toString()).toBe('the whole');
