@@ -12,6 +12,7 @@ import { connectRedis } from '../../shared/platform/redis.ts';
 import { createWatchStore } from '../../shared/platform/watch-store.ts';
 import { principalKey } from '../../shared/tasks/task.ts';
 import { consentOf, watchIdOf } from '../../shared/watches/watch.ts';
+import { eventually } from '../eventually.ts';
 import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
 
 /** The default of `job_lookup_window`. */
@@ -82,8 +83,11 @@ it('tells the age of an answer that was not made for the request', async () => {
   const { jobId } = (await client.post('/compute/lab/jobs', { job })).body;
   const path = `/compute/lab/jobs/${jobId}`;
   expect((await client.get(path)).headers.get('age')).toBeNull();
-  const shared = await client.get(path);
-  expect(Number(shared.headers.get('age') ?? Number.NaN)).toBeLessThanOrEqual(windowMs / 1_000);
+  // One that comes after the window, on a busy machine, has an answer of its own.
+  await eventually(async () => {
+    const shared = await client.get(path);
+    expect(Number(shared.headers.get('age') ?? Number.NaN)).toBeLessThanOrEqual(windowMs / 1_000);
+  });
   expect((await client.delete(path)).status).toBe(204);
   expect((await client.get(path)).body.jobs[0]?.status.state).toBe('CANCELLED');
 });
