@@ -83,7 +83,7 @@ function startDemo({ checkout, env, ...identity }: Who, args: readonly string[])
 
 /** Resolves when the demo has printed this; throws at once when it ends before. */
 async function printed(demo: Demo, text: string): Promise<void> {
-  const arrival = waitUntil(`the demo to print '${text}'`, () => demo.stdout().includes(text), { timeoutMs: 60_000 });
+  const arrival = waitUntil(`the demo to print '${text}'`, () => demo.stdout().includes(text), { timeoutMs: 110_000 });
   const end = demo.ended.then((code) => {
     if (!demo.stdout().includes(text))
       throw new Error(`The demo ended with ${code}:\n${demo.stdout()}${demo.stderr()}`);

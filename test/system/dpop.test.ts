@@ -46,10 +46,10 @@ function startSecondApi(settings: Record<string, string>): Promise<{ daemon: Dae
     const env = { GOLDCREST_CONFIG: broker.configFile, GOLDCREST_API__PORT: String(port), ...settings };
     const daemon = await startDaemon({
       ...{ name: `dpop-api-${port}`, folder: lab.folder, cwd: repository, command: process.execPath },
-      args: ['--import', 'tsx', `${repository}/api/main.ts`],
+      args: [`${repository}/dist/api/main.js`],
       env: { NODE_ENV: 'production', ...env },
       isReady: async () => (await fetch(`${url}/livez`)).ok,
-      readyTimeoutMs: 30_000,
+      readyTimeoutMs: 60_000,
     });
     return { daemon, url };
   });
@@ -132,8 +132,7 @@ describe('a token bound to a key', () => {
 
 it('an issuer whose tokens must be bound, with nonces: a client learns all that from the API', async () => {
   const prefix = { GOLDCREST_ISSUERS__0__DPOP: 'required', GOLDCREST_ISSUERS__0__DPOP_NONCE: 'true' };
-  const strict = await startSecondApi(prefix);
-  const twin = await startSecondApi(prefix);
+  const [strict, twin] = await Promise.all([startSecondApi(prefix), startSecondApi(prefix)]);
   try {
     const metadata = await (await fetch(`${strict.url}/.well-known/oauth-protected-resource/fc`)).json();
     expect(metadata).toMatchObject({
