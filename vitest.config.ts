@@ -8,7 +8,7 @@ const labTiers = [
   { name: 'contract', testTimeoutMs: 60_000 },
   { name: 'system', testTimeoutMs: 120_000 },
   { name: 'clients', testTimeoutMs: 300_000 },
-  { name: 'chaos', testTimeoutMs: 180_000 },
+  { name: 'chaos', testTimeoutMs: 300_000 },
 ];
 
 // The AWS SDK's word on the end of Node 20, once a process, says nothing about the test.

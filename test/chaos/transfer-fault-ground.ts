@@ -57,7 +57,7 @@ export interface TransferFaultGround {
   stop(): Promise<void>;
 }
 
-const endTimeoutMs = 90_000;
+const endTimeoutMs = 180_000;
 export const partSizeBytes = 6 * 2 ** 20;
 
 export function digest(content: Buffer): string {

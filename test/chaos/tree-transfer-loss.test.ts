@@ -11,9 +11,11 @@ import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
 import { watchLeftovers } from '../system/transfer-fixture.ts';
 import { makeTree, seenTree, stagedOf, storeClient } from '../system/tree-fixture.ts';
 import { userProcesses } from '../user-processes.ts';
+import { type StoreFaultProxy, type StoreRequest, startStoreFaultProxy } from './store-fault-proxy.ts';
 
 const endTimeoutMs = 120_000;
 let lab: Lab;
+let proxy: StoreFaultProxy;
 let broker: Broker;
 let client: Client;
 let owner: LabUser;
@@ -25,7 +27,9 @@ let source: string;
 beforeAll(async () => {
   lab = await startLab({ parts: ['redis', 'sshd', 's3', 'oidc'], people: ['alice'], handlesSignals: false });
   const otherSystems = [{ name: 'other', sshd: lab.sshd }];
-  broker = await startBroker(lab, { scheduler: 'process', workers: 1, s3: lab.s3, otherSystems });
+  proxy = await startStoreFaultProxy(lab.s3.endpoint);
+  const staging = { private_url: proxy.url };
+  broker = await startBroker(lab, { scheduler: 'process', workers: 1, s3: lab.s3, staging, otherSystems });
   client = await clientOf(lab.oidc, broker.url, 'alice');
   owner = userNamed(lab.users, 'alice');
   own = homeDirectory(owner);
@@ -45,6 +49,7 @@ afterAll(async () => {
   store?.destroy();
   own?.remove();
   await broker?.stop();
+  await proxy?.stop();
   await lab?.stop();
 }, 60_000);
 
@@ -56,23 +61,27 @@ async function startCopy(name: string): Promise<{ id: string; target: string }> 
   return { id: body.id, target };
 }
 
-/** Bytes are on their way in that direction, and stay there: the store hangs until it is resumed. */
-async function hangStoreWhile(direction: 'push' | 'pull'): Promise<void> {
-  const program = `goldcrest-${direction}`;
-  await vi.waitFor(
-    () => {
-      const lines = userProcesses(lab, owner).map(({ line }) => line);
-      expect(lines.some((line) => line.includes(program))).toBe(true);
-      expect(lines.some((line) => line.startsWith('curl '))).toBe(true);
-    },
-    { timeout: 60_000, interval: 10 },
-  );
-  lab.s3.pause();
+/**
+ * For the copy that is begun next: what is given resolves when bytes are on their way in that direction, and stay there, since
+ * the store hangs until it is resumed.
+ */
+function hangStoreWhile(direction: 'push' | 'pull'): () => Promise<void> {
+  const isOnItsWay = ({ method, query }: StoreRequest) =>
+    direction === 'push'
+      ? method === 'PUT' && query.has('partNumber')
+      : method === 'GET' && query.has('X-Amz-Signature');
+  const { reached, release } = proxy.holdFirst(isOnItsWay);
+  return async () => {
+    await reached;
+    lab.s3.pause();
+    release();
+  };
 }
 
 it('a worker that is killed while bytes move is replaced, and the copy is whole', async () => {
+  const storeHangs = hangStoreWhile('pull');
   const { id, target } = await startCopy('killed');
-  await hangStoreWhile('pull');
+  await storeHangs();
   expect(existsSync(target)).toBe(false);
   await Promise.all(broker.workers.map((worker) => worker.kill()));
   await broker.addWorker();
@@ -86,8 +95,9 @@ it('a worker that is killed while bytes move is replaced, and the copy is whole'
 it.each(['push', 'pull'] as const)(
   'a copy that is canceled during a %s leaves nothing anywhere',
   async (direction) => {
+    const storeHangs = hangStoreWhile(direction);
     const { id, target } = await startCopy(`canceled ${direction}`);
-    await hangStoreWhile(direction);
+    await storeHangs();
     expect((await client.delete(`/tasks/${id}`)).status).toBeLessThan(300);
     await vi.waitFor(
       () => expect(userProcesses(lab, owner).filter(({ line }) => line.startsWith('curl '))).toEqual([]),
@@ -103,8 +113,9 @@ it.each(['push', 'pull'] as const)(
 );
 
 it('a file that changes while it is packed fails the copy, and nothing appears', async () => {
+  const storeHangs = hangStoreWhile('push');
   const { id, target } = await startCopy('changed');
-  await hangStoreWhile('push');
+  await storeHangs();
   for (let n = 0; n < 12; n += 1) writeFileSync(join(source, `d${n % 3}/f${n}`), 'more', { flag: 'a' });
   lab.s3.resume();
   const end = await taskEnd(client, `/tasks/${id}`, endTimeoutMs);
