@@ -36,7 +36,9 @@ describe.each(servers)('a fake SFTP server that %s', (_what, limits, expected) =
     expect(server.content().equals(data)).toBe(true);
     const read = await withReadHandle(channel, '/file', attributes, fresh, (file) => file.read(0, data.length));
     expect(read.equals(data)).toBe(true);
-    expect([Math.max(...server.asked.writes), Math.max(...server.asked.reads)]).toEqual([expected, expected]);
+    expect(Math.max(...server.asked.reads)).toBe(expected);
+    // With its head, a write fills packets of SSH; but for the last one they are all of a size.
+    expect(new Set(server.asked.writes.slice(0, -1))).toEqual(new Set([expected - 64]));
     channel.close();
   });
 });

@@ -9,7 +9,7 @@ import { openFlag } from './sftp-wire.ts';
 /** Filled from its beginning, by one caller. */
 export interface NewFile {
   /**
-   * Adds bytes at the end; they go out in requests of the channel's largest size. What it returns is to be waited for: 2 MiB at
+   * Adds bytes at the end; they go out in requests of about the channel's largest size. What it returns is to be waited for: 2 MiB at
    * most are under way. Throws once a write failed.
    */
   append(bytes: Buffer): undefined | Promise<void>;
@@ -35,6 +35,8 @@ export async function withNewFile<T>(
   }
 }
 
+/** What stands in a request before its bytes, and more: with it, full requests fill whole packets of SSH, which OpenSSH takes 32 KiB of. */
+const headBytesMax = 64;
 /** Pieces of one request; more of them are joined, so that a client who sends byte by byte costs no more memory than its bytes. */
 const piecesMax = 64;
 
@@ -85,7 +87,7 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
     append(bytes: Buffer): undefined | Promise<void> {
       throwFailure();
       signal?.throwIfAborted();
-      const { requestBytes } = channel;
+      const requestBytes = Math.max(1, channel.requestBytes - headBytesMax);
       for (let from = 0; from < bytes.length; ) {
         const until = Math.min(bytes.length, from + requestBytes - gatheredBytes);
         gather(bytes.subarray(from, until));
