@@ -27,7 +27,10 @@ export const wormholeWay = z.object({
 
 export type DirectWay = z.infer<typeof streamerWay> | z.infer<typeof wormholeWay>;
 
-/** Null where the task has none, or none yet, or its system moves files otherwise. Throws where no key opens what is sealed. */
+/**
+ * `id`: what names the traces of the task, or of its step. Null where it has no way, or none yet, or its system moves files
+ * otherwise. Throws where no key opens what is sealed.
+ */
 export function directWayOf(
   { id, operation, journal }: Pick<Task, 'id' | 'operation' | 'journal'>,
   { dataOperation: { dataTransfer } }: Pick<SystemEntry, 'dataOperation'>,

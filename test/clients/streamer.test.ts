@@ -178,7 +178,7 @@ describe('a stream', () => {
     expect(digest(readFileSync(at('got guarded')))).toBe(digest(content));
   });
 
-  it('that was begun with `Prefer: respond-async` or as a task tells its owner, and nobody else, where to come', async () => {
+  it('that was begun with `Prefer: respond-async` or as a step of a chain tells its owner, and nobody else, where to come', async () => {
     const wish = { path: at('async'), transferDirectives: { transferMethod: 'streamer' } };
     const headers = { prefer: 'respond-async' };
     const up = locationOf(await client.post('/filesystem/lab/transfer/upload', wish, { headers }));
@@ -191,8 +191,11 @@ describe('a stream', () => {
     await runStreamer('send', way.coordinates ?? '', put('async source', content));
     expect((await taskEnd(client, up)).result).toMatchObject({ bytes: content.length });
     expect((await client.get(`${up}/transfer`)).status).toBe(409);
-    const submission = { operation: 'transfer.download', system: 'lab', input: wish };
-    const down = locationOf(await client.post('/tasks', submission));
+    const steps = [
+      { name: 'look', operation: 'filesystem.stat', input: { path: at('async') } },
+      { name: 'download', operation: 'transfer.download', input: wish },
+    ];
+    const down = locationOf(await client.post('/tasks', { system: 'lab', steps }));
     const { coordinates } = await directionsOf(client, down);
     await runStreamer('receive', coordinates ?? '', at('async received'));
     expect(digest(readFileSync(at('async received')))).toBe(digest(content));

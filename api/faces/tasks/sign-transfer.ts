@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { OperationName } from '../../../shared/operations/registry.ts';
+import { traceIdOf } from '../../../shared/tasks/chain.ts';
 import { type StagedFile, stagedFileOf } from '../../../shared/tasks/staged-file.ts';
 import { isTerminal } from '../../../shared/tasks/states.ts';
 import { streamEntryOf } from '../../../shared/tasks/stream-entry.ts';
@@ -52,12 +53,12 @@ function numberOf(query: ReadonlyMap<string, string>, name: string, byDefault: n
 export const uploads: ReadonlySet<string> = new Set<OperationName>(['transfer.upload', 'transfer.upload-tree']);
 const downloads: ReadonlySet<string> = new Set<OperationName>(['transfer.download', 'transfer.download-tree']);
 
-/** What of a task moves a file: itself, or a step of it. */
+/** What of a task moves a file: itself, or a step of it, by the id that its traces have. */
 type Transfer = Pick<Task, 'id' | 'operation' | 'system' | 'journal' | 'state'>;
 
 /** The step that the query names; the present one where it names none. InvalidRequest. */
 function transferOf(task: Task, name: string | undefined): Transfer {
-  if (name === undefined || name === task.chain?.name) return task;
+  if (name === undefined || name === task.chain?.name) return { ...task, id: traceIdOf(task) };
   const n = task.chain?.steps.findIndex((step) => step.name === name) ?? -1;
   const step = task.chain?.steps[n];
   if (step === undefined) throw invalidField('query', 'step', 'must be the name of a step of the task');
