@@ -1,6 +1,6 @@
 """
-What bench/fake-store.ts starts: standard input is what each part of each object is to be. Prints its port, then a line for
-each request that it refused. In Python, since that reads from a socket into memory it has, where Node makes new buffers.
+What bench/fake-store.ts starts: standard input is the block of which each part of each object is to have one or two. Prints its
+port, then a line for each request that it refused. In Python, since that reads from a socket into memory it has, where Node makes new buffers.
 """
 import hashlib
 import sys
@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 import re
 
-PART = sys.stdin.buffer.read()
-DIGEST = hashlib.md5(PART)
+BLOCK = sys.stdin.buffer.read()
+# Of a part, by its size.
+DIGESTS = {count * len(BLOCK): hashlib.md5(BLOCK * count).hexdigest() for count in (1, 2)}
 STEP = 1 << 20
 RULE = '<ID>fake</ID><Status>Enabled</Status><Filter><Prefix/></Filter><Expiration><Days>1</Days></Expiration>'
 LIFECYCLE = f'<LifecycleConfiguration><Rule>{RULE}</Rule></LifecycleConfiguration>'
@@ -40,23 +41,18 @@ class Store(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         """A part: every byte is held against the one that it should be."""
-        left, at = int(self.headers['Content-Length']), 0
-        if 'partNumber' not in self.words() or left != len(PART):
+        size = int(self.headers['Content-Length'])
+        if 'partNumber' not in self.words() or size not in DIGESTS:
             self.close_connection = True
-            return self.answer(501, f'{left} bytes')
-        wanted, room, is_same = memoryview(PART), bytearray(STEP), True
-        while left > 0:
-            if left < len(room):
-                room = bytearray(left)
-            if self.rfile.readinto(room) != len(room):
+            return self.answer(501, f'{size} bytes')
+        wanted, room, is_same = memoryview(BLOCK), bytearray(STEP), True
+        for begun in range(0, size, STEP):
+            if self.rfile.readinto(room) != STEP:
                 self.close_connection = True
                 return None
-            is_same = is_same and room == wanted[at : at + len(room)]
-            at += len(room)
-            left -= len(room)
-        if not is_same:
-            return self.answer(400, 'other bytes than those of the file')
-        return self.answer(200, '', DIGEST.hexdigest())
+            at = begun % len(BLOCK)
+            is_same = is_same and room == wanted[at : at + STEP]
+        return self.answer(200, '', DIGESTS[size]) if is_same else self.answer(400, 'other bytes than those of the file')
 
     def do_POST(self):
         """The beginning and the end of an upload; the ETag of an object is the MD5 of the MD5s of its parts."""
@@ -64,9 +60,9 @@ class Store(BaseHTTPRequestHandler):
         if 'uploads' in self.words():
             return self.answer(200, BEGUN)
         named = re.findall(r'<ETag>(?:"|&quot;)?([0-9a-f]+)', said)
-        if not named or any(etag != DIGEST.hexdigest() for etag in named):
+        if not named or not set(named) <= set(DIGESTS.values()):
             return self.answer(400, f'parts that were not answered: {said}')
-        etag = f'{hashlib.md5(DIGEST.digest() * len(named)).hexdigest()}-{len(named)}'
+        etag = f'{hashlib.md5(bytes.fromhex("".join(named))).hexdigest()}-{len(named)}'
         return self.answer(200, f'<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>')
 
     def do_GET(self):

@@ -17,12 +17,12 @@ export interface FakeStore {
   close(): Promise<void>;
 }
 
-/** A store of objects each part of which is `part`. */
-export async function openFakeStore(part: Buffer): Promise<FakeStore> {
+/** A store of objects each part of which is one `block` or two, of whole MiB. */
+export async function openFakeStore(block: Buffer): Promise<FakeStore> {
   const program = fileURLToPath(new URL('fake-store.py', import.meta.url));
   const child = spawn('python3', ['-I', program], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
-  child.stdin.end(part);
+  child.stdin.end(block);
   const [port] = (await once(lines, 'line')) as [string];
   const refused: string[] = [];
   lines.on('line', (line) => refused.push(line));

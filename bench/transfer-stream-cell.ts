@@ -10,7 +10,6 @@ import {
   type Ground,
   middleOf,
   onGround,
-  partBytes,
   plain,
   type TransferRow,
   watchedDownload,
@@ -40,8 +39,7 @@ export const stream: Cell = (lab, isQuick) =>
   onGround(lab, 'stream', {}, async (ground) => {
     const sizeBytes = (isQuick ? 256 : 1_024) * mebi;
     const path = ground.folder.at('out');
-    const block = await makeFile(path, sizeBytes, ground.alice);
-    const fake = await openFakeStore(Buffer.concat(Array(partBytes / block.length).fill(block)));
+    const fake = await openFakeStore(await makeFile(path, sizeBytes, ground.alice));
     try {
       return await onGround(lab, 'stream', { s3: fake.facts }, async (aside) => {
         const rows = await measure(lab, { ground, aside, path, sizeBytes, rounds: isQuick ? 1 : 3 });
