@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { mountSmall, type SmallFileSystem } from '../chaos/small-file-system.ts';
 import { eventually } from '../eventually.ts';
 import {
   type Answer,
@@ -31,6 +32,8 @@ let broker: Broker;
 let client: Client;
 let owner: LabUser;
 let own: OwnDirectory;
+/** Has room for less than the content. */
+let small: SmallFileSystem;
 
 beforeAll(async () => {
   ground = await startWormholeGround(lab);
@@ -54,9 +57,11 @@ beforeAll(async () => {
   });
   client = await clientOf(lab.oidc, broker.url, 'alice');
   own = homeDirectory(owner);
+  small = await mountSmall(at('small'), Math.floor(content.length / 2), owner);
 });
 
 afterAll(async () => {
+  await small?.remove();
   own?.remove();
   await broker?.stop();
   await ground?.stop();
@@ -165,19 +170,22 @@ describe('a wormhole', () => {
     expect([over.status, over.body.message]).toEqual([409, 'The task has ended; it is completed.']);
   });
 
-  it('ends clearly with a wrong code, with a directory, with a text, with other bytes than announced, and where nobody comes', async () => {
+  it('ends clearly with a wrong code, with a directory, with a text, with other bytes than announced, without room, and where nobody comes', async () => {
     mkdirSync(at('directory'));
     put('directory/x', 'x');
     const sha256 = '0'.repeat(64);
-    const sent = [put('guarded', 'x'), at('directory'), at('guarded'), { text: 'hello' }];
+    const sent = [put('guarded', 'x'), at('directory'), at('guarded'), { text: 'hello' }, put('source', content)];
     const senders = sent.map((what) => sendByWormhole(ground, what));
-    const [wrong = '', directory = '', other = '', text = ''] = await Promise.all(senders.map(({ code }) => code));
+    const [wrong = '', directory = '', other = '', text = '', large = ''] = await Promise.all(
+      senders.map(({ code }) => code),
+    );
     const answers = await Promise.all([
       begin('upload', at('a'), { wormholeCode: `${wrong}-not` }),
       begin('upload', at('b'), { wormholeCode: directory }),
       begin('upload', put('c', 'stays'), { wormholeCode: other, sha256 }),
       begin('download', at('guarded'), {}, 'hasty'),
       begin('upload', at('d'), { wormholeCode: text }),
+      begin('upload', at('small/e'), { wormholeCode: large }),
     ]);
     const ends = await Promise.all(answers.map((answer) => jobEnd(client, jobOf(answer))));
     expect(ends.map(({ state, error }) => `${state} ${error}`)).toEqual([
@@ -186,6 +194,7 @@ describe('a wormhole', () => {
       expect.stringMatching(/^FAILED .*the file has the SHA-256 [0-9a-f]{64}, not 0{64}/),
       expect.stringMatching(/^FAILED .*no client came within 6 s/),
       expect.stringMatching(/^FAILED .*sent no file/),
+      expect.stringMatching(/^FAILED .*No space left on device/),
     ]);
     expect(['a', 'b', 'd'].filter((name) => existsSync(at(name)))).toEqual([]);
     expect(readFileSync(at('c'), 'utf8')).toBe('stays');

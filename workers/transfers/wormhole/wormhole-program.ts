@@ -13,7 +13,7 @@ import { digests, place } from '../mover-programs.ts';
 /** Words of a code that the command makes; each is one of 256. */
 const codeWords = 8;
 /** Without a byte more for so long, the other side is taken for gone. */
-const silenceSeconds = 300;
+export const silenceSeconds = 300;
 
 export const wormholeProgram = `
 way=$1 target=$2 part=$3 wanted=$4 wait=$5; shift 5
