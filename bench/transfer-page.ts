@@ -130,7 +130,8 @@ Seconds are those that the mover took on the cluster, its checks included, or th
 which take turns. The machine's processor time is that of all that ran meanwhile, the store among it: over the number of cores,
 it is the least that the moving can take. The broker's is that of API and worker from the client's completion of an upload, or
 its wish for a download, to the end of the task, for one waiting client; for the small and the large uploads what the two cost
-in the same time without any transfer is taken off, for the large ones in an idle time right behind each round, as long as the round. An upload is one for which the client named a digest, where nothing else is said.
+in the same time without any transfer is taken off, for the large ones in an idle time right behind each round, as long as the
+round. An upload is one for which the client named a digest, where nothing else is said.
 
 Rows of a \`${elsewhere}\` have a fake in the place of the store (\`bench/fake-store.ts\`), since what the lab's own takes is of the same
 cores, and a raw SSH stream, which they are held against, has no store. The mover and all that it does are the real ones: every byte
