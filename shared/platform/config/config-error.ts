@@ -26,15 +26,18 @@ export class ConfigError extends Error {
   }
 }
 
-/** `key (place): message`, on one line. */
-export function describeProblem(problem: ConfigProblem): string {
-  return `${problem.key} (${problem.place}): ${problem.message}`;
+/** In the place of a key. */
+export const wholeFile = '(file)';
+
+/** `key (place): message`, on one line; of what is wrong with a whole file no key. */
+export function describeProblem({ key, place, message }: ConfigProblem): string {
+  return key === wholeFile ? `${place}: ${message}` : `${key} (${place}): ${message}`;
 }
 
 /** A path as the key of a problem. */
 export function keyOf(path: readonly PropertyKey[]): string {
   const key = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
-  return key === '' ? '(file)' : key.replace(/^\./, '');
+  return key === '' ? wholeFile : key.replace(/^\./, '');
 }
 
 function describeProblems(problems: ConfigProblem[], snippet: string | null): string {

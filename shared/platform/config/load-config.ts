@@ -4,7 +4,7 @@
  */
 import { buildConfig } from './build-config.ts';
 import type { Config } from './config.ts';
-import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { ConfigError, type ConfigProblem, wholeFile } from './config-error.ts';
 import { applyEnvironment, type Environment } from './environment.ts';
 import { layOver } from './overlay.ts';
 import { parseSettings } from './parse-settings.ts';
@@ -40,8 +40,8 @@ export function loadConfig(options: LoadConfigOptions): LoadedConfig {
   const { env, files = diskReader } = options;
   const file = firstSet(env, fileVariables);
   if (file === null) {
-    const message = `no configuration file: set ${fileVariables.join(' or ')} to its path`;
-    throw new ConfigError([{ key: '(file)', place: 'environment', message }]);
+    const message = `there is no configuration file: set ${fileVariables.join(' or ')} to the path of one, made from deploy/goldcrest.example.yaml`;
+    throw new ConfigError([{ key: wholeFile, place: 'environment', message }]);
   }
   const overlay = firstSet(env, overlayVariables);
   const base = readTree(file, env, files);
@@ -65,7 +65,7 @@ function firstSet(env: Environment, variables: readonly string[]): string | null
 
 /** One file in one spelling, with the folder that its `clusters` may name read. */
 function readTree(file: string, env: Environment, files: FileReader): TreeNode {
-  const root = branchOf(readYamlFile(file, '(file)', file, files), file);
+  const root = branchOf(readYamlFile(file, wholeFile, file, files), file);
   const clusters = root.entries.get('clusters');
   if (clusters?.kind === 'leaf' && typeof clusters.value === 'string' && clusters.value.startsWith('path:')) {
     root.entries.set('clusters', readFolder(clusters.value.slice('path:'.length), clusters.place, env, files));
@@ -94,7 +94,7 @@ function readYamlFile(file: string, key: string, place: string, files: FileReade
 
 function branchOf(node: TreeNode, file: string): Branch {
   if (node.kind === 'branch') return node;
-  throw new ConfigError([{ key: '(file)', place: file, message: 'must hold a mapping of keys' }]);
+  throw new ConfigError([{ key: wholeFile, place: file, message: 'must hold a mapping of keys' }]);
 }
 
 /** A key of our section that has no value counts as not given; so a section may be left with comments alone. */

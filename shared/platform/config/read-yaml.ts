@@ -3,7 +3,7 @@
  * loader is YAML 1.1's; words such as `yes` stay text here and are read as booleans by the schema.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { ConfigError } from './config-error.ts';
+import { ConfigError, wholeFile } from './config-error.ts';
 import { branch, type TreeNode, treeOf } from './tree.ts';
 
 /** Aliases in one file are followed at most this often, against files that unfold without end. */
@@ -14,7 +14,7 @@ export function readYaml(text: string, file: string): TreeNode {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
   const problems = document.errors.map((error) => ({
-    key: '(file)',
+    key: wholeFile,
     place: `${file}:${lines.linePos(error.pos[0]).line}`,
     message: `is not valid YAML: ${yamlReason(error.code)}`,
   }));
@@ -33,7 +33,7 @@ function plainDocument(document: Document, file: string): unknown {
     return document.toJS({ maxAliasCount: aliasesMax });
   } catch (cause) {
     const message = `has an alias without anchor, or more than ${aliasesMax} aliases`;
-    throw Object.assign(new ConfigError([{ key: '(file)', place: file, message }]), { cause });
+    throw Object.assign(new ConfigError([{ key: wholeFile, place: file, message }]), { cause });
   }
 }
 
