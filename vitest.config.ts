@@ -24,7 +24,13 @@ export default defineConfig({
   test: {
     reporters: ['default', closingLineReporter((line) => process.stdout.write(line))],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          ...{ name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } },
+          // Many take a second of processor time, beside a lab that starts.
+          ...{ testTimeout: 60_000, hookTimeout: 60_000 },
+        },
+      },
       ...labTiers.map((tier, index) => ({
         test: {
           name: tier.name,
