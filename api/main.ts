@@ -30,6 +30,7 @@ import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
 import { createWorkerPort } from './http/worker-port.ts';
 import { createYoungCollector } from './http/young-garbage.ts';
+import { createHandOver } from './tasks/hand-over.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
 import { createWaiters } from './tasks/waiters.ts';
@@ -47,7 +48,7 @@ const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
 guardDurability(redis, config.redis.requireDurability, log);
 
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
-const queues = createQueueAdder(redis, keyPrefix);
+const queues = createQueueAdder(redis, keyPrefix, createHandOver(redis, subscriber, keyPrefix).send);
 const waiters = createWaiters(subscriber, store, { keyPrefix, instance, log });
 const room = watchStoreRoom(redis, log);
 const jobNumbers = createJobNumbers(redis, keyPrefix);

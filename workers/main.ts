@@ -150,6 +150,7 @@ const consumer = startConsumer({
   keyPrefix,
   redis,
   runner,
+  takes: { worker, subscriber },
   log,
 });
 const prober = startProber({ config, systems: served, ssh, observe: observeCalls, store: health, worker, log });

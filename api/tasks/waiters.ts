@@ -60,7 +60,9 @@ export function createWaiters(
     for (const waiter of waiting.get(id) ?? []) if (waiter.until === 'prepared') waiter.resolve({});
   };
 
-  subscriber.on('message', (_channel: string, message: string) => {
+  const channel = replyChannel(options.keyPrefix, options.instance);
+  subscriber.on('message', (at: string, message: string) => {
+    if (at !== channel) return;
     const [id = '', state, ...rest] = message.split(' ');
     if (state === 'prepared') return prepared(id);
     const resultJson = rest.join(' ');
@@ -71,7 +73,7 @@ export function createWaiters(
     end(id, { state: state as TaskState, ...(resultJson === '' ? {} : { resultJson }) });
   });
   // Not awaited: with Redis away at start the subscription follows when it is back.
-  subscriber.subscribe(replyChannel(options.keyPrefix, options.instance)).catch((error: unknown) => {
+  subscriber.subscribe(channel).catch((error: unknown) => {
     options.log.error({ err: error }, 'subscription to the reply channel failed');
   });
 

@@ -1,7 +1,7 @@
 /** The scripts by which a worker reads records before it begins. They write nothing, so Redis answers without a sync of its file. */
 
 /** Lua: `peek(prefix, id)` is {admitted 1|0, field, value …} of a task, or an empty list where there is none. */
-const peekFunction = `
+export const peekFunction = `
 local function peek(prefix, id)
   local fields = redis.call('HGETALL', prefix .. ':task:' .. id)
   if #fields == 0 then return fields end

@@ -86,8 +86,14 @@ interface Filling {
   done: Promise<void>;
 }
 
-/** An adder over one connection, which stays the caller's to close. */
-export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
+/** Sends something about an entry before the entry itself, in the same turn on the same connection. Never throws. */
+export type EntrySender = (queue: string, entry: { entryId: string; data: QueueEntry; options: object }) => void;
+
+/**
+ * An adder over one connection, which stays the caller's to close. `sendFirst` is told of every entry that is to be taken at
+ * once; where it makes the entry, BullMQ adds none.
+ */
+export function createQueueAdder(redis: Redis, keyPrefix: string, sendFirst?: EntrySender): QueueAdder {
   const queues = new Map<string, Queue<QueueEntry>>();
   const filling = new Map<string, Filling>();
 
@@ -118,7 +124,9 @@ export function createQueueAdder(redis: Redis, keyPrefix: string): QueueAdder {
     entry.done = endOfTurn().then(async () => {
       if (filling.get(slot) === entry) filling.delete(slot);
       const options = { ...entryOptions, jobId: entry.entryId, ...(delayMs > 0 ? { delay: delayMs } : {}) };
-      await open(queue).add('tasks', { tasks: entry.tickets }, options);
+      const data = { tasks: entry.tickets };
+      if (delayMs === 0) sendFirst?.(queue, { entryId: entry.entryId, data, options });
+      await open(queue).add('tasks', data, options);
     });
     filling.set(slot, entry);
     return entry;

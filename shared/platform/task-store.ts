@@ -367,7 +367,8 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   };
 }
 
-function claimedOf(from: TaskState, fields: Record<string, string>): Claimed {
+/** A claim's answer, from the fields of the record as it left it. */
+export function claimedOf(from: TaskState, fields: Record<string, string>): Claimed {
   let task: Task | undefined;
   return {
     outcome: 'claimed',

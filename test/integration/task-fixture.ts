@@ -1,6 +1,7 @@
 /** A store, a gate and a runner over the lab's Redis, each test file under a key prefix of its own. */
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
+import { createHandOver, type HandOver } from '../../api/tasks/hand-over.ts';
 import { watchStoreRoom } from '../../api/tasks/store-room.ts';
 import { createTaskGate, type TaskGate } from '../../api/tasks/task-gate.ts';
 import { createWaiters } from '../../api/tasks/waiters.ts';
@@ -67,6 +68,10 @@ export interface TaskFixture {
   store: TaskStore;
   queues: QueueAdder;
   gate: TaskGate;
+  /** Only in use where the fixture was asked to hand over. */
+  handOver: HandOver;
+  /** The connection on which consumers hear of cancellations and of what they are handed. */
+  subscriber: Redis;
   keyPrefix: string;
   cancellations: Cancellations;
   glances: Glances;
@@ -85,7 +90,12 @@ export interface TaskFixture {
   close(): Promise<void>;
 }
 
-export async function openTasks(redisUrl: string, over: Partial<TaskStoreSettings> = {}): Promise<TaskFixture> {
+/** `handsOver`: entries are taken for consumers that have room, as the API does; otherwise these take them themselves. */
+export async function openTasks(
+  redisUrl: string,
+  over: Partial<TaskStoreSettings> = {},
+  { handsOver = false } = {},
+): Promise<TaskFixture> {
   const keyPrefix = `test-${randomUUID()}`;
   const settings: TaskStoreSettings = {
     keyPrefix,
@@ -100,7 +110,8 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
   const replies = connectRedis(redisUrl, 'persist', silent);
   const cancels = connectRedis(redisUrl, 'persist', silent);
   const store = createTaskStore(redis, settings);
-  const queues = createQueueAdder(redis, keyPrefix);
+  const handOver = createHandOver(redis, replies, keyPrefix);
+  const queues = createQueueAdder(redis, keyPrefix, handsOver ? handOver.send : undefined);
   const instance = randomUUID();
   const waiters = createWaiters(replies, store, { keyPrefix, instance, log: silent });
   const room = watchStoreRoom(redis, silent);
@@ -138,6 +149,8 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
     store,
     queues,
     gate,
+    handOver,
+    subscriber: cancels,
     keyPrefix,
     cancellations,
     glances,
@@ -188,6 +201,7 @@ export async function openTasks(redisUrl: string, over: Partial<TaskStoreSetting
           redis,
           runner,
           log: silent,
+          ...(handsOver ? { takes: { worker: randomUUID(), subscriber: cancels } } : {}),
         },
       });
       consumers.push(consumer);

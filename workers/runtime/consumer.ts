@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { laneOf, type QueueEntry, queuePrefix } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import { type EarlyTicket, EarlyWorker, prepareEarly } from './early-worker.ts';
+import { openHandedEntries } from './handed-entries.ts';
 import { type Places, placelessMax } from './places.ts';
 import type { TaskRunner } from './task-runner.ts';
 
@@ -24,6 +25,8 @@ export interface ConsumerOptions {
   /** The `persist` connection of the task store, so that a claim follows the taking; each queue adds a blocking one of its own. */
   redis: Redis;
   runner: TaskRunner;
+  /** Who this worker is for an API that takes entries for it, and the connection on which it hears of them; left out: none does. */
+  takes?: { worker: string; subscriber: Redis };
   log: Logger;
 }
 
@@ -57,12 +60,13 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       if (failed) throw failed.reason;
     };
     const begin = (early: EarlyTicket): Promise<void> | undefined => {
-      if (!options.runner.mayBeginEarly(early.ticket, early.record)) return undefined;
+      const { record, taking, claimed } = early;
+      if (claimed === undefined && !options.runner.mayBeginEarly(early.ticket, record)) return undefined;
       const at = performance.now();
       const run = gate(early.ticket.id, () => {
-        const { record, taking } = early;
         const isFresh = performance.now() - at < freshMs;
-        return options.runner.run(early.ticket, early.entryId, isFresh ? { record, taking } : { taking });
+        const known = { ...(isFresh ? { record } : {}), ...(claimed === undefined ? {} : { claimed }) };
+        return options.runner.run(early.ticket, early.entryId, { taking, ...known });
       });
       run.catch(() => undefined); // told by the entry, where this worker has got it
       return run;
@@ -88,14 +92,21 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     worker.run().catch((error: unknown) => options.log.error({ err: error, queue: name }, 'queue is not read'));
     return worker;
   });
+  const { takes, keyPrefix, redis, log } = options;
+  const byQueue = new Map(workers.map((worker) => [worker.name, worker]));
+  const handed = takes && openHandedEntries({ ...takes, lockMs, keyPrefix, redis, workers: byQueue, log });
   return {
     async ready() {
       await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+      await handed?.begin();
     },
     async stop() {
+      // First: what was taken for this worker until then is worked off like the rest.
+      await handed?.leave();
       await Promise.all(workers.map((worker) => worker.close()));
     },
     async abandon() {
+      handed?.abandon();
       await Promise.all(workers.map((worker) => worker.close(true)));
     },
   };

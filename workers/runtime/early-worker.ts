@@ -5,10 +5,12 @@
  */
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
+import type { Handed } from '../../shared/platform/hand-over.ts';
 import { lookAheadScript, tidyMarkerScript } from '../../shared/platform/peek-scripts.ts';
 import { type QueueEntry, type TaskTicket, ticketsPerEntryMax } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import { type Peeked, type PeekedFields, peekedOf } from '../../shared/platform/task-answers.ts';
+import type { Claimed } from '../../shared/platform/task-store.ts';
 import { createEntriesTaking, type EntriesTaking, type Taking } from './taking.ts';
 
 interface EarlyRedis {
@@ -30,6 +32,8 @@ export interface EarlyTicket {
   record: Peeked;
   /** Nothing may be written of the task where this worker did not get the entry. */
   taking: Taking;
+  /** Said of a task that the API claimed for this worker, with the entry. */
+  claimed?: Claimed;
 }
 
 export interface EarlyWorkerOptions {
@@ -43,6 +47,19 @@ export interface EarlyWorkerOptions {
 export function prepareEarly(redis: Redis): void {
   redis.defineCommand('gcLookAhead', { numberOfKeys: 1, lua: lookAheadScript });
   redis.defineCommand('gcTidyMarker', { numberOfKeys: 4, lua: tidyMarkerScript });
+}
+
+/** What BullMQ's loop works off: entries to begin with, and work that was begun. */
+interface Loop {
+  add(work: Promise<Job<QueueEntry> | undefined> | Promise<void>): void;
+}
+
+/** What is known of a task before it begins. */
+type Known = Pick<EarlyTicket, 'record' | 'claimed'>;
+
+function knownOf(fields: PeekedFields): Known[] {
+  const record = peekedOf(fields);
+  return record === null ? [] : [{ record }];
 }
 
 /** The runs that were begun, by task, of the entry that they are of. */
@@ -94,6 +111,49 @@ export class EarlyWorker extends Worker<QueueEntry> {
       const timer = setTimeout(end, this.#isBusy ? busyLullMs : lullMsMax);
       this.#lulls.add(end);
     });
+  }
+
+  /** The token of the locks of entries that others take for this worker. */
+  get handedToken(): string {
+    return `${this.id}:handed`;
+  }
+
+  /**
+   * Works off an entry that was taken for this worker under `handedToken`. One that comes when BullMQ's loop has ended is left
+   * alone: nobody prolongs its lock, and it comes back as stalled.
+   */
+  takeHanded({ entryId, entry, ...known }: Omit<Handed, 'queue'>): void {
+    const loop = this.#loop();
+    if (loop === null) return;
+    const token = this.handedToken;
+    const isClaimed = known.claimed !== undefined;
+    const taking: Taking = {
+      // What is done is closed with the first that a read or a submission writes: one write and one sync for both.
+      send: async () => {
+        if (!isClaimed) this.#endLulls();
+      },
+      isOurs: Promise.resolve(true),
+      lock: { key: this.toKey(`${entryId}:lock`), token },
+    };
+    const begun = { entryId, ...this.#beginTasks(entryId, entry.data ?? '', () => [known], taking) };
+    this.#openCount += 1;
+    const work = async (): Promise<void> => {
+      await endOfTurn(); // what begins with the message sends its requests first
+      const job = this.createJob(entry as unknown as Parameters<typeof this.createJob>[0], entryId);
+      job.token = token;
+      job.processedOn = Date.now(); // by this clock the lock is prolonged; the entry has the API's
+      this.#begun.set(job, begun);
+      await this.processJob(job, token, () => false);
+    };
+    loop.add(work());
+    // Behind the end of a change: nobody waits for Redis then.
+    if (isClaimed) for (const run of begun.runs.values()) run.then(() => this.#endLulls()).catch(() => undefined);
+  }
+
+  /** BullMQ's own loop, which works off what it holds, and keeps the locks, while the worker closes too. Null when it has ended. */
+  #loop(): Loop | null {
+    const { mainLoopQueue } = this as unknown as { mainLoopQueue: Loop | null };
+    return mainLoopQueue;
   }
 
   /** The run of a task that began before its entry was taken; undefined where it is to begin now. */
@@ -164,9 +224,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
     const [first, ...others] = jobs;
     // What begins with this answer sends its requests first.
     if (ahead.length > 0) await endOfTurn();
-    // Into BullMQ's own loop: it works off what it holds, and keeps the locks, while the worker closes too.
-    const { mainLoopQueue } = this as unknown as { mainLoopQueue: { add(job: Promise<Job<QueueEntry>>): void } };
-    for (const other of others) mainLoopQueue.add(Promise.resolve(other));
+    for (const other of others) this.#loop()?.add(Promise.resolve(other));
     return first;
   }
 
@@ -195,7 +253,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
       const seen = await this.#redis.gcLookAhead(this.toKey('wait'), keyPrefix, this.toKey(''), ...bounds);
       return seen.map(([entryId, data, ...fields]) => {
         const its = taking.of(entryId, { key: this.toKey(`${entryId}:lock`), token });
-        return { entryId, ...this.#beginTasks(entryId, data, fields, its) };
+        return { entryId, ...this.#beginTasks(entryId, data, () => fields.flatMap(knownOf), its) };
       });
     } catch {
       return [];
@@ -203,17 +261,16 @@ export class EarlyWorker extends Worker<QueueEntry> {
   }
 
   /** Never throws: what has begun must be known, or it would run a second time. The others begin when their entry is taken. */
-  #beginTasks(entryId: string, data: string, fields: readonly PeekedFields[], taking: Taking): Omit<Begun, 'entryId'> {
+  #beginTasks(entryId: string, data: string, known: () => readonly Known[], taking: Taking): Omit<Begun, 'entryId'> {
     const runs = new Map<string, Promise<void>>();
     let isOneChange = false;
     try {
-      const records = fields.flatMap((task) => peekedOf(task) ?? []);
-      const recordOf = new Map(records.map((record) => [record.task.id, record]));
+      const knownById = new Map(known().map((its) => [its.record.task.id, its]));
       const { tasks } = JSON.parse(data) as QueueEntry;
       isOneChange = tasks.length === 1 && tasks[0]?.isMutation === true;
       for (const ticket of tasks) {
-        const record = recordOf.get(ticket.id);
-        const run = record && this.#options.begin({ ticket, entryId, record, taking });
+        const its = knownById.get(ticket.id);
+        const run = its && this.#options.begin({ ticket, entryId, taking, ...its });
         if (run !== undefined) runs.set(ticket.id, run);
       }
     } catch {

@@ -9,7 +9,7 @@ import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
-import type { Claim, Claimant, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
+import type { Claim, Claimant, Claimed, Settlement, TaskEnd, TaskStore } from '../../shared/platform/task-store.ts';
 import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Taking } from './taking.ts';
 
@@ -34,16 +34,17 @@ export async function claimedTask(grip: Pick<Grip, 'claim'>, log: Logger): Promi
   return null;
 }
 
-/** `taking`: of the entry, where it is not known yet who got it. */
+/** `taking`: of the entry, where it is not known yet who got it. `claimed`: where the API claimed the task for this worker. */
 export function createGrip(
   store: TaskStore,
   ticket: TaskTicket,
   entryId: string,
   worker: string,
   taking?: Taking,
+  claimed?: Claimed,
 ): Grip {
   const by: Claimant = { entryId, worker, startedAt: Date.now(), claimId: randomUUID() };
-  let claiming: Promise<Claim> | undefined;
+  let claiming: Promise<Claim> | undefined = claimed && Promise.resolve(claimed);
   const ifTaken = async <Answer extends { outcome: string }>(
     write: (claimant: Claimant) => Promise<Answer>,
   ): Promise<Answer | { outcome: 'superseded' }> => {

@@ -10,7 +10,7 @@ import { beginsWithClaim, type Operation } from '../../shared/operations/operati
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { TaskTicket } from '../../shared/platform/queues.ts';
 import type { Peeked } from '../../shared/platform/task-answers.ts';
-import type { TaskEnd } from '../../shared/platform/task-store.ts';
+import type { Claimed, TaskEnd } from '../../shared/platform/task-store.ts';
 import type { TaskState } from '../../shared/tasks/states.ts';
 import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Journal } from '../operations/operation-context.ts';
@@ -63,12 +63,14 @@ export interface TaskRunner {
   mayBeginEarly(ticket: TaskTicket, record: Peeked): boolean;
 }
 
-/** A run that begins before its entry is taken. */
+/** A run that begins before its entry is taken, or with one that was taken for this worker. */
 export interface EarlyRun {
   /** The task as it was read a moment ago. */
   record?: Peeked;
   /** Nothing of the run is written where this worker did not get the entry. */
   taking: Taking;
+  /** The claim, where it was made for this worker; `record` is the task as it left it. */
+  claimed?: Claimed;
 }
 
 /** A read that runs longer than this is claimed, so that its task shows as active and others keep off. */
@@ -88,8 +90,9 @@ export function createTaskRunner(deps: TaskRunnerDependencies): TaskRunner {
       });
       try {
         const record = deps.cancellations.wasHeard(ticket.id) ? undefined : early?.record;
-        const grip = createGrip(deps.store, ticket, entryId, deps.worker, early?.taking);
-        await take(deps, ticket, grip, controller, record);
+        const grip = createGrip(deps.store, ticket, entryId, deps.worker, early?.taking, early?.claimed);
+        if (early?.claimed === undefined) await take(deps, ticket, grip, controller, record);
+        else await takeClaimed(deps, grip, controller, early.claimed, record?.task);
       } finally {
         unwatch();
       }
@@ -128,6 +131,23 @@ async function take(
   if (operation !== undefined && beginsWithClaim(operation)) await grip.sendClaim();
   // What the claim will make of it.
   await begin(deps, grip, controller, { ...record, attempt: record.attempt + 1 }, 'pending');
+}
+
+/** Goes on with a task that was claimed for this worker. It is read again where it is not known how it stands now. */
+async function takeClaimed(
+  deps: TaskRunnerDependencies,
+  grip: Grip,
+  controller: AbortController,
+  claimed: Claimed,
+  known: Task | undefined,
+): Promise<void> {
+  const { id } = claimed.task;
+  const task = known ?? (await deps.store.read(id));
+  if (task?.state !== 'active' || task.fence !== claimed.fence) {
+    deps.log.debug({ task: id, isGone: task === null }, 'what was handed over is of no use any more');
+  } else if (deps.cancellations.isStopping()) {
+    await release(deps, grip, { isHandBack: true, delayMs: 0 }, deps.log);
+  } else await begin(deps, grip, controller, task, claimed.from);
 }
 
 /** Whether the claim may come later: with the outcome of a read, with the journal, or along with the look at the paths. */

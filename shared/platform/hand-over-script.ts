@@ -1,0 +1,56 @@
+/** The script by which the API takes a queue entry for a worker that has room, and claims its task for it. */
+import { peekFunction } from './peek-scripts.ts';
+import { transitionScript } from './task-scripts.ts';
+
+/** A task whose input is longer goes the usual way: a hand-over's message holds all of its record, and Redis keeps it until it is read. */
+const inputBytesMax = 65_536;
+
+/**
+ * With more open tasks in a queue, this one included, none is handed over: where there is more to do, workers take what waits
+ * together, which costs all of it one write and one sync of Redis's file.
+ */
+const openTasksMax = 2;
+
+/**
+ * Sent behind an accept and before BullMQ's own adding of the entry, all in one write. Where the entry would be the next and
+ * only one to be taken, it is made as BullMQ makes and takes one, in the worker's name, the task is claimed where that comes
+ * first, and the worker is told; BullMQ then knows the entry and adds none. Otherwise nothing is written.
+ * KEYS: task, BullMQ's waiting and active entries of the queue, its prioritised and delayed ones, its settings. ARGV: key prefix, id
+ * of the task, prefix of the queue's entries, id of the entry, its data, its options, now, token of its lock, how long that
+ * holds, with how many active entries the worker may have no room, its channel, queue, worker, id of the claim (empty: none).
+ * Returns 'handed', or why it was not: 'nobody' hears on that channel; others are 'ahead'; 'busy'; the queue is 'held'; there
+ * is such an entry ('known'); the task is not there, or not to run now ('useless'); its input is 'large'.
+ */
+export const handOverScript = `
+${peekFunction}
+local function transition(KEYS, ARGV)
+${transitionScript}
+end
+local prefix, id, entryId, now, channel, claimId = ARGV[1], ARGV[2], ARGV[4], ARGV[7], ARGV[11], ARGV[14]
+local entryKey = ARGV[3] .. entryId
+if redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then return 'nobody' end
+if redis.call('LLEN', KEYS[2]) > 0 or redis.call('ZCARD', KEYS[4]) > 0 then return 'ahead' end
+-- BullMQ's scores of delayed entries are milliseconds times 4096.
+if redis.call('ZCOUNT', KEYS[5], '-inf', (tonumber(now) + 1) * 4096 - 1) > 0 then return 'ahead' end
+if redis.call('ZCARD', prefix .. ':open:' .. ARGV[12]) > ${openTasksMax} then return 'busy' end
+if redis.call('LLEN', KEYS[3]) >= tonumber(ARGV[10]) then return 'busy' end
+local held = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
+if held[1] or held[2] or held[3] then return 'held' end
+if redis.call('EXISTS', entryKey) == 1 then return 'known' end
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'entryId', 'queue', 'owner')
+if task[1] ~= 'pending' or task[2] ~= '0' or task[3] ~= entryId then return 'useless' end
+if redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return 'useless' end
+if redis.call('HSTRLEN', KEYS[1], 'input') > ${inputBytesMax} then return 'large' end
+local record
+if claimId == '' then record = peek(prefix, id)
+else
+  record = transition({KEYS[1]}, {prefix, id, 'active', '', '0', now, '0', entryId, '0', now, claimId, '', '', 'worker', ARGV[13], 'updatedAt', now})
+  if record[1] ~= 'ok' then return 'useless' end
+end
+redis.call('SET', entryKey .. ':lock', ARGV[8], 'PX', ARGV[9])
+redis.call('HMSET', entryKey, 'name', 'tasks', 'data', ARGV[5], 'opts', ARGV[6], 'timestamp', now, 'delay', 0, 'priority', 0, 'processedOn', now, 'ats', 1)
+redis.call('LPUSH', KEYS[3], entryId)
+local entry = redis.call('HGETALL', entryKey)
+redis.call('PUBLISH', channel, cjson.encode({ARGV[12], entryId, entry, claimId == '' and 0 or 1, record}))
+return 'handed'
+`;
