@@ -73,6 +73,8 @@ export interface GroundOptions {
   partsAtOnce?: number;
   /** More systems, by name: their `transfers`. */
   systems?: Readonly<Record<string, object>>;
+  /** How long the API keeps a request open at most; as it does by itself. */
+  hold?: string;
   /** The system `job` has the lab's Slurm for its jobs; else they are processes. */
   hasSlurm?: boolean;
 }
@@ -95,6 +97,7 @@ export async function openTransferFaultGround(
     partsAtOnce,
     systems = {},
     hasSlurm = false,
+    hold,
   }: GroundOptions = {},
 ): Promise<TransferFaultGround> {
   const link = await openSlowLink(lab.s3.endpoint, bytesPerSecond);
@@ -108,7 +111,7 @@ export async function openTransferFaultGround(
     systemName: 'command',
     s3: lab.s3,
     // All that a test holds at once.
-    goldcrest: { tasks: { moves_per_user_max: 30 } },
+    goldcrest: { tasks: { moves_per_user_max: 30 }, ...(hold === undefined ? {} : { api: { hold } }) },
     staging: { private_url: proxy.url, ttl: ttlSeconds, multipart },
     otherSystems: Object.entries({ job: { mover: 'job' }, stream: { mover: 'stream' }, ...systems }).map(
       ([name, transfers]) => ({

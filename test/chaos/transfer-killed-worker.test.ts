@@ -17,12 +17,18 @@ import {
 const ttlSeconds = 15;
 const content = randomBytes(partSizeBytes + 7);
 let ground: TransferFaultGround;
+/** Where addresses run out soon. */
+let hasty: TransferFaultGround;
 
 beforeAll(async () => {
-  ground = await openTransferFaultGround(inject('lab'), { ttlSeconds, hasSlurm: true });
-}, 60_000);
+  [ground, hasty] = await Promise.all([
+    // All stand still until the last of them has come to its step.
+    openTransferFaultGround(inject('lab'), { hold: '240s', hasSlurm: true }),
+    openTransferFaultGround(inject('lab'), { ttlSeconds, hasSlurm: true }),
+  ]);
+}, 120_000);
 
-afterAll(() => ground?.stop());
+afterAll(() => Promise.all([ground?.stop(), hasty?.stop()]));
 
 interface Step {
   way: 'up' | 'down';
@@ -78,13 +84,13 @@ it.concurrent.each(movers)(
   async (mover) => {
     const name = `late ${mover}`;
     let late = 0;
-    ground.proxy.add(({ method, path, query, time }) => {
+    hasty.proxy.add(({ method, path, query, time }) => {
       if (!path.endsWith(`/${name}`) || method !== 'GET' || time > 1) return undefined;
       late += 1;
       return { kind: 'hold', until: runningOut(query) };
     });
-    const path = ground.put(ground.at(name), 'old');
-    await ground.expectUploaded(await ground.upload(mover, path, content), path, content);
+    const path = hasty.put(hasty.at(name), 'old');
+    await hasty.expectUploaded(await hasty.upload(mover, path, content), path, content);
     expect(late).toBeGreaterThan(0);
   },
 );
