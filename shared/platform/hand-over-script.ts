@@ -1,9 +1,17 @@
 /** The script by which the API takes a queue entry for a worker that has room, and claims its task for it. */
+import { findOperation, operationNames } from '../operations/registry.ts';
 import { peekFunction } from './peek-scripts.ts';
 import { transitionScript } from './task-scripts.ts';
 
-/** A task whose input is longer goes the usual way: a hand-over's message holds all of its record, and Redis keeps it until it is read. */
-const inputBytesMax = 65_536;
+/** A task whose record is longer goes the usual way: a hand-over's message holds all of it, and Redis keeps it until it is read. */
+const recordBytesMax = 65_536;
+
+/**
+ * Lua: the operations of which nobody can tell whether they were done. Where the message of one is lost, its task would end so,
+ * though nobody had begun it.
+ */
+const unsure = operationNames.filter((name) => findOperation(name)?.recover === 'unknown');
+const luaUnsure = `{${unsure.map((name) => `['${name}']=true`).join(',')}}`;
 
 /**
  * With more open tasks in a queue, this one included, none is handed over: where there is more to do, workers take what waits
@@ -19,7 +27,8 @@ const openTasksMax = 2;
  * of the task, prefix of the queue's entries, id of the entry, its data, its options, now, token of its lock, how long that
  * holds, with how many active entries the worker may have no room, its channel, queue, worker, id of the claim (empty: none).
  * Returns 'handed', or why it was not: 'nobody' hears on that channel; others are 'ahead'; 'busy'; the queue is 'held'; there
- * is such an entry ('known'); the task is not there, or not to run now ('useless'); its input is 'large'.
+ * is such an entry ('known'); the task is not there, or not to run now ('useless'); nobody could tell whether it was done
+ * ('unsure'); its record is 'large'.
  */
 export const handOverScript = `
 ${peekFunction}
@@ -37,10 +46,13 @@ if redis.call('LLEN', KEYS[3]) >= tonumber(ARGV[10]) then return 'busy' end
 local held = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
 if held[1] or held[2] or held[3] then return 'held' end
 if redis.call('EXISTS', entryKey) == 1 then return 'known' end
-local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'entryId', 'queue', 'owner')
+local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'entryId', 'queue', 'owner', 'operation')
 if task[1] ~= 'pending' or task[2] ~= '0' or task[3] ~= entryId then return 'useless' end
 if redis.call('SISMEMBER', prefix .. ':admitted:' .. task[4] .. ':' .. task[5], id) == 0 then return 'useless' end
-if redis.call('HSTRLEN', KEYS[1], 'input') > ${inputBytesMax} then return 'large' end
+if (${luaUnsure})[task[6]] then return 'unsure' end
+local recordBytes = 0
+for _, value in ipairs(redis.call('HVALS', KEYS[1])) do recordBytes = recordBytes + #value end
+if recordBytes > ${recordBytesMax} then return 'large' end
 local record
 if claimId == '' then record = peek(prefix, id)
 else

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Queue, Worker } from 'bullmq';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import type { WishedChain } from '../../api/tasks/place-chain.ts';
 import type { AcceptRequest, Outcome } from '../../api/tasks/task-gate.ts';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { type Handed, handChannel, handedOf } from '../../shared/platform/hand-over.ts';
@@ -270,6 +271,9 @@ describe('a message that hands a task over', () => {
 });
 
 describe('a task goes its usual way', () => {
+  const stepOf = (jobId: string): WishedChain['steps'][number] => ({
+    ...{ name: `s${jobId.length}`, operation: 'compute.cancel-job', system: 'lab', input: { jobId } },
+  });
   const queueOf = (): Queue => new Queue(batch, { connection: tasks.redis, prefix: queuePrefix(tasks.keyPrefix) });
   const withQueue = async (work: (queue: Queue) => Promise<unknown>): Promise<void> => {
     const queue = queueOf();
@@ -308,6 +312,8 @@ describe('a task goes its usual way', () => {
     ['that repeats an earlier one', { idempotencyKey: 'k', fingerprint: 'f' }, 1],
     ['whose task begins later', { startAt: Date.now() + 3_600_000 }, 0],
     ['whose task is large', { input: { jobId: 'x'.repeat(70_000) } }, 0],
+    ['whose later steps are large', { chain: { at: 0, steps: [stepOf('1'), stepOf('x'.repeat(70_000))] } }, 0],
+    ['of which nobody can tell whether it was done', { operation: 'compute.modify-job' }, 0],
   ])('of a request %s', async (_which, over, handed) => {
     await tasks.close();
     tasks = await openTasks(inject('lab').redis.url, { admittedPerUserMax: 1, openPerUserMax: 6 }, { handsOver: true });
