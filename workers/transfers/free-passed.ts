@@ -3,31 +3,20 @@
  * 32 MiB of buffers have come together, whatever the size of its young generation (`Heap::AllocateExternalBackingStore` in
  * its heap.cc), and the worker is as much larger.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
-type Collect = (options: { type: 'minor' }) => void;
+import { openYoungCollection } from '../../shared/platform/collect-young.ts';
 
 /** Twice as much is made of buffers meanwhile: one comes from a socket, another goes to one. */
 const passedBytesMax = 6 * 2 ** 20;
 
 // A process has one heap, whoever's bytes pass.
 let passedBytes = 0;
-let collect: Collect | undefined;
+let collect: (() => void) | undefined;
 
 /** To be told of all bytes that pass. Every 6 MiB it takes up to a millisecond, for what is young only. */
 export function freePassed(bytes: number): void {
   passedBytes += bytes;
   if (passedBytes < passedBytesMax) return;
   passedBytes = 0;
-  collect ??= openCollector();
-  collect({ type: 'minor' });
-}
-
-/** V8 gives its collector to contexts that are made while this flag is set. */
-function openCollector(): Collect {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as Collect;
-  setFlagsFromString('--no-expose-gc');
-  return gc;
+  collect ??= openYoungCollection();
+  collect();
 }
