@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { createAccess } from '../shared/authorization/create-access.ts';
 import { createEventStore } from '../shared/platform/event-store.ts';
+import { freePassed } from '../shared/platform/free-passed.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { createKeptAnswers } from '../shared/platform/kept-answers.ts';
@@ -29,7 +30,6 @@ import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
 import { createWorkerPort } from './http/worker-port.ts';
-import { createYoungCollector } from './http/young-garbage.ts';
 import { createHandOver } from './tasks/hand-over.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
@@ -68,7 +68,7 @@ const healthView = createHealthView({
   systems: probed.map(({ name }) => name),
   log,
 });
-const workers = createWorkerPort(createYoungCollector());
+const workers = createWorkerPort(freePassed);
 const events = createEventStore(redis, keyPrefix);
 const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: config.events.streamsPerUserMax, log });
 const { trail, store: auditStore } = openTrail({

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { freePassed } from '../../workers/transfers/free-passed.ts';
+import { freePassed } from '../../shared/platform/free-passed.ts';
 
 const mebi = 2 ** 20;
 

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { freePassed } from '../../shared/platform/free-passed.ts';
 import type { ByteExchange } from '../operations/byte-exchange.ts';
 import { beforeAbort } from '../ssh/before-abort.ts';
 import type { TakeChunk } from '../ssh/open-file.ts';
@@ -136,6 +137,7 @@ function gathering(response: ServerResponse): { take: TakeChunk; release(): void
       timer = setTimeout(release, gatherMs);
     }
     response.write(chunk);
+    freePassed(chunk.length);
     gathered += chunk.length;
     if (gathered < writeBytes) return undefined;
     release();
@@ -164,7 +166,9 @@ async function readFrom(request: IncomingMessage, take: (chunk: Buffer) => undef
       throw wentAway(request.socket.errored ?? cause);
     });
     if (next.done === true) break;
-    const taking = take(next.value as Buffer);
+    const chunk = next.value as Buffer;
+    const taking = take(chunk);
+    freePassed(chunk.length);
     if (taking) await taking;
   }
   if (!request.complete) throw wentAway();

@@ -4,12 +4,12 @@
  * on the cluster hashes the file as it goes or comes, and checks it and puts it in place at the end.
  */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { freePassed } from '../../shared/platform/free-passed.ts';
 import type { StagedFile } from '../../shared/tasks/staged-file.ts';
 import type { OperationContext } from '../operations/operation-context.ts';
 import { Parked } from '../operations/parked.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
 import { carryOut, endWork, isUnwanted, mayBeRepeated, waitAfterFault } from './carry-out.ts';
-import { freePassed } from './free-passed.ts';
 import type { Mover } from './mover.ts';
 import { moverExit } from './mover-programs.ts';
 import { endedFromOutside, fetchPart, type PartRange, type Relay, sendPart, workIsOver } from './part-relay.ts';
