@@ -3,7 +3,7 @@
  * the test's own.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { runCommand } from '../../lab/run-command.ts';
@@ -20,7 +20,7 @@ import {
   taskEnd,
 } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { directionsOf, jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
+import { directionsOf, jobEnd, jobOf, taskIdOf, untilNothingIsLeft } from '../system/transfer-fixture.ts';
 import { userProcesses } from '../user-processes.ts';
 import { testScript } from './script-tests.ts';
 import { receiveByWormhole, sendByWormhole, startWormholeGround, type WormholeGround } from './wormhole-ground.ts';
@@ -69,11 +69,7 @@ afterAll(async () => {
 
 const at = (name: string): string => join(own.path, name);
 
-function put(name: string, bytes: Buffer | string): string {
-  writeFileSync(at(name), bytes);
-  own.giveAway();
-  return at(name);
-}
+const put = (name: string, bytes: Buffer | string): string => own.put(name, bytes);
 
 function begin(way: 'upload' | 'download', path: string, more: object = {}, system = 'lab'): Promise<Answer> {
   const transferDirectives = { transferMethod: 'wormhole', ...more };
@@ -87,11 +83,7 @@ function codeIn(answer: Answer): string {
   return wormholeCode ?? '';
 }
 
-/** Of this transfer: other runs on this machine have the same accounts. */
-async function nothingIsLeft(answer: Answer): Promise<void> {
-  const left = () => leftoversOf(taskIdOf(answer), lab, owner, own.path);
-  await eventually(() => expect(left()).toEqual([]));
-}
+const nothingIsLeft = (answer: Answer) => untilNothingIsLeft(answer, lab, owner, own.path);
 
 /** Whether Redis or any process of the user shows a code. */
 async function whereSeen(code: string, answer: Answer): Promise<string[]> {

@@ -1,7 +1,8 @@
 /** What the tests of transfers share: a FirecREST client's own way with a transfer's job, and a look for what is left behind. */
 import { readdirSync, readlinkSync } from 'node:fs';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { LabUser } from '../../lab/users.ts';
+import { eventually } from '../eventually.ts';
 import { namesBelow } from '../names-below.ts';
 import { userProcesses } from '../user-processes.ts';
 import { type Answer, type Client, pathQuery } from './broker-fixture.ts';
@@ -123,6 +124,13 @@ function placeOf(pid: number): string {
 /** What is left of one task's transfer: its directory of work, partial files, and the processes that have its id or are at home there. */
 export function leftoversOf(taskId: string, lab: { folder: string }, user: LabUser, directory: string): string[] {
   return tracesOf(lab, user, directory).flatMap(({ shown, marks }) => (marks.includes(taskId) ? [shown] : []));
+}
+
+/** Resolves when that is nothing; rejects when something stays. */
+export function untilNothingIsLeft(
+  ...[answer, ...place]: [Answer, { folder: string }, LabUser, string]
+): Promise<void> {
+  return eventually(() => expect(leftoversOf(taskIdOf(answer), ...place)).toEqual([]));
 }
 
 /**

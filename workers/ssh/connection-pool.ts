@@ -1,5 +1,6 @@
 /** All connections of this worker to one system, and the channels opened on them. */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ClientChannel } from 'ssh2';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
@@ -120,7 +121,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       if (result.outcome === 'failed') throw result.error;
       if (Date.now() >= deadline) throw noChannel(result.error.message, result.error);
       // The server frees a place a little later than it tells us, so a refusal is worth waiting out.
-      if (result.outcome === 'refused') await pause(Math.min(250, 15 * (attempt + 1)) * (0.5 + Math.random()));
+      if (result.outcome === 'refused') await sleep(Math.min(250, 15 * (attempt + 1)) * (0.5 + Math.random()));
     }
   }
 
@@ -189,8 +190,4 @@ async function withinTime(work: Promise<unknown>, waitMs: number): Promise<void>
   });
   await Promise.race([work, limit]);
   clearTimeout(timer);
-}
-
-function pause(waitMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, waitMs));
 }

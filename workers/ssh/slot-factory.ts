@@ -1,4 +1,5 @@
 /** Makes the channel slots of one user, and the connections they need, one login at a time. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection, Slot } from './connection.ts';
 
 /** What generic-pool holds. A failed login is lent too, or the pool would repeat it until its waiters gave up. */
@@ -55,14 +56,14 @@ export function createSlotFactory(connectionsMax: number, openConnection: () => 
         if (slot) return { slot };
         const usable = [...connections].filter((connection) => connection.isUsable).length;
         if (usable >= connectionsMax) {
-          await pause(fullPauseMs);
+          await sleep(fullPauseMs);
           throw new Error('No connection has room'); // generic-pool comes again while somebody waits
         }
         try {
           await openOne();
         } catch (failure) {
           if (usable === 0) return { failure };
-          await pause(retryPauseMs);
+          await sleep(retryPauseMs);
           throw failure;
         }
       }
@@ -74,8 +75,4 @@ export function createSlotFactory(connectionsMax: number, openConnection: () => 
       if (connection.slots.size === 0 && connection.isUsable) connection.retire();
     },
   };
-}
-
-function pause(waitMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, waitMs));
 }

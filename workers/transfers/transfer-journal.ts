@@ -1,6 +1,7 @@
 /** What the looks at one transfer tell each other. It is in the task's record, and the API signs addresses from it. */
 import { z } from 'zod';
-import { stagedFile } from '../../shared/tasks/staged-file.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { type StagedFile, stagedFile } from '../../shared/tasks/staged-file.ts';
 import { streamEntry } from '../../shared/tasks/stream-entry.ts';
 import { wormholeEntry } from '../../shared/tasks/wormhole-entry.ts';
 
@@ -56,4 +57,10 @@ export type WorkEnd = z.infer<typeof workEnd>;
 /** The journal of earlier looks, or null. Throws ZodError for one that this version cannot read. */
 export function readTransferJournal(entry: Record<string, unknown> | null): TransferJournal | null {
   return entry === null ? null : transferJournal.parse(entry);
+}
+
+/** What was staged. Internal where there is nothing: no look goes on to work on it before it has noted it. */
+export function stagedOf({ staged }: Pick<TransferJournal, 'staged'>): StagedFile {
+  if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
+  return staged;
 }

@@ -5,6 +5,7 @@
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { copyBetween } from '../../../shared/operations/transfer/copy.ts';
 import { mayBeRepeated } from '../../transfers/carry-out.ts';
+import { stagedOf } from '../../transfers/transfer-journal.ts';
 import { copiedFacts, packedFacts, packedOf } from '../../transfers/trees/tree-facts.ts';
 import { atStage, readTreeJournal, type TreeJournal } from '../../transfers/trees/tree-journal.ts';
 import { reportOf } from '../../transfers/trees/tree-report.ts';
@@ -14,7 +15,6 @@ import {
   measureOf,
   measureTree,
   packTree,
-  stagedOf,
   unpackTree,
 } from '../../transfers/trees/tree-stages.ts';
 import {

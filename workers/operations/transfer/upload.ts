@@ -22,7 +22,12 @@ import {
 } from '../../transfers/staged-transfer.ts';
 import { streamFile } from '../../transfers/streamer/stream-file.ts';
 import { checkRoom } from '../../transfers/target-room.ts';
-import { newTransferJournal, readTransferJournal, type TransferJournal } from '../../transfers/transfer-journal.ts';
+import {
+  newTransferJournal,
+  readTransferJournal,
+  stagedOf,
+  type TransferJournal,
+} from '../../transfers/transfer-journal.ts';
 import { commandSuffix, passThroughWormhole } from '../../transfers/wormhole/wormhole-file.ts';
 import { isDirectory, isRegularFile, isSymbolicLink } from '../filesystem/mode-letters.ts';
 import { partialPath } from '../filesystem/partial-path.ts';
@@ -171,11 +176,6 @@ async function receiveThroughWormhole(
     }
     throw error;
   }
-}
-
-function stagedOf({ staged }: TransferJournal): StagedFile {
-  if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
-  return staged;
 }
 
 function discardPart(path: string, context: OperationContext): Promise<void> {

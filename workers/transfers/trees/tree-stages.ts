@@ -11,7 +11,7 @@ import type { ObjectCheck } from '../object-check.ts';
 import type { WorkReport } from '../remote-work.ts';
 import { checkWords, continuedExits } from '../script-mover.ts';
 import { lanesOf } from '../staged-transfer.ts';
-import type { WorkEnd } from '../transfer-journal.ts';
+import { stagedOf, type WorkEnd } from '../transfer-journal.ts';
 import type { PlaceContext } from '../work-place.ts';
 import { entryBytesMax, treePackProgram } from './pack-program.ts';
 import { treePlaceProgram } from './place-program.ts';
@@ -238,9 +238,4 @@ export function unpackTree(
       ? { entries: 0, bytes: sizeBytes }
       : { entries: counts.entries ?? 0, bytes: counts.bytes ?? 0 };
   return run({ argv, input, message: 'unpacking', measured, account: wish.account }, journal, context);
-}
-
-export function stagedOf({ staged }: Pick<TreeJournal, 'staged'>): StagedFile {
-  if (staged === undefined) throw new BrokerError('Internal', 'The journal of the transfer names no staged file.');
-  return staged;
 }
