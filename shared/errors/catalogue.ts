@@ -33,6 +33,13 @@ export const errorCatalogue = {
     'Invalid request',
     'Correct the fields named in the answer and send the request again.',
   ),
+  TransferMethodUnavailable: entry(
+    400,
+    'caller',
+    false,
+    'The system has no such transfer method',
+    'Use the method that the answer names (`errors`); `GET /status/systems` tells each system’s as `dataOperation.data_transfer.service_type`.',
+  ),
   PathNotAbsolute: entry(400, 'caller', false, 'Path is not absolute', 'Send a path that begins with a slash.'),
   PathNotAllowed: entry(
     400,

@@ -4,13 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { freePortsInRow } from '../../lab/free-ports.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
-import { eventually } from '../eventually.ts';
 import {
   type Answer,
   type Broker,
@@ -21,7 +20,7 @@ import {
   taskEnd,
 } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
-import { directionsOf, jobEnd, jobOf, leftoversOf, taskIdOf } from '../system/transfer-fixture.ts';
+import { directionsOf, jobEnd, jobOf, leftoversOf, taskIdOf, untilNothingIsLeft } from '../system/transfer-fixture.ts';
 import { userProcesses } from '../user-processes.ts';
 import { pythonEnvironment, pythonProgram } from './python.ts';
 import { testScript } from './script-tests.ts';
@@ -70,11 +69,7 @@ afterAll(async () => {
 const at = (name: string): string => join(own.path, name);
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-function put(name: string, bytes: Buffer | string): string {
-  writeFileSync(at(name), bytes);
-  own.giveAway();
-  return at(name);
-}
+const put = (name: string, bytes: Buffer | string): string => own.put(name, bytes);
 
 function begin(way: 'upload' | 'download', path: string, system = 'lab'): Promise<Answer> {
   return client.post(`/filesystem/${system}/transfer/${way}`, {
@@ -117,11 +112,7 @@ async function runStreamer(way: 'send' | 'receive', coordinates: string, path: s
   return stdout;
 }
 
-/** Of this transfer: other runs on this machine have the same accounts. */
-async function nothingIsLeft(answer: Answer): Promise<void> {
-  const left = () => leftoversOf(taskIdOf(answer), lab, owner, own.path);
-  await eventually(() => expect(left()).toEqual([]));
-}
+const nothingIsLeft = (answer: Answer) => untilNothingIsLeft(answer, lab, owner, own.path);
 
 describe.each(['lab', 'by-job'])('the streamer program, with the system %s', (system) => {
   it('sends a file to where it belongs, and receives one, both with their digests checked', async () => {
@@ -258,14 +249,17 @@ it('a system tells of the way it has, and refuses another', async () => {
     systems.map(({ name, dataOperation }) => [name, dataOperation.data_transfer?.serviceType]),
   );
   expect(told).toEqual({ lab: 'streamer', 'by-job': 'streamer', wormhole: undefined });
-  for (const [system, transferMethod] of [
-    ['lab', 's3'],
-    ['wormhole', 'wormhole'],
-    ['wormhole', 'streamer'],
+  const method = '/transferDirectives/transferMethod';
+  for (const [system, way, transferMethod, pointer, has] of [
+    ['lab', 'upload', 's3', method, 'the transfer method streamer only'],
+    ['wormhole', 'upload', 'wormhole', method, 'no transfer method'],
+    ['wormhole', 'download', 'streamer', method, 'no transfer method'],
+    ['lab', 'download-tree', null, '/system_name', 'the transfer method streamer only, and this operation needs s3'],
   ] as const) {
-    const wish = { path: at('x'), transferDirectives: { transferMethod, fileSize: 1 } };
-    const answer = await client.post(`/filesystem/${system}/transfer/upload`, wish);
+    const wish = transferMethod === null ? {} : { transferDirectives: { transferMethod, fileSize: 1 } };
+    const answer = await client.post(`/filesystem/${system}/transfer/${way}`, { path: at('x'), ...wish });
     expect([answer.status, answer.body.message]).toEqual([400, 'Requested transfer method is not available.']);
+    expect(answer.body.errors).toEqual([{ pointer, detail: `system ${system} has ${has}` }]);
   }
 });
 

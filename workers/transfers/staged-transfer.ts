@@ -1,5 +1,6 @@
 /** What upload and download share: the staging store of the system, the mover's outcome, and cleaning up. */
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { methodUnavailable } from '../../shared/operations/transfer/transfer-method.ts';
 import { bucketName, objectKey } from '../../shared/staging/bucket-name.ts';
 import { planParts } from '../../shared/staging/part-plan.ts';
 import type { Staging } from '../../shared/staging/staging.ts';
@@ -25,9 +26,9 @@ export function sentPartBytes(sizeBytes: number, lanes: number): number {
   return Math.min(sentPartBytesMax, Math.max(movedPartBytes, even));
 }
 
-/** The store. Throws InvalidRequest where the system has none (any more). */
-export function stagingOf({ staging }: Pick<OperationContext, 'staging'>): Staging {
-  if (staging === null) throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+/** The store. Throws TransferMethodUnavailable where the system has none (any more). */
+export function stagingOf({ staging, system }: Pick<OperationContext, 'staging' | 'system'>): Staging {
+  if (staging === null) throw methodUnavailable(system);
   return staging;
 }
 
@@ -86,11 +87,12 @@ export async function removeStaged(
   staged: StagedFile,
   context: Pick<OperationContext, 'staging' | 'log'>,
 ): Promise<void> {
-  const staging = stagingOf(context);
+  const { staging, log } = context;
+  if (staging === null)
+    return log.warn({ key: staged.key }, 'staged bytes were left: the system has no store any more');
   const removed = await Promise.allSettled([staging.abortUploads(staged), staging.removeObject(staged)]);
   for (const result of removed) {
-    if (result.status === 'rejected')
-      context.log.warn({ err: result.reason, key: staged.key }, 'staged bytes were left');
+    if (result.status === 'rejected') log.warn({ err: result.reason, key: staged.key }, 'staged bytes were left');
   }
 }
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { throughStaging } from './through-staging.ts';
-import { account, admitMethod, transferJobBody } from './transfer-job.ts';
+import { account, admitStaged, transferJobBody } from './transfer-job.ts';
 import { skipFailures, treeFilters, treeResult, treeSuccessLine, withFewerNames } from './tree-fields.ts';
 
 export const downloadTree = defineOperation({
@@ -25,6 +25,5 @@ export const downloadTree = defineOperation({
   },
   ...throughStaging,
   paths: ['path'],
-  admit: ({ account: given }, system) =>
-    admitMethod({ account: given, transferDirectives: { transferMethod: 's3' } }, system),
+  admit: admitStaged,
 });

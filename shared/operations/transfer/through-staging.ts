@@ -18,6 +18,12 @@ export const throughStaging = {
   timeoutMs: 120_000,
   errors: [
     ...(['PathNotAbsolute', 'PathNotAllowed', 'AccountRequired', 'FileNotFound', 'PermissionDenied'] as const),
-    ...(['TransferFailed', 'StagingFailed', 'StagingUnavailable', 'RemoteCommandFailed'] as const),
+    ...([
+      'TransferMethodUnavailable',
+      'TransferFailed',
+      'StagingFailed',
+      'StagingUnavailable',
+      'RemoteCommandFailed',
+    ] as const),
   ],
 } as const;

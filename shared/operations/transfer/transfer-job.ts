@@ -9,6 +9,7 @@ import type { FileSystemConfig } from '../../platform/config/config.ts';
 import { objectBytesMax } from '../../staging/part-plan.ts';
 import { laxInteger, optionalLine } from '../fields.ts';
 import type { AdmittingSystem } from '../operation.ts';
+import { methodUnavailable } from './transfer-method.ts';
 
 const transferJob = z.object({
   jobId: z.string(),
@@ -101,15 +102,20 @@ export function fileJob(name: string, successLine: string) {
   return { name, answersWhen: 'accepted', body: transferJobBody, successLine: () => successLine } as const;
 }
 
-/** The account rule, and InvalidRequest where the client asks for another way than the system has. */
+/** The account rule, and TransferMethodUnavailable where the client asks for another way than the system has. */
 export function admitMethod(
   input: { account: string | null; transferDirectives: { transferMethod: string } },
   system: AdmittingSystem,
 ): void {
-  const has = system.dataOperation.dataTransfer?.type;
-  if (has === undefined || input.transferDirectives.transferMethod !== has) {
-    throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  if (input.transferDirectives.transferMethod !== system.dataOperation.dataTransfer?.type) {
+    throw methodUnavailable(system);
   }
+  admitAccount(input, system);
+}
+
+/** The account rule, and TransferMethodUnavailable where the system has no staging store. */
+export function admitStaged(input: { account: string | null }, system: AdmittingSystem): void {
+  if (system.dataOperation.dataTransfer?.type !== 's3') throw methodUnavailable(system, 'system');
   admitAccount(input, system);
 }
 

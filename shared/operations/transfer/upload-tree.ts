@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { remotePath } from '../fields.ts';
 import { defineOperation } from '../operation.ts';
 import { sha256, throughStaging } from './through-staging.ts';
-import { account, admitMethod, fileSize, transferJobBody } from './transfer-job.ts';
+import { account, admitStaged, fileSize, transferJobBody } from './transfer-job.ts';
 import { merge, skipFailures, sync, treeFilters, treeResult, treeSuccessLine, withFewerNames } from './tree-fields.ts';
 
 export const uploadTree = defineOperation({
@@ -34,6 +34,5 @@ export const uploadTree = defineOperation({
   },
   ...throughStaging,
   paths: ['path'],
-  admit: ({ account: given }, system) =>
-    admitMethod({ account: given, transferDirectives: { transferMethod: 's3' } }, system),
+  admit: admitStaged,
 });

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { methodUnavailable } from '../../../shared/operations/transfer/transfer-method.ts';
 import type { StreamerConfig } from '../../../shared/platform/config/data-transfer.ts';
 import { createSealer } from '../../../shared/platform/sealing.ts';
 import { streamPlace } from '../../../shared/tasks/stream-entry.ts';
@@ -65,7 +66,7 @@ export async function streamFile(
 function streamerOf({ system }: Pick<OperationContext, 'system'>): StreamerConfig {
   const { dataTransfer } = system.dataOperation;
   if (dataTransfer?.type === 'streamer') return dataTransfer;
-  throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  throw methodUnavailable(system);
 }
 
 function seenIn(stdout: string): { port?: number; isConnected: boolean } {

@@ -1,5 +1,6 @@
 /** The staging store of a transfer of a tree: which one it is between two systems, and what is done with it. */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { methodUnavailable } from '../../../shared/operations/transfer/transfer-method.ts';
 import type { SystemConfig } from '../../../shared/platform/config/config.ts';
 import type { Staging } from '../../../shared/staging/staging.ts';
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
@@ -24,12 +25,12 @@ function privateUrlOf({ dataOperation: { dataTransfer } }: SystemConfig): string
   return dataTransfer?.type === 's3' ? dataTransfer.privateUrl.reveal() : null;
 }
 
-/** The source's own store, or the target's where the source reaches it. Throws InvalidRequest where there is none. */
+/** The source's own store, or the target's where the source reaches it. Throws TransferMethodUnavailable where there is none. */
 export function storeBetween(source: SystemSide, target: SystemSide): TreeStore {
   const isDirect = source.system.transfers.directTo.includes(target.system.name.toLowerCase());
   const owner = isDirect && target.staging !== null ? target : source;
   const { staging } = owner;
-  if (staging === null) throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  if (staging === null) throw methodUnavailable(source.system, 'system');
   const url = privateUrlOf(owner.system);
   return {
     staging,

@@ -4,6 +4,7 @@
  * only once the command runs. While it waits for the client nobody waits with it.
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
+import { methodUnavailable } from '../../../shared/operations/transfer/transfer-method.ts';
 import type { WormholeConfig } from '../../../shared/platform/config/data-transfer.ts';
 import { createSealer, type Sealer } from '../../../shared/platform/sealing.ts';
 import { givenCodePlace, sentCodePlace } from '../../../shared/tasks/wormhole-entry.ts';
@@ -71,7 +72,7 @@ export async function passThroughWormhole(
 function wormholeOf({ system }: Pick<OperationContext, 'system'>): WormholeConfig {
   const { dataTransfer } = system.dataOperation;
   if (dataTransfer?.type === 'wormhole') return dataTransfer;
-  throw new BrokerError('InvalidRequest', 'Requested transfer method is not available.');
+  throw methodUnavailable(system);
 }
 
 function sealerOf({ sealingKeys }: WormholeConfig): Sealer {
