@@ -2,6 +2,7 @@
  * Reads multipart/form-data (RFC 7578) as it comes: parts in order, the bytes of each as a stream, nothing kept but the
  * block at hand. By hand, since what a file may be called, where it ends, and when the whole was there, must be exact.
  */
+import { isUtf8 } from 'node:buffer';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { invalidField } from './invalid-request.ts';
 
@@ -60,7 +61,7 @@ export async function* readParts(source: AsyncIterable<Buffer>, boundary: string
         await more();
         continue;
       }
-      const text = rest.toString('utf8', 0, at);
+      const text = strictText(rest.subarray(0, at));
       rest = rest.subarray(at + mark.length);
       return text;
     }
@@ -80,6 +81,12 @@ export async function* readParts(source: AsyncIterable<Buffer>, boundary: string
     for await (const _unread of part.chunks);
   }
   // What follows the closing boundary has no meaning (RFC 2046, section 5.1.1).
+}
+
+/** Throws InvalidRequest for what is not UTF-8: a file would get another name than it was sent with. */
+function strictText(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw invalidField('body', '', 'has a part whose headers are not valid UTF-8');
+  return bytes.toString();
 }
 
 /** Bytes at the end that may be the beginning of a delimiter. As a rule none, so that blocks need not be joined. */

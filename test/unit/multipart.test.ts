@@ -104,6 +104,11 @@ it.each([
   expect(await parse(partOf(header))).toEqual([{ name: 'file', fileName, data: Buffer.from('x') }]);
 });
 
+it('a name that is not UTF-8 is refused, not changed into another one', async () => {
+  const sent = Buffer.from(partOf('name="file"; filename="caf?"').toString().replace('?', '\xe9'), 'latin1');
+  await expect(parse(sent)).rejects.toMatchObject({ code: 'InvalidRequest', message: expect.stringMatching(/UTF-8/) });
+});
+
 it('the boundary is taken from the content type, quoted or not, and is required', () => {
   expect(boundaryOf('multipart/form-data; boundary=abc')).toBe('abc');
   expect(boundaryOf('Multipart/Form-Data; charset=utf-8; boundary="a b:c"')).toBe('a b:c');
