@@ -1,9 +1,20 @@
 /** The file operations of FirecREST v2 through the running broker: what its clients send, and what they read. */
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { runCommand } from '../../lab/run-command.ts';
 import { userNamed } from '../../lab/users.ts';
+import { mountSmall } from '../chaos/small-file-system.ts';
 import {
   type Answer,
   type Broker,
@@ -251,6 +262,57 @@ describe('errors that clients read', () => {
     expect([bad.status, bad.body.message]).toEqual([400, expect.stringMatching(/not in gzip format/)]);
     const missing = await post('extract', { path: at('data.txt'), targetPath: at('nodir') });
     expect([missing.status, missing.body.message]).toEqual([404, expect.stringMatching(/No such file or directory/)]);
+  });
+});
+
+describe('what the file system does not take is told as it is, though SFTP says "failure" and "bad message" of it', () => {
+  const upload = (directory: string): Promise<Answer> => {
+    const form = new FormData();
+    form.append('file', new Blob(['x'.repeat(100_000)]), 'new');
+    return client.post(`${ops}/upload?${pathQuery(directory)}`, form);
+  };
+  const told = ({ status, body }: Answer) => [status, body.code, /[^:]*$/.exec(body.message)?.[0].trim()];
+
+  it('a name that is too long', async () => {
+    const path = at('n'.repeat(256));
+    const reads = ['stat', 'ls', 'view', 'download', 'checksum'].map((name) =>
+      client.get(`${ops}/${name}?${pathQuery(path)}`),
+    );
+    const changes = [post('mkdir', { path }), post('symlink', { path: at('dir'), linkPath: path })];
+    for (const answer of await Promise.all([...reads, ...changes])) {
+      expect(told(answer)).toEqual([400, 'InvalidRequest', expect.stringMatching(/^File name too long/)]);
+    }
+  });
+
+  it('a path through links that lead nowhere but to themselves', async () => {
+    symlinkSync('a', at('b'));
+    symlinkSync('b', at('a'));
+    const path = at('a/x');
+    const reads = ['stat', 'view', 'checksum'].map((name) => client.get(`${ops}/${name}?${pathQuery(path)}`));
+    for (const answer of await Promise.all([...reads, put('chown', { path, owner: alice.username })])) {
+      expect([answer.status, answer.body.code], answer.text).toEqual([404, 'FileNotFound']);
+    }
+  });
+
+  it('a file system without room, and one that is only read', async () => {
+    const small = await mountSmall(at('small'), 64 * 1_024, alice);
+    try {
+      expect(told(await upload(small.path))).toEqual([500, 'RemoteCommandFailed', 'No space left on device']);
+      expect(readdirSync(small.path)).toEqual([]);
+      writeFileSync(join(small.path, 'there'), 'x');
+      await runCommand('mount', ['-o', 'remount,ro', small.path]);
+      const path = join(small.path, 'new');
+      const there = pathQuery(join(small.path, 'there'));
+      const refused = [
+        await upload(small.path),
+        await post('mkdir', { path }),
+        await post('symlink', { path: at('dir'), linkPath: path }),
+        await client.delete(`${ops}/rm?${there}`),
+      ];
+      for (const answer of refused) expect(told(answer)).toEqual([403, 'PermissionDenied', 'Read-only file system']);
+    } finally {
+      await small.remove();
+    }
   });
 });
 

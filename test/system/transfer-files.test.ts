@@ -107,6 +107,22 @@ describe('cp', () => {
     expect([body.state, body.error.code]).toEqual(['failed', 'FileNotFound']);
   });
 
+  it('is the caller’s fault where it cannot be done: onto itself, into itself, a directory over a file', async () => {
+    mkdirSync(at('whole/inner'), { recursive: true });
+    const file = put('file', 'x');
+    const codes = [
+      ['cp', file, file],
+      ['cp', at('whole'), at('whole/copy')],
+      ['mv', at('whole'), at('whole/inner')],
+      ['cp', at('whole'), file],
+    ].map(async ([tool, path, targetPath]) => {
+      const answer = await client.post(`${transfer}/${tool}`, { path, targetPath });
+      await jobEnd(client, jobOf(answer));
+      return (await client.get(`/tasks/${taskIdOf(answer)}`)).body.error.code;
+    });
+    expect(await Promise.all(codes)).toEqual(Array(codes.length).fill('InvalidRequest'));
+  });
+
   it.each(Object.entries(hostileNames('touch goldcrest-was-here')))(
     'defect 4: copies a name with %s',
     async (_what, name) => {

@@ -15,10 +15,17 @@ const sayings: readonly Saying[] = [
   [/: Cannot exec: /, 'NotSupported'],
   [/: No such file or directory$/m, 'FileNotFound'],
   [/: Not a directory$/m, 'FileNotFound'],
+  // As SFTP has it, which does not tell the two apart.
+  [/: Too many levels of symbolic links$/m, 'FileNotFound'],
   [/: Permission denied$/m, 'PermissionDenied'],
   [/: Operation not permitted$/m, 'PermissionDenied'],
+  [/: Read-only file system$/m, 'PermissionDenied'],
   [/: File exists$/m, 'FileExists'],
   [/: Is a directory$/m, 'InvalidRequest'],
+  [/: File name too long$/m, 'InvalidRequest'],
+  // cp and mv, of what they are asked to do.
+  [/^(?:cp|mv): .* (?:are the same file|into itself, .*|to a subdirectory of itself, .*)$/m, 'InvalidRequest'],
+  [/^(?:cp|mv): cannot overwrite (?:non-)?directory /m, 'InvalidRequest'],
   [/^chown: invalid (?:user|group|spec)\b/m, 'InvalidUser'],
   [/^chmod: invalid mode\b/m, 'InvalidRequest'],
 ];

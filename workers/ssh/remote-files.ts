@@ -7,6 +7,7 @@ import type { ComingFile } from './file-loop.ts';
 import { type NewFile, withNewFile } from './new-file.ts';
 import type { FreshLimits, OpenFile } from './open-file.ts';
 import { readDirectory, type TakeEntries } from './read-directory.ts';
+import { type ChangeKind, reasonOfFailure } from './refused-change.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { status } from './sftp-wire.ts';
@@ -147,8 +148,20 @@ export function createRemoteFiles(
     return channels.use(callLimits(options), true, (channel, limits) => explained(said, act(channel, limits)));
   }
 
-  function change<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
+  function once<T>(said: string, options: FileCallOptions | undefined, act: SftpAct<T>): Promise<T> {
     return channels.use(callLimits(options), false, (channel, limits) => explained(said, act(channel, limits)));
+  }
+
+  /** A change at `path`: where it fails without a reason, the file system is asked for one. */
+  function change<T>(
+    said: string,
+    { kind, path }: { kind: ChangeKind; path: RemotePath },
+    options: FileCallOptions | undefined,
+    act: SftpAct<T>,
+  ): Promise<T> {
+    return channels.use(callLimits(options), false, (channel, limits) =>
+      explained(said, act(channel, limits), () => reasonOfFailure(channel, path, kind, freshLimits(options)())),
+    );
   }
 
   return {
@@ -164,7 +177,7 @@ export function createRemoteFiles(
       const { timeoutMs = defaults.timeoutMs, signal, entriesMax = entriesMaxDefault } = options;
       const bytes = Buffer.from(path);
       if (loops !== undefined && (await listByLoop(loops, bytes, entriesMax, { timeoutMs, signal }, take))) return;
-      await change(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
+      await once(`ls: cannot access ${shown(path)}`, options, (channel, limits) =>
         readDirectory(channel, path, entriesMax, limits, take),
       );
     },
@@ -180,44 +193,48 @@ export function createRemoteFiles(
       ),
     withOpenFile: (path, act, options) => {
       const said = options?.said ?? `cat: ${text(path)}`;
-      const run = options?.isOnce ? change : look;
+      const run = options?.isOnce ? once : look;
       return run(said, options, (channel) => withOpenFile(channel, path, said, freshLimits(options), act));
     },
     withWholeFile: async (path, bytesMax, act, { timeoutMs = defaults.timeoutMs, signal } = {}) =>
       loops === undefined ? null : withWholeFile(loops, Buffer.from(path), bytesMax, { timeoutMs, signal }, act),
     withNewFile: (path, act, options) =>
-      change(options?.said ?? `cannot create regular file ${shown(path)}`, options, (channel) =>
+      change(options?.said ?? `cannot create regular file ${shown(path)}`, makes(path), options, (channel) =>
         withNewFile(channel, path, options?.mode, freshLimits(options), act),
       ),
     writeFile: (path, data, options) =>
-      change(`cannot create regular file ${shown(path)}`, options, (channel, limits) =>
+      change(`cannot create regular file ${shown(path)}`, makes(path), options, (channel, limits) =>
         writeWhole(channel, path, data, options ?? {}, limits),
       ),
     writeRange: (path, offsetBytes, data, options) =>
-      change(`cannot write to ${shown(path)}`, options, (channel, limits) =>
+      change(`cannot write to ${shown(path)}`, makes(path), options, (channel, limits) =>
         writePart(channel, path, offsetBytes, data, limits),
       ),
     mkdir: (path, options) => {
       const said = `mkdir: cannot create directory ${shown(path)}`;
-      return change(said, options, (channel, limits) =>
+      return change(said, makes(path), options, (channel, limits) =>
         unlessThere(said, channel, path, limits, sftp.mkdir(channel, path, options?.mode, limits)),
       );
     },
     rmdir: (path, options) =>
-      change(`rmdir: failed to remove ${shown(path)}`, options, (channel, limits) => sftp.rmdir(channel, path, limits)),
+      change(`rmdir: failed to remove ${shown(path)}`, alters(path), options, (channel, limits) =>
+        sftp.rmdir(channel, path, limits),
+      ),
     unlink: (path, options) =>
-      change(`rm: cannot remove ${shown(path)}`, options, (channel, limits) => sftp.remove(channel, path, limits)),
+      change(`rm: cannot remove ${shown(path)}`, alters(path), options, (channel, limits) =>
+        sftp.remove(channel, path, limits),
+      ),
     rename: (from, to, options) =>
-      change(`mv: cannot move ${shown(from)} to ${shown(to)}`, options, (channel, limits) =>
+      change(`mv: cannot move ${shown(from)} to ${shown(to)}`, alters(to), options, (channel, limits) =>
         sftp.rename(channel, from, to, limits),
       ),
     chmod: (path, mode, options) =>
-      change(`chmod: cannot access ${shown(path)}`, options, (channel, limits) =>
+      change(`chmod: cannot access ${shown(path)}`, alters(path), options, (channel, limits) =>
         sftp.chmod(channel, path, mode, limits),
       ),
     symlink: (target, link, options) => {
       const said = `ln: failed to create symbolic link ${shown(link)}`;
-      return change(said, options, (channel, limits) =>
+      return change(said, makes(link), options, (channel, limits) =>
         unlessThere(said, channel, link, limits, sftp.symlink(channel, target, link, limits)),
       );
     },
@@ -225,6 +242,9 @@ export function createRemoteFiles(
       channels.use(callLimits(options), false, (channel) => act(createRemoteFiles(only(channel), defaults))),
   };
 }
+
+const makes = (path: RemotePath) => ({ kind: 'makes', path }) as const;
+const alters = (path: RemotePath) => ({ kind: 'alters', path }) as const;
 
 async function collect(list: (take: TakeEntries) => Promise<void>): Promise<DirectoryEntry[]> {
   const all: DirectoryEntry[] = [];

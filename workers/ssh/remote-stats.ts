@@ -215,7 +215,8 @@ function parseStat(path: RemotePath, answer: string): RemoteStat {
 function statError(path: RemotePath, said: string): BrokerError {
   const [, reason = said] = /(?:^\d+ |: )([^:]*)$/.exec(said) ?? [];
   const message = `stat: cannot statx ${shown(path)}: ${reason}`;
-  if (/No such file|Not a directory/.test(reason)) return new BrokerError('FileNotFound', message);
+  if (/No such file|Not a directory|Too many levels/.test(reason)) return new BrokerError('FileNotFound', message);
+  if (/File name too long/.test(reason)) return new BrokerError('InvalidRequest', message);
   if (/Permission denied/.test(reason)) return new BrokerError('PermissionDenied', message);
   return new BrokerError('RemoteCommandFailed', message, { detail: { said } });
 }

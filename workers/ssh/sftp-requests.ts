@@ -121,6 +121,32 @@ export async function symlink(
   await channel.request(packet.symlink, [pathField(target), pathField(link)], limits);
 }
 
+/** What OpenSSH's statvfs@openssh.com tells of the file system that holds a path, as far as it is looked at. */
+export interface FileSystemState {
+  readonly isReadOnly: boolean;
+  /** There is not a block, or not an inode, left for the user. */
+  readonly isFull: boolean;
+}
+
+const readOnlyFlag = 1n;
+
+/** Rejects with status `unsupported` where the server does not know the request. */
+export async function statFileSystem(
+  channel: SftpChannel,
+  path: RemotePath,
+  limits: RequestLimits,
+): Promise<FileSystemState> {
+  const fields = [sshString('statvfs@openssh.com'), pathField(path)];
+  const answer = await channel.request(packet.extended, fields, limits);
+  const next = () => answer.uint64();
+  const [, , , , blocksLeft, inodes, , inodesLeft, , flags] = Array.from({ length: 10 }, next);
+  return {
+    isReadOnly: ((flags ?? 0n) & readOnlyFlag) !== 0n,
+    // A file system without a count of inodes has none to run out of.
+    isFull: blocksLeft === 0n || (inodes !== 0n && inodesLeft === 0n),
+  };
+}
+
 function pathField(path: RemotePath): Buffer {
   if (path.length === 0 || path.includes('\0')) throw new BrokerError('InvalidRequest', 'The path is not valid.');
   return sshString(path);

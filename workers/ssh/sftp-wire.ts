@@ -31,7 +31,15 @@ export const packet = {
 } as const;
 
 /** Status codes. */
-export const status = { ok: 0, eof: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, unsupported: 8 } as const;
+export const status = {
+  ok: 0,
+  eof: 1,
+  noSuchFile: 2,
+  permissionDenied: 3,
+  failure: 4,
+  badMessage: 5,
+  unsupported: 8,
+} as const;
 
 /** Flags of `open`. */
 export const openFlag = { read: 1, write: 2, create: 8, truncate: 16, exclusive: 32 } as const;
