@@ -1,6 +1,7 @@
 /** The HTTP application: middleware and the two faces over the operation registry. Creating it does no I/O. */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { findOperation, operationNames } from '../shared/operations/registry.ts';
+import { silentMeter } from '../shared/platform/metrics/meter.ts';
 import { createProofTarget } from './auth/proof-target.ts';
 import { describeProtectedResource } from './auth/protected-resource.ts';
 import { schemesOf } from './auth/token-binding.ts';
@@ -43,6 +44,7 @@ import { audit } from './middleware/audit.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { authenticateByTicket } from './middleware/authenticate-by-ticket.ts';
 import { allowOrigins } from './middleware/cross-origin.ts';
+import { observeRequest } from './middleware/observe-request.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
 import { serveAsyncApi } from './openapi/asyncapi.ts';
 import { serveDocs } from './openapi/docs-page.ts';
@@ -154,7 +156,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: createRoutePath(templates, api.rootPath) });
 
   const isHttps = api.publicUrl?.startsWith('https:') === true;
-  app.use(accessLog(deps.log), responseHeaders({ now, isHttps }));
+  app.use(accessLog(deps.log, observeRequest(deps.meter ?? silentMeter)), responseHeaders({ now, isHttps }));
   if (api.corsOrigins.length > 0) app.use(allowOrigins(api.corsOrigins));
   app.use(audit(deps.audit.trail));
   app.use(refuseHead);

@@ -7,8 +7,12 @@ import { freePassed } from '../shared/platform/free-passed.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
 import { createJobNumbers } from '../shared/platform/job-numbers.ts';
 import { createKeptAnswers } from '../shared/platform/kept-answers.ts';
+import { openMetrics } from '../shared/platform/metrics/open-metrics.ts';
+import { readQueues } from '../shared/platform/metrics/queue-readings.ts';
+import { readRedisUp } from '../shared/platform/metrics/redis-reading.ts';
 import { openTrail } from '../shared/platform/open-trail.ts';
 import { createProofMemory } from '../shared/platform/proof-memory.ts';
+import { queuePlacesOf } from '../shared/platform/queue-places.ts';
 import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis, withStore } from '../shared/platform/redis.ts';
 import { createSealer } from '../shared/platform/sealing.ts';
@@ -26,11 +30,13 @@ import { createProofChecker } from './auth/proof-checker.ts';
 import { createTokenVerifier } from './auth/token-verifier.ts';
 import { createEventHub } from './events/event-hub.ts';
 import { createEventTickets } from './events/event-tickets.ts';
+import { readServices } from './health/health-readings.ts';
 import { createHealthView } from './health/health-view.ts';
 import { createRequireHealthy } from './health/require-healthy.ts';
 import { listen } from './http/listen.ts';
 import { createWorkerPort } from './http/worker-port.ts';
 import { createHandOver } from './tasks/hand-over.ts';
+import { storeReadings } from './tasks/store-readings.ts';
 import { watchStoreRoom } from './tasks/store-room.ts';
 import { createTaskGate } from './tasks/task-gate.ts';
 import { createWaiters } from './tasks/waiters.ts';
@@ -41,10 +47,12 @@ setFlagsFromString('--heap-growing-percent=40');
 const { config, log } = startUp(process, 'api');
 const instance = randomUUID();
 const { keyPrefix } = config.redis;
+const metrics = await openMetrics('api', config.metrics, log);
+const { meter } = metrics;
 
-const redis = connectRedis(config.redis.url.reveal(), 'answer', log);
-const wakeUps = connectRedis(config.redis.url.reveal(), 'persist', log);
-const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
+const redis = connectRedis(config.redis.url.reveal(), 'answer', log, meter);
+const wakeUps = connectRedis(config.redis.url.reveal(), 'persist', log, meter);
+const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log, meter);
 guardDurability(redis, config.redis.requireDurability, log);
 
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
@@ -58,6 +66,7 @@ const gate = createTaskGate({
   policy: access.policy,
   ...{ store, queues, waiters, room, instance, jobNumbers },
   ...(tokenSealer === null ? {} : { sealToken: tokenSealer.seal }),
+  meter,
   settings: { ...config.tasks, consentLives: config.consent },
 });
 const stagings = await openStagings(config.systems);
@@ -72,7 +81,7 @@ const workers = createWorkerPort(freePassed);
 const events = createEventStore(redis, keyPrefix);
 const hub = createEventHub(wakeUps, events, { keyPrefix, streamsPerUserMax: config.events.streamsPerUserMax, log });
 const { trail, store: auditStore } = openTrail({
-  ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
+  ...{ kind: 'api', config: config.audit, keyPrefix, redis, stdout: process.stdout, meter, log },
 });
 const sealer = createSealer(config.webhooks.sealingKeys);
 let isStopping = false;
@@ -89,7 +98,7 @@ const app = createApp({
     targets: config.webhooks.targets,
     endpointsPerUserMax: config.webhooks.endpointsPerUserMax,
   },
-  answers: sealer === null ? null : createKeptAnswers(redis, keyPrefix, sealer),
+  answers: sealer === null ? null : createKeptAnswers(redis, keyPrefix, sealer, meter),
   notices: {
     ...{ hub, events, tickets: createEventTickets(redis, keyPrefix) },
     heartbeatMs: config.events.heartbeatMs,
@@ -107,6 +116,7 @@ const app = createApp({
   requireHealthy: createRequireHealthy(healthView.find, config.health.recoveryIntervalMs),
   health,
   workers,
+  meter,
   log,
   readiness: async () => {
     if (isStopping) throw new Error('stopping');
@@ -114,6 +124,12 @@ const app = createApp({
   },
 });
 
+metrics.read(readRedisUp(redis));
+metrics.read(readQueues(redis, keyPrefix, queuePlacesOf(config.systems)));
+metrics.read(() => storeReadings(room.memory()));
+const namesProbed = probed.map(({ name }) => name);
+metrics.read(readServices(namesProbed, healthView.find));
+await metrics.listen();
 const listener = await listen({ app, host: config.api.host, port: config.api.port, log });
 log.info({ host: config.api.host, port: listener.port, instance }, 'API is ready');
 
@@ -134,6 +150,7 @@ onShutdown(
     { name: 'worker connections', run: async () => workers.close() },
     { name: 'audit', run: () => trail.close() },
     { name: 'queues', run: () => queues.close() },
+    { name: 'metrics', run: () => metrics.close() },
     {
       name: 'redis',
       run: async () => {

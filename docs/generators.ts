@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { authorizationModel } from '../shared/authorization/authorization-model.ts';
 import { configurationPage, configurationSchemaFile } from './generate-configuration.ts';
 import { errorsPage } from './generate-errors.ts';
+import { metricsPage } from './generate-metrics.ts';
 
 export interface Generator {
   /** Path of the page from the root of the repository. */
@@ -19,6 +20,7 @@ export const generators: Generator[] = [
   { file: 'docs/configuration.md', generate: configurationPage },
   { file: 'docs/configuration.schema.json', generate: configurationSchemaFile },
   { file: 'docs/errors.md', generate: errorsPage },
+  { file: 'docs/metrics.md', generate: metricsPage },
   { file: 'deploy/openfga/model.json', generate: () => `${JSON.stringify(authorizationModel, null, 2)}\n` },
 ];
 

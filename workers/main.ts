@@ -6,10 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createCheckConsent } from '../shared/authorization/check-consent.ts';
 import { createAccess } from '../shared/authorization/create-access.ts';
 import { BrokerError } from '../shared/errors/broker-error.ts';
-import { operationNames, operations } from '../shared/operations/registry.ts';
 import { createHealthStore } from '../shared/platform/health-store.ts';
+import { countEnd } from '../shared/platform/metrics/count-end.ts';
+import { openMetrics } from '../shared/platform/metrics/open-metrics.ts';
+import { readRedisUp } from '../shared/platform/metrics/redis-reading.ts';
 import { openTrail } from '../shared/platform/open-trail.ts';
-import { createQueueAdder, laneOf, queueName } from '../shared/platform/queues.ts';
+import { queuePlacesOf } from '../shared/platform/queue-places.ts';
+import { createQueueAdder } from '../shared/platform/queues.ts';
 import { connectRedis } from '../shared/platform/redis.ts';
 import { createSealer } from '../shared/platform/sealing.ts';
 import { onShutdown } from '../shared/platform/shutdown.ts';
@@ -29,6 +32,8 @@ import { createSharedJobs } from './job-lookups/shared-jobs.ts';
 import { textAnswerBytesMax } from './operations/filesystem/text-limit.ts';
 import { createCancellations } from './runtime/cancellations.ts';
 import { startConsumer } from './runtime/consumer.ts';
+import { countTransfer } from './runtime/count-transfer.ts';
+import type { OnEnded } from './runtime/end-attempt.ts';
 import { createGlances } from './runtime/glances.ts';
 import { createHandshakeLease } from './runtime/handshake-lease.ts';
 import { openInternalPort } from './runtime/internal-port.ts';
@@ -36,11 +41,14 @@ import { createPerform } from './runtime/perform.ts';
 import { createPlaces } from './runtime/places.ts';
 import { recordCalls, recordCommands } from './runtime/record-work.ts';
 import { createResultPort } from './runtime/result-port.ts';
+import { createRunWatch } from './runtime/run-watch.ts';
+import { sshReadings } from './runtime/ssh-readings.ts';
 import { createCredentials, credentialsAt, sshHostsOf, systemAt } from './runtime/ssh-settings.ts';
 import { askEveryMsOf, createStillAllowed } from './runtime/still-allowed.ts';
 import { startSweeper } from './runtime/sweeper.ts';
 import { createTaskRunner } from './runtime/task-runner.ts';
 import { withUserToken } from './runtime/with-user-token.ts';
+import { countQueries } from './schedulers/count-queries.ts';
 import { createScheduler } from './schedulers/create-scheduler.ts';
 import { createUserTokens } from './ssh/credentials/user-tokens.ts';
 import { createSsh } from './ssh/ssh.ts';
@@ -52,10 +60,12 @@ import { createSsrfGuard } from './webhooks/ssrf-guard.ts';
 const { config, log } = startUp(process, 'worker');
 const worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
 const { keyPrefix } = config.redis;
+const metrics = await openMetrics('worker', config.metrics, log);
+const { meter } = metrics;
 const served = config.systems.filter(({ name }) => config.worker.systems?.includes(name) ?? true);
 
-const redis = connectRedis(config.redis.url.reveal(), 'persist', log);
-const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log);
+const redis = connectRedis(config.redis.url.reveal(), 'persist', log, meter);
+const subscriber = connectRedis(config.redis.url.reveal(), 'persist', log, meter);
 guardDurability(redis, config.redis.requireDurability, log);
 
 const store = createTaskStore(redis, { keyPrefix, ...config.tasks });
@@ -70,7 +80,7 @@ const tokens = createUserTokens(async (system, username) => (await accountTokens
 const credentials = createCredentials(config, tokens);
 const tokenSealer = createTokenSealer(config);
 const { trail } = openTrail({
-  ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, log },
+  ...{ kind: 'worker', config: config.audit, keyPrefix, redis, stdout: process.stdout, meter, log },
 });
 const recordCommand = recordCommands(trail);
 const ssh = createSsh({
@@ -90,7 +100,7 @@ const health = createHealthStore(redis, keyPrefix);
 const stagings = await openStagings(served);
 const cancellations = createCancellations(subscriber, keyPrefix, log);
 const places = createPlaces();
-const lookups = createJobLookups(createLookupTurns(redis, subscriber, keyPrefix, log), log);
+const lookups = createJobLookups(createLookupTurns(redis, subscriber, keyPrefix, log), log, meter);
 const accounts = new Map(
   served.flatMap(({ name, serviceAccount }) =>
     serviceAccount === null ? [] : [[name, createFindUsername(serviceAccount, tokenIssuer)]],
@@ -98,7 +108,12 @@ const accounts = new Map(
 );
 const watches = createWatchStore(redis, keyPrefix);
 const observeCalls = (system: string) => recordCalls(trail, system);
-const schedulers = new Map(served.map((system) => [system.name, createScheduler(system, observeCalls(system.name))]));
+const schedulers = new Map(
+  served.map((system) => {
+    const { name } = system;
+    return [name, countQueries(createScheduler(system, observeCalls(name)), name, meter)];
+  }),
+);
 const access = await createAccess(config.authorization);
 const checkConsent = createCheckConsent(access);
 const perform = createPerform({
@@ -113,9 +128,16 @@ const perform = createPerform({
   sharedJobs: createSharedJobs({ lookups, accounts, leave: places.leave, ssh }),
   port,
   tell: (task, url) => store.announce(task, url),
+  noteRerun: (system) => meter.count('goldcrest_transfer_reruns_total', { system }),
   log,
 });
 const glances = createGlances({ store, queues, log });
+const runs = createRunWatch(meter);
+const systemsByName = new Map(config.systems.map((system) => [system.name, system]));
+const onEnded: OnEnded = (task, end, settled) => {
+  countEnd(meter, task, end, settled);
+  countTransfer(meter, systemsByName, task, end, settled);
+};
 const runner = createTaskRunner({
   store,
   queues,
@@ -131,18 +153,14 @@ const runner = createTaskRunner({
   heldResultBytesMax: Math.max(config.tasks.heldResultBytesMax, ...served.map(textAnswerBytesMax)),
   results: createResultPort(port, config.tasks.largeResultKeepMs),
   trail,
+  runs,
+  onEnded,
   log,
 });
 
-const queuesOf = (systems: readonly { name: string }[]): Set<string> =>
-  new Set(
-    operationNames.flatMap((name) => {
-      const { lane, scope } = operations[name];
-      return scope === 'none' ? [queueName(lane, null)] : systems.map((system) => queueName(lane, system.name));
-    }),
-  );
-const isOfLane = (queue: string): boolean => config.worker.lanes?.includes(laneOf(queue)) ?? true;
-const queueNames = [...queuesOf(served)].filter(isOfLane);
+const queueNames = queuePlacesOf(served)
+  .filter(({ lane }) => config.worker.lanes?.includes(lane) ?? true)
+  .map(({ queue }) => queue);
 const consumer = startConsumer({
   queues: queueNames,
   concurrencyPerQueue: config.worker.concurrencyPerSystem,
@@ -167,11 +185,11 @@ const watcher = startWatcher({
     log,
   },
 });
-const knownQueues = queuesOf(config.systems);
-const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, log });
+const knownQueues = new Set(queuePlacesOf(config.systems).map(({ queue }) => queue));
+const sweeper = startSweeper({ store, queues, redis, keyPrefix, queueNames, knownQueues, worker, onEnded, log });
 
 const sealer = createSealer(config.webhooks.sealingKeys);
-const notices = connectRedis(config.redis.url.reveal(), 'persist', log);
+const notices = connectRedis(config.redis.url.reveal(), 'persist', log, meter);
 const baseUrl = config.api.publicUrl ?? config.api.rootPath;
 const { caFile, targets, dnsServers, proxyUrl } = config.webhooks;
 const deliverer =
@@ -186,6 +204,7 @@ const deliverer =
           keyPrefix,
           worker,
           baseUrl,
+          meter,
           log,
         },
         guard: createSsrfGuard({ ...targets, dnsServers }),
@@ -227,11 +246,16 @@ onShutdown(
     },
     { name: 'internal port', run: () => port.close() },
     { name: 'queues', run: () => queues.close() },
+    { name: 'metrics', run: () => metrics.close() },
     { name: 'redis', run: () => Promise.all([redis.quit(), subscriber.quit(), notices.quit()]) },
   ],
   config.worker.drainMs + 2 * abortGraceMs + 10_000,
   log,
 );
 
+metrics.read(readRedisUp(redis));
+metrics.read(() => sshReadings(ssh.poolStats()));
+metrics.read(runs.read);
+await metrics.listen();
 await consumer.ready();
 log.info({ worker, queues: queueNames }, 'worker is ready');

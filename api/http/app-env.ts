@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import type { AccessChecker, OthersChecker, SystemsFinder } from '../../shared/authorization/access-checker.ts';
 import type { BrokerError } from '../../shared/errors/broker-error.ts';
+import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import type { AuditStore } from '../../shared/platform/audit-store.ts';
 import type { ApiConfig, IssuerConfig, SystemConfig } from '../../shared/platform/config/config.ts';
 import type { LogsConfig } from '../../shared/platform/config/job-notices.ts';
@@ -12,6 +13,7 @@ import type { TasksConfig } from '../../shared/platform/config/tasks.ts';
 import type { EventStore } from '../../shared/platform/event-store.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
 import type { KeptAnswers } from '../../shared/platform/kept-answers.ts';
+import type { Meter } from '../../shared/platform/metrics/meter.ts';
 import type { Sealer } from '../../shared/platform/sealing.ts';
 import type { RateState } from '../../shared/platform/user-rate.ts';
 import type { WatchStore } from '../../shared/platform/watch-store.ts';
@@ -57,6 +59,8 @@ export interface AppEnv {
     tokenEndsAt: number;
     /** How an answer went that was streamed past the application, for the log. */
     relayed: { status: number; brokenOffBy?: string };
+    /** Of an answer that is an error: its code. */
+    problem: ErrorCode;
     /** What the caller may still submit, once the request took from it. */
     rate: RateState;
     /** Set once the request has become a task, for the log. */
@@ -156,6 +160,8 @@ export interface AppDeps {
   workers: WorkerPort;
   /** Rejects while the service cannot take requests, e.g. because Redis does not answer. */
   readiness: () => Promise<void>;
+  /** What is counted here; left out: nothing. */
+  meter?: Meter;
   log: Logger;
   /** Milliseconds since the epoch. */
   now?: () => number;

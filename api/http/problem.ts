@@ -97,6 +97,7 @@ function problemHeaders(c: AppContext, error: BrokerError, status: number): Reco
 /** The answer for an error. `extra` headers are added, e.g. Location or Allow. */
 export function problemResponse(c: AppContext, error: BrokerError, extra: Record<string, string> = {}): Response {
   const { status } = describeError(error.code);
+  c.set('problem', error.code);
   const headers = { ...problemHeaders(c, error, status), ...c.get('replyHeaders'), ...extra };
   return textResponse(c, status, JSON.stringify(problemBody(c, error)), headers);
 }

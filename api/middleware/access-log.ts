@@ -2,22 +2,32 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Logger } from 'pino';
 import type { AppEnv } from '../http/app-env.ts';
+import type { AnsweredRequest } from './observe-request.ts';
 
-export function accessLog(log: Logger): MiddlewareHandler<AppEnv> {
+/** `observe` is told of each request too, and must not throw. */
+export function accessLog(log: Logger, observe: (request: AnsweredRequest) => void): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const startedMs = performance.now();
     await next();
+    const ms = performance.now() - startedMs;
+    const { method } = c.req;
+    const route = c.get('route');
+    const status = c.get('relayed')?.status ?? c.res.status;
+    const code = c.get('problem');
     const line = {
-      method: c.req.method,
-      route: c.get('route') ?? 'unmatched',
-      status: c.get('relayed')?.status ?? c.res.status,
+      method,
+      route: route ?? 'unmatched',
+      status,
       brokenOffBy: c.get('relayed')?.brokenOffBy,
-      ms: Math.round((performance.now() - startedMs) * 100) / 100,
+      ms: Math.round(ms * 100) / 100,
       user: c.get('principal')?.username,
       taskId: c.get('taskId'),
       requestId: c.get('requestId'),
     };
     // After the answer is on its way: the line is a system call that the client would wait for.
-    setImmediate(() => log.info(line, 'request'));
+    setImmediate(() => {
+      log.info(line, 'request');
+      observe({ method, route, status, code, ms });
+    });
   };
 }

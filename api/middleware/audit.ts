@@ -8,9 +8,10 @@ import { type AuditFacts, actorOf } from '../../shared/audit/record.ts';
 import type { AuditTrail } from '../../shared/audit/trail.ts';
 import { type BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts';
 import { describeError } from '../../shared/errors/catalogue.ts';
-import { findOperation, operationNames } from '../../shared/operations/registry.ts';
+import { findOperation } from '../../shared/operations/registry.ts';
 import { traceIdIn } from '../../shared/tasks/trace-context.ts';
 import type { AppContext, AppEnv, Wish, WishRecords } from '../http/app-env.ts';
+import { operationOfRoute } from '../http/operation-of-route.ts';
 import type { NotNew } from '../tasks/lost-accept.ts';
 
 type RequestFacts = Pick<AuditFacts, 'action' | 'decision'> & Partial<AuditFacts>;
@@ -20,14 +21,6 @@ const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 const refusals = new Set([401, 403]);
 /** Of requests whose sender is not known, so many are recorded in a second, and the others counted: there may be any number. */
 const unknownPerSecondMax = 100;
-
-/** `METHOD template` → name of the operation. */
-const operationByRoute = new Map(
-  operationNames.map((name) => {
-    const { method, path } = findOperation(name)?.firecrest ?? { method: '', path: '' };
-    return [`${method} ${path}`, name];
-  }),
-);
 
 const noRecords: WishRecords = { allowed: () => () => {}, refused: () => {} };
 
@@ -102,9 +95,10 @@ function decisionOf(status: number): string {
 
 /** What the route says: the operation, or method and template, with what stands in the path. */
 function wishOf(c: AppContext): Wish {
-  const route = `${c.req.method} ${c.get('route') ?? 'unmatched'}`;
+  const { method } = c.req;
+  const route = c.get('route') ?? 'unmatched';
   const { system_name: system = null, ...target } = c.req.param() as Record<string, string>;
-  return { action: operationByRoute.get(route) ?? route, system, target };
+  return { action: operationOfRoute(method, route) ?? `${method} ${route}`, system, target };
 }
 
 /** How many were left out before this one; null: leave it out too. */

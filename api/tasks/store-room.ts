@@ -13,14 +13,22 @@ const shareOfMachine = 0.75;
 const lookEveryMs = 1_000;
 const retryAfterSeconds = 10;
 
+export interface StoreMemory {
+  usedBytes: number;
+  /** From here on no task is taken. */
+  acceptBytesMax: number;
+}
+
 export interface StoreRoom {
   /** Throws StoreFull when the last look found too little room. A look that failed says nothing. */
   check(): void;
+  /** What the last look found; null before the first. */
+  memory(): StoreMemory | null;
   close(): void;
 }
 
 /** What `INFO memory` says: bytes in use, and how many may be for a task to be accepted. */
-export function readMemory(info: string): { usedBytes: number; acceptBytesMax: number } {
+export function readMemory(info: string): StoreMemory {
   const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? Number.NaN);
   const limit = field('maxmemory');
   const acceptBytesMax = limit > 0 ? limit * shareOfLimit : field('total_system_memory') * shareOfMachine;
@@ -30,8 +38,10 @@ export function readMemory(info: string): { usedBytes: number; acceptBytesMax: n
 /** Looks at Redis each second until it is closed. */
 export function watchStoreRoom(redis: Redis, log: Logger): StoreRoom {
   let refusal: string | null = null;
+  let memory: StoreMemory | null = null;
   const look = async (): Promise<void> => {
-    const { usedBytes, acceptBytesMax } = readMemory(await redis.info('memory'));
+    memory = readMemory(await redis.info('memory'));
+    const { usedBytes, acceptBytesMax } = memory;
     const isFull = usedBytes >= acceptBytesMax;
     if (isFull !== (refusal !== null)) log.warn({ isFull, usedBytes, acceptBytesMax }, 'room in Redis');
     refusal = isFull
@@ -44,6 +54,7 @@ export function watchStoreRoom(redis: Redis, log: Logger): StoreRoom {
     check() {
       if (refusal !== null) throw new BrokerError('StoreFull', refusal, { retryAfterSeconds });
     },
+    memory: () => memory,
     close: () => clearInterval(timer),
   };
 }

@@ -4,6 +4,9 @@ import { BrokerError, type StoredError, toStoredError } from '../../shared/error
 import { beginsWithClaim, type Operation } from '../../shared/operations/operation.ts';
 import { findOperation, type OperationName } from '../../shared/operations/registry.ts';
 import type { JobNumbers } from '../../shared/platform/job-numbers.ts';
+import { countAccept } from '../../shared/platform/metrics/count-accept.ts';
+import { countEnd } from '../../shared/platform/metrics/count-end.ts';
+import { type Meter, silentMeter } from '../../shared/platform/metrics/meter.ts';
 import { type QueueAdder, queueName, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { TaskFilter, TaskPage } from '../../shared/platform/task-lists.ts';
 import type { Accepted, NewTask, TaskStore } from '../../shared/platform/task-store.ts';
@@ -121,6 +124,7 @@ export interface TaskGateDependencies {
   policy: Policy;
   /** Seals the caller's token into the record of a task, where SSH credentials need one; left out: no token is kept. */
   sealToken?: (token: string, taskId: string) => string;
+  meter?: Meter;
   settings: AdmissionBounds & { keepMs: number; heldReadKeepMs: number; consentLives: ConsentLives };
 }
 
@@ -132,7 +136,7 @@ const taskId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 const canceledByCaller = JSON.stringify(toStoredError(new BrokerError('TaskCanceled', 'The task was canceled.')));
 
 export function createTaskGate(deps: TaskGateDependencies): TaskGate {
-  const { store, queues, waiters } = deps;
+  const { store, queues, waiters, meter = silentMeter } = deps;
 
   /** Tasks of an owner in a queue that this process waits for; a guess at whether one more will be admitted. */
   const openByOwner = new Map<string, number>();
@@ -200,6 +204,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       tellInstead?.({ error, mayBeKept: mayBeKept(thrown) });
       throw error;
     });
+    countAccept(meter, task, accepted);
     if (!accepted.isNew) tellInstead?.({ earlierId: accepted.id });
     if (accepted.rate !== null) request.onRate?.(accepted.rate);
     if (accepted.isNew && accepted.isAdmitted && placement === null) {
@@ -252,7 +257,9 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
       queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
     // A journal, or a job of a chain, means that something may exist on the cluster: the worker looks, and ends the task by what is true.
     if (task?.state !== 'pending' || task.journal !== null || hasJobs) return;
-    const settled = await store.settle(id, task.fence, { state: 'canceled', errorJson: canceledByCaller });
+    const end = { state: 'canceled', errorJson: canceledByCaller } as const;
+    const settled = await store.settle(id, task.fence, end);
+    countEnd(meter, task, end, settled);
     if (settled.outcome !== 'settled') return;
     for (const ticket of settled.promoted) queues.add(task.queue, ticket).done.catch(() => undefined);
   };

@@ -21,6 +21,8 @@ export interface AuditTrailDependencies {
   /** Whether it is kept now; false: something before it is missing. With `isFirst` nothing before it is asked for. */
   store: { append(line: StoredLine, isFirst: boolean): Promise<boolean> };
   log: Logger;
+  /** Told of each attempt to write a record down, or to store it, that failed. */
+  onFailure?: (place: 'file' | 'redis') => void;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
@@ -40,10 +42,10 @@ const retryMs = 500;
 const closeMs = 5_000;
 
 export function createAuditTrail(deps: AuditTrailDependencies): AuditTrail {
-  const { writer, log, now = Date.now } = deps;
+  const { writer, log, onFailure = () => undefined, now = Date.now } = deps;
   const chain = createChain(writer, deps.key);
-  const disk = createLineWriter(deps.lines, log);
-  const sender = createSender(deps.store, log);
+  const disk = createLineWriter(deps.lines, () => onFailure('file'), log);
+  const sender = createSender(deps.store, () => onFailure('redis'), log);
   const append = (facts: AuditFacts): number => {
     const line = chain(facts, now());
     disk.write(line.text);
@@ -67,7 +69,7 @@ export function createAuditTrail(deps: AuditTrailDependencies): AuditTrail {
 }
 
 /** Keeps what could not be written, and tries again in order. */
-function createLineWriter(lines: AuditLines | null, log: Logger) {
+function createLineWriter(lines: AuditLines | null, onFailure: () => void, log: Logger) {
   const waiting: string[] = [];
   let timer: NodeJS.Timeout | undefined;
   const catchUp = (): void => {
@@ -84,6 +86,7 @@ function createLineWriter(lines: AuditLines | null, log: Logger) {
       timer = undefined;
       if (!wasWhole) log.info('the audit trail is written down again');
     } catch (error) {
+      onFailure();
       if (wasWhole) log.fatal({ err: error }, 'the audit trail cannot be written down: changes are refused');
       timer ??= setInterval(attempt, retryMs).unref();
       if (waiting.length > waitingMax) waiting.shift();
@@ -104,7 +107,7 @@ function createLineWriter(lines: AuditLines | null, log: Logger) {
 }
 
 /** Many lines may be on their way at once; after one that failed, all that follow are refused, and sent again in order. */
-function createSender(store: AuditTrailDependencies['store'], log: Logger) {
+function createSender(store: AuditTrailDependencies['store'], onFailure: () => void, log: Logger) {
   const waiting: StoredLine[] = [];
   let underWay = 0;
   let hasFailed = false;
@@ -117,7 +120,10 @@ function createSender(store: AuditTrailDependencies['store'], log: Logger) {
       // They are kept in their order, so it is the first but where an earlier one had failed.
       const at = waiting.indexOf(line);
       if (at !== -1) waiting.splice(at, 1);
-    } else hasFailed = true;
+    } else {
+      hasFailed = true;
+      onFailure();
+    }
     if (waiting.length === 0) onEmpty();
     if (!hasFailed || underWay > 0 || isToRepeat) return;
     isToRepeat = true;

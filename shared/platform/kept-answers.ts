@@ -5,6 +5,7 @@
 
 import { BrokerError } from '../errors/broker-error.ts';
 import { keyMismatch } from './batch-keys.ts';
+import { type Meter, silentMeter } from './metrics/meter.ts';
 import { type Redis, withStore } from './redis.ts';
 import type { Sealer } from './sealing.ts';
 
@@ -26,7 +27,12 @@ export interface KeptAnswers {
 }
 
 /** Over a connection, which stays the caller's to close. */
-export function createKeptAnswers(redis: Redis, keyPrefix: string, sealer: Sealer): KeptAnswers {
+export function createKeptAnswers(
+  redis: Redis,
+  keyPrefix: string,
+  sealer: Sealer,
+  meter: Meter = silentMeter,
+): KeptAnswers {
   const idemKey = (owner: string, key: string): string => `${keyPrefix}:idem:${owner}:${key}`;
   const answerKey = (owner: string, key: string): string => `${keyPrefix}:answer:${owner}:${key}`;
   const mark = (fingerprint: string): string => `- answer:${fingerprint}`; // no task, and no task's fingerprint
@@ -48,7 +54,10 @@ export function createKeptAnswers(redis: Redis, keyPrefix: string, sealer: Seale
       });
       if (known === null) return 'new';
       if (known !== mine) throw keyMismatch();
-      return sealed ? { answer: open(sealed, placeOf(owner, key)) } : 'running';
+      if (!sealed) return 'running';
+      const answer = open(sealed, placeOf(owner, key));
+      meter.count('goldcrest_idempotent_replays_total', {});
+      return { answer };
     },
     keep: (owner, key, fingerprint, answer) =>
       withStore(async () => {

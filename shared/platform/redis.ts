@@ -5,6 +5,7 @@
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { BrokerError } from '../errors/broker-error.ts';
+import { type Meter, silentMeter } from './metrics/meter.ts';
 
 export type { Redis } from 'ioredis';
 
@@ -40,8 +41,8 @@ class TurnRedis extends Redis {
   }
 }
 
-/** A connection that reconnects for ever. Errors are logged once per outage, not once per attempt. */
-export function connectRedis(url: string, purpose: ConnectionPurpose, log: Logger): Redis {
+/** A connection that reconnects for ever. Errors are logged once per outage, not once per attempt, but all are counted. */
+export function connectRedis(url: string, purpose: ConnectionPurpose, log: Logger, meter: Meter = silentMeter): Redis {
   const failFast = purpose === 'answer';
   const redis = new TurnRedis(url, {
     maxRetriesPerRequest: failFast ? 0 : null,
@@ -52,13 +53,19 @@ export function connectRedis(url: string, purpose: ConnectionPurpose, log: Logge
     retryStrategy: reconnectDelayMs,
   });
   let isOut = false;
+  let wasReady = false;
+  meter.count('goldcrest_redis_errors_total', { purpose }, 0);
+  meter.count('goldcrest_redis_reconnects_total', { purpose }, 0);
   redis.on('error', (error: Error) => {
+    meter.count('goldcrest_redis_errors_total', { purpose });
     if (!isOut) log.error({ err: error, purpose }, 'Redis is away');
     isOut = true;
   });
   redis.on('ready', () => {
     if (isOut) log.info({ purpose }, 'Redis is back');
+    if (wasReady) meter.count('goldcrest_redis_reconnects_total', { purpose });
     isOut = false;
+    wasReady = true;
   });
   return redis;
 }

@@ -8,7 +8,7 @@ import { createLog } from './log.ts';
 import { findDurabilityProblems, type Redis } from './redis.ts';
 
 /** Exit status of sysexits(3): the configuration is wrong. */
-const exitConfig = 78;
+export const exitConfig = 78;
 
 /** Loads the configuration. One that is wrong, or asks for what this version cannot do, is printed and ends the process. */
 export function startUp(process: NodeJS.Process, kind: 'api' | 'worker'): { config: Config; log: Logger } {

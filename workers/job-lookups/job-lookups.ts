@@ -6,6 +6,7 @@
 import type { Logger } from 'pino';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import type { Job } from '../../shared/operations/compute/job.ts';
+import { type Meter, silentMeter } from '../../shared/platform/metrics/meter.ts';
 import type { SchedulerAdapter, SchedulerHost } from '../schedulers/scheduler.ts';
 import { createLookupScope, type FoundJobs, type LookupScope } from './lookup-scope.ts';
 import type { LookupMessage, LookupTurns, Wanted } from './lookup-turns.ts';
@@ -53,7 +54,7 @@ interface SystemState {
   misses: number;
 }
 
-export function createJobLookups(turns: LookupTurns, log: Logger): JobLookups {
+export function createJobLookups(turns: LookupTurns, log: Logger, meter: Meter = silentMeter): JobLookups {
   const scopes = new Map<string, LookupScope>();
   const systems = new Map<string, SystemState>();
   const inFlight = shareInFlight<unknown>();
@@ -143,6 +144,7 @@ export function createJobLookups(turns: LookupTurns, log: Logger): JobLookups {
 
   return {
     async get(site, jobId, signal) {
+      meter.count('goldcrest_scheduler_questions_total', { system: site.system });
       if (site.windowMs === 0) return { jobs: await site.scheduler.get(site.host, { jobId, signal }), ageMs: 0 };
       const { username } = site.host;
       const account = await accountOf(site);
@@ -154,6 +156,7 @@ export function createJobLookups(turns: LookupTurns, log: Logger): JobLookups {
       return own;
     },
     share(site, what, signal, work) {
+      meter.count('goldcrest_scheduler_questions_total', { system: site.system });
       const { username } = site.host;
       // A run that began before the user's last change is not joined.
       const key = JSON.stringify([what, site.system, username, stateOf(site.system).changedAt.get(username)]);

@@ -80,6 +80,8 @@ export interface OperationContext extends BrokerContext, SystemSide {
   readonly journal: Journal;
   /** For an operation whose contract says `bytes`: the request that is held for the task. */
   readonly exchange: ByteExchange;
+  /** To be told of each run of work on the cluster beyond its first; nobody wants to know where it is left out. */
+  readonly noteRerun?: () => void;
   /** Another system, for an operation that acts on two. Its paths are for the handler to admit. SystemNotFound. */
   onSystem(name: string): SystemSide;
 }

@@ -20,7 +20,11 @@ export interface EndDependencies {
   /** Cancels the jobs of a canceled chain. */
   perform: Parameters<typeof cancelOpenJobs>[0];
   attemptsMax: number;
+  /** Told of each attempt to end a task, with what became of it. */
+  onEnded?: OnEnded;
 }
+
+export type OnEnded = (task: Task, end: TaskEnd, settled: Settlement) => void;
 
 /** Longest time an outcome waits for a store that cannot write. */
 const settleMsMax = 300_000;
@@ -100,6 +104,7 @@ export async function finish(deps: EndDependencies, grip: Grip, task: Task, wish
     if (left !== null) end = endOf(left);
   }
   const settled = await settleStubbornly(grip, end, log);
+  deps.onEnded?.(task, end, settled);
   await promote(deps, task, settled, log);
 }
 

@@ -3,11 +3,12 @@
  * ended, so that their owners learn why and their places are free.
  */
 import type { Logger } from 'pino';
-import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { findOperation } from '../../shared/operations/registry.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import type { TaskStore } from '../../shared/platform/task-store.ts';
 import type { Task } from '../../shared/tasks/task.ts';
+import { endOf, type OnEnded } from './end-attempt.ts';
 
 export interface OrphanDependencies {
   store: TaskStore;
@@ -15,6 +16,7 @@ export interface OrphanDependencies {
   keyPrefix: string;
   /** Queues of every configured system, whether this worker serves it or not. */
   knownQueues: ReadonlySet<string>;
+  onEnded?: OnEnded;
   log: Logger;
 }
 
@@ -49,8 +51,9 @@ async function endOrphans(deps: OrphanDependencies, queue: string, now: number):
         await deps.store.forgetOpen(queue, id);
         return false;
       }
-      const errorJson = JSON.stringify(toStoredError(errorOf(task)));
-      const settled = await deps.store.settle(id, task.fence, { state: 'failed', errorJson });
+      const end = endOf(errorOf(task));
+      const settled = await deps.store.settle(id, task.fence, end);
+      deps.onEnded?.(task, end, settled);
       // Those that this let through are open tasks of the same queue: their turn comes in this round or the next.
       return settled.outcome === 'settled';
     }),

@@ -50,6 +50,8 @@ export interface PerformDependencies {
   stagings: ReadonlyMap<string, Staging>;
   /** Whether a grant for some directories reaches what is asked for; null: there are none such, for what the built-in policy let in. */
   checkPaths: PathChecker | null;
+  /** Told of each run of work on a system beyond its first. */
+  noteRerun?: (system: string) => void;
   log: Logger;
 }
 
@@ -128,6 +130,7 @@ export function createPerform(deps: PerformDependencies) {
       logs: deps.logs,
       journal: attempt.journal,
       exchange,
+      noteRerun: () => deps.noteRerun?.(name),
       onSystem: (other) => sideOf(other, operation, attempt),
     };
   };

@@ -3,11 +3,12 @@
  * died between two writes, for an entry that BullMQ gave up, and for a queue that was emptied by hand.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BrokerError, toStoredError } from '../../shared/errors/broker-error.ts';
+import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { entryName, type QueueAdder, type TaskTicket } from '../../shared/platform/queues.ts';
 import type { Redis } from '../../shared/platform/redis.ts';
 import { openJobsOf } from '../../shared/tasks/chain.ts';
 import type { Task } from '../../shared/tasks/task.ts';
+import { endOf } from './end-attempt.ts';
 import { type OrphanDependencies, sweepLeaseKey, sweepOrphans } from './orphans.ts';
 
 /** Time a task is given before it is looked at. */
@@ -75,10 +76,9 @@ async function mendPending(deps: SweeperDependencies, task: Task, now: number): 
     const error = task.isCancelRequested
       ? new BrokerError('TaskCanceled', 'The task was canceled.')
       : new BrokerError('DeadlineExceeded', 'The deadline passed before the task could run.');
-    const settled = await deps.store.settle(task.id, task.fence, {
-      state: task.isCancelRequested ? 'canceled' : 'failed',
-      errorJson: JSON.stringify(toStoredError(error)),
-    });
+    const end = endOf(error);
+    const settled = await deps.store.settle(task.id, task.fence, end);
+    deps.onEnded?.(task, end, settled);
     if (settled.outcome === 'settled') {
       await Promise.all(settled.promoted.map((ticket) => deps.queues.add(task.queue, ticket).done));
     }

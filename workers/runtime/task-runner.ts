@@ -25,6 +25,7 @@ import { endsWork, findObstacle, isBegun, refusalOf } from './obstacles.ts';
 import { parkTask } from './park-task.ts';
 import { parseStored } from './parse-stored.ts';
 import { attemptRecorder, recordAttempt } from './record-work.ts';
+import type { RunWatch } from './run-watch.ts';
 import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
 import type { Taking } from './taking.ts';
@@ -53,6 +54,7 @@ export interface TaskRunnerDependencies extends ResultBounds, EndDependencies {
   askEveryMs: number | null;
   worker: string;
   trail: Pick<AuditTrail, 'append' | 'requireWritable'>;
+  runs?: Pick<RunWatch, 'begin'>;
   log: Logger;
 }
 
@@ -215,6 +217,7 @@ async function attempt(
   log: Logger,
   refusal?: BrokerError,
 ): Promise<void> {
+  const endRun = deps.runs?.begin(task);
   const limit = limitTime(task, operation, controller);
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   // The paths of a mutation are looked at while it is claimed; its handler begins when it is.
@@ -237,6 +240,7 @@ async function attempt(
     outcome = whatFailed(thrown, operation, task, controller.signal);
     if (refusal !== undefined && outcome.code === 'TaskCanceled') outcome = refusal;
   } finally {
+    endRun?.();
     letGo();
     clearTimeout(claimTimer);
     limit.lift();

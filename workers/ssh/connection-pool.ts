@@ -3,7 +3,8 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ClientChannel } from 'ssh2';
-import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { BrokerError, toBrokerError } from '../../shared/errors/broker-error.ts';
+import type { ErrorCode } from '../../shared/errors/catalogue.ts';
 import { Connection, type Slot } from './connection.ts';
 import { createConnectionPlaces } from './connection-places.ts';
 import type { CredentialProvider } from './credentials/credential-provider.ts';
@@ -41,7 +42,8 @@ export interface PoolStats {
   readonly slotsInUse: number;
   readonly slotsWaiting: number;
   readonly connectionsOpened: number;
-  readonly handshakesFailed: number;
+  /** Connections that could not be opened, by error code. */
+  readonly failures: ReadonlyMap<string, number>;
   readonly channelsRefused: number;
 }
 
@@ -62,7 +64,8 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   const users = new Map<string, UserSlots>();
   const connections = new Set<Connection>();
   const places = createConnectionPlaces(options.connectionsMax, connections);
-  const counters = { connectionsOpened: 0, handshakesFailed: 0, channelsRefused: 0 };
+  const failures = new Map<ErrorCode, number>();
+  const counters = { connectionsOpened: 0, failures, channelsRefused: 0 };
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
 
@@ -83,7 +86,8 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       });
       return connection;
     } catch (error) {
-      counters.handshakesFailed += 1;
+      const { code } = toBrokerError(error);
+      failures.set(code, (failures.get(code) ?? 0) + 1);
       places.free();
       options.log.warn({ username, err: error }, 'SSH connection failed');
       throw error;

@@ -35,7 +35,8 @@ export interface SshSystemStats {
   readonly slotsWaiting: number;
   /** Since start. */
   readonly connectionsOpened: number;
-  readonly handshakesFailed: number;
+  /** Connections that could not be opened, by error code. */
+  readonly failures: ReadonlyMap<string, number>;
   readonly channelsRefused: number;
   readonly fileChannelsDropped: number;
 }

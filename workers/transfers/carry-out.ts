@@ -11,7 +11,7 @@ import type { TransferJournal, WorkEnd } from './transfer-journal.ts';
 import { transferProgress } from './transfer-progress.ts';
 import { type PlaceContext, type WorkPlace, workPlaceOf } from './work-place.ts';
 
-type CarryContext = Pick<OperationContext, 'journal' | 'task' | 'log'> & { place: WorkPlace };
+type CarryContext = Pick<OperationContext, 'journal' | 'task' | 'log' | 'noteRerun'> & { place: WorkPlace };
 
 export interface CarriedWork {
   /** Makes what is to run; called at each start. */
@@ -102,6 +102,7 @@ async function start(
   const { end: _end, ...rest } = journal;
   const begun: TransferJournal = { ...rest, phase: 'working', runs: journal.runs + 1, startedAt: Date.now(), beat: 0 };
   const prepared = await work.prepare(begun.runs);
+  if (begun.runs > 1) context.noteRerun?.();
   await context.journal.write({ ...begun, beatAt: begun.startedAt });
   let report: WorkReport;
   try {

@@ -30,7 +30,7 @@ export interface WorkPlace {
 
 export type PlaceContext = Pick<
   OperationContext,
-  'shell' | 'files' | 'journal' | 'task' | 'log' | 'system' | 'scheduler' | 'host' | 'signal'
+  'shell' | 'files' | 'journal' | 'task' | 'log' | 'system' | 'scheduler' | 'host' | 'signal' | 'noteRerun'
 >;
 
 /** The place that the system's configuration says, for the work of the context's task. `account` is charged for a batch job. */

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
+import { type Meter, silentMeter } from '../../shared/platform/metrics/meter.ts';
 import type { Sealer } from '../../shared/platform/sealing.ts';
 import type { AttemptOutcome, WebhookStore } from '../../shared/platform/webhook-store.ts';
 import type { Delivery, DeliveryAttempt } from '../../shared/webhooks/delivery.ts';
@@ -23,6 +24,7 @@ export interface DeliverDeps {
   source: string;
   /** An endpoint whose attempts all fail for so long is disabled. */
   giveUpAfterMs: number;
+  meter?: Meter;
   log: Logger;
 }
 
@@ -64,9 +66,14 @@ export async function deliver(deps: DeliverDeps, delivery: Delivery): Promise<vo
     status: reply?.status ?? null,
     error: failure ?? (isWell ? null : `the receiver answered ${reply?.status}`),
   };
-  await deps.store.settle(delivery, attempt, outcomeOf(delivery, reply, isWell, isFinal || reply?.status === 410));
+  const outcome = outcomeOf(delivery, reply, isWell, isFinal || reply?.status === 410);
+  await deps.store.settle(delivery, attempt, outcome);
+  const { meter = silentMeter } = deps;
+  meter.count('goldcrest_webhook_attempts_total', { outcome: outcomeLabels[outcome.state] });
   if (delivery.endpoint !== '' && !isFinal && !isOurs) await noteHealth(deps, delivery, isWell, reply?.status === 410);
 }
+
+const outcomeLabels = { delivered: 'delivered', pending: 'to-retry', failed: 'given-up' } as const;
 
 function outcomeOf(delivery: Delivery, reply: PostReply | null, isWell: boolean, isFinal: boolean): AttemptOutcome {
   if (isWell) return { state: 'delivered' };

@@ -38,7 +38,7 @@ export const batchView = z.object({
   items: z.array(batchItemView).describe('In the order of the submissions'),
 });
 
-type BatchDeps = AdmitDeps & Pick<AppDeps, 'config' | 'gate' | 'log'>;
+type BatchDeps = AdmitDeps & Pick<AppDeps, 'config' | 'gate' | 'meter' | 'log'>;
 type Item = z.infer<typeof batchItemView>;
 
 function submissionsOf(body: Record<string, unknown>): unknown[] {
@@ -74,6 +74,7 @@ async function submitOne(
     return { status: 202, id, location: taskLocation(deps.config, id), isReplay, error: null };
   } catch (thrown) {
     const error = toBrokerError(thrown);
+    deps.meter?.count('goldcrest_http_errors_total', { code: error.code });
     // What came of an accept is recorded with it, under the id that it was to have.
     if (!isRecorded) c.get('record').refused(wishIn(submission), error);
     // Not thrown: the others are accepted, and their ids must be told.

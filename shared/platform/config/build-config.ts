@@ -3,6 +3,7 @@
 import type { ConsentLives } from '../../tasks/consent.ts';
 import { Secret } from '../secret.ts';
 import { buildAuthorization, buildIssuers, buildSshCredentials, buildTokens } from './build-access.ts';
+import { buildMetrics } from './build-metrics.ts';
 import { buildSystem } from './build-system.ts';
 import { checkSealingKeys } from './check-sealing-keys.ts';
 import type { AuditConfig, Config, HealthConfig, RedisConfig, SystemConfig, WebhooksConfig } from './config.ts';
@@ -44,6 +45,7 @@ export function buildConfig(settings: FileSettings, root: TreeNode): { config: C
       tracing: settings.logger.enable_tracing_log,
       requestHeaders: settings.logger.loggable_request_headers,
     },
+    metrics: buildMetrics(settings, questions),
   };
   questions.settle();
   return { config, warnings: questions.warnings };

@@ -14,6 +14,7 @@ import type { AuthorizationConfig } from './authorization-config.ts';
 import type { S3Config, StreamerConfig, WormholeConfig } from './data-transfer.ts';
 import type { FirecrestSystemView } from './firecrest-view.ts';
 import type { LogsConfig, WatchesConfig } from './job-notices.ts';
+import type { MetricsConfig } from './metrics.ts';
 import type { ProcessJobsConfig } from './process-jobs.ts';
 import type { TasksConfig } from './tasks.ts';
 
@@ -37,6 +38,7 @@ export interface Config {
   /** In the order of the file; names are unique and lower-case. */
   systems: SystemConfig[];
   log: LogConfig;
+  metrics: MetricsConfig;
 }
 
 export interface ApiConfig {

@@ -22,6 +22,7 @@ import {
 import { sshCredentialsSchema } from './schema-firecrest.ts';
 import { issuer } from './schema-issuers.ts';
 import { logs, watches } from './schema-job-notices.ts';
+import { metrics } from './schema-metrics.ts';
 import { hostKeys, systemSchema } from './schema-system.ts';
 
 const minuteMs = 60_000;
@@ -271,4 +272,5 @@ export const goldcrestSchema = section({
   host_keys: hostKeys.optional().describe('Host keys of all systems that have none of their own.'),
   systems: z.record(z.string(), systemSchema).default({}).describe('By system name.'),
   log: log.prefault({}).describe('What is written down.'),
+  metrics: metrics.prefault({}).describe('What Prometheus fetches; nothing without a port.'),
 });
