@@ -1,6 +1,18 @@
 /** Uploads and downloads through a real S3 store and a real sshd, the way pyfirecrest does them, and all that may go wrong. */
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { userProcesses } from '../user-processes.ts';
 import { type Client, clientOf, taskEnd } from './broker-fixture.ts';
@@ -103,6 +115,27 @@ describe('an upload', () => {
     expect(end.error).toMatch(/3 bytes were uploaded, not the 5 that were announced/);
     expect(await stagedOf(taskIdOf(answer))).toEqual([]);
     expect(existsSync(at('short'))).toBe(false);
+  });
+
+  it.concurrent('whose directory leads out of the file systems by the time it is complete is put nowhere', async () => {
+    // Outside: the broker's file systems are the homes and /tmp.
+    const outside = mkdtempSync('/var/tmp/goldcrest-test-');
+    chownSync(outside, ground.owner.uid, ground.owner.gid);
+    try {
+      mkdirSync(at('moving'));
+      put('moving/there', 'old');
+      const answer = await startUpload(at('moving/new'), 3);
+      const etags = await putParts(directivesOf(answer), Buffer.from('abc'));
+      renameSync(at('moving'), at('moved'));
+      symlinkSync(outside, at('moving'));
+      await completeUpload(directivesOf(answer), etags);
+      expect(await jobEnd(client, jobOf(answer))).toMatchObject({ state: 'FAILED', output: '' });
+      const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
+      expect(body.error.code).toBe('PathNotAllowed');
+      expect([readdirSync(outside), await stagedOf(taskIdOf(answer))]).toEqual([[], []]);
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
   });
 
   it.concurrent('that the client cancels while it is expected leaves nothing, and its addresses are of no more use', async () => {

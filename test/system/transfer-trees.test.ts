@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -181,6 +182,22 @@ describe('an archive that means harm', () => {
       /header is too long/,
     ],
   ];
+
+  it('is put nowhere when its target leads out of the file systems by the time it has come', async () => {
+    const outside = makeTree(mkdtempSync('/var/tmp/goldcrest-test-'), ground.owner, {});
+    try {
+      makeTree(at('moving'), ground.owner, {});
+      const archive = archiveOf([{ name: 'good', content: 'x' }]);
+      const location = await sendArchive(client, { path: at('moving/new') }, archive, 'lab', () => {
+        renameSync(at('moving'), at('moved'));
+        symlinkSync(outside, at('moving'));
+      });
+      const end = await taskEnd(client, location);
+      expect([end.state, end.error.code, readdirSync(outside)]).toEqual(['failed', 'PathNotAllowed', []]);
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
+  });
 
   it('puts nothing anywhere, and is told why', async () => {
     writeFileSync(at('secret'), 'secret');

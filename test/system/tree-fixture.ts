@@ -78,18 +78,20 @@ export function archiveOf(entries: readonly ArchiveEntry[]): Buffer {
   return Buffer.concat([...blocks, Buffer.alloc(1_024)]);
 }
 
-/** The client's part of an upload of a tree, by the native face: packs nothing, sends what it is given. */
+/** The client's part of an upload of a tree, by the native face: packs nothing, sends what it is given. `meanwhile`: before it does. */
 export async function sendArchive(
   client: Client,
   input: Record<string, unknown>,
   archive: Buffer,
   system = 'lab',
+  meanwhile: () => void = () => undefined,
 ): Promise<string> {
   const whole = { archiveBytesMax: archive.length, ...input };
   const accepted = await client.post('/tasks', { operation: 'transfer.upload-tree', system, input: whole });
   if (accepted.status !== 202) throw new Error(accepted.text);
   const location = `/tasks/${accepted.body.id}`;
   const addresses = await addressesOf(client, location);
+  meanwhile();
   const parts = (addresses.parts as { url: string }[]).map(({ url }) => url);
   const directives = {
     partsUploadUrls: parts,

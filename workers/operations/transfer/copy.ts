@@ -57,8 +57,7 @@ export async function handleCopyBetween(input: Input, context: OperationContext)
   const journal = readTreeJournal(context.journal.entry);
   if (journal === null) {
     refuseUnwanted(context);
-    const { pathGate } = other;
-    await pathGate.admit({ paths: ['targetPath'] }, input, context.signal);
+    await admitTarget(input, way);
     return measure(input, atStage({}, 'measure'), way);
   }
   try {
@@ -69,6 +68,10 @@ export async function handleCopyBetween(input: Input, context: OperationContext)
     await discardTree(way.targetPath, other, context);
     throw error;
   }
+}
+
+function admitTarget(input: Input, { source, target }: Way): Promise<void> {
+  return target.pathGate.admit({ paths: ['targetPath'] }, input, source.signal);
 }
 
 type Step = (input: Input, journal: TreeJournal, way: Way) => Promise<Result | Parked>;
@@ -138,6 +141,8 @@ async function pack(input: Input, journal: TreeJournal, way: Way): Promise<Resul
 async function unpack(input: Input, journal: TreeJournal, way: Way): Promise<Result | Parked> {
   const { targetPath, merge } = input;
   const { packed, measured } = journal;
+  // Packing may have taken days: where the target lies is looked at once more.
+  if (journal.phase === 'prepared') await admitTarget(input, way);
   const { sizeBytes } = stagedOf(journal);
   const store = way.store.accessOf(way.target);
   const part = partialPath(way.targetPath, way.source.task.id);

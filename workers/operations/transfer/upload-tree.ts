@@ -4,7 +4,7 @@
  */
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
-import type { uploadTree } from '../../../shared/operations/transfer/upload-tree.ts';
+import { uploadTree } from '../../../shared/operations/transfer/upload-tree.ts';
 import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { clientWaitMs } from '../../transfers/client-wait.ts';
 import { objectCheckOf } from '../../transfers/object-check.ts';
@@ -82,6 +82,8 @@ async function waitForClient(journal: TreeJournal, context: OperationContext): P
 
 async function unpack(input: Input, journal: TreeJournal, context: OperationContext): Promise<Result | Parked> {
   const { path, merge, sync } = input;
+  // Its client may have taken days: where the path lies is looked at once more.
+  if (journal.phase === 'prepared') await context.pathGate.admit(uploadTree, input, context.signal);
   const target = withoutSlash(path);
   const staged = stagedOf(journal);
   const { sizeBytes } = staged;

@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
-import type { stagedUpload } from '../../../shared/operations/transfer/upload.ts';
+import { stagedUpload } from '../../../shared/operations/transfer/upload.ts';
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
 import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { moverOf } from '../../transfers/choose-mover.ts';
@@ -110,11 +110,10 @@ async function waitForClient(journal: TransferJournal, context: OperationContext
   return new Parked({ place: 'turn', waitMs: 0, journal: { ...journal, ...told, phase: 'arrived' } });
 }
 
-async function fetchParts(
-  { path, account, transferDirectives }: Input,
-  journal: TransferJournal,
-  context: OperationContext,
-): Promise<Result | Parked> {
+async function fetchParts(input: Input, journal: TransferJournal, context: OperationContext): Promise<Result | Parked> {
+  const { path, account, transferDirectives } = input;
+  // Its client may have taken days: where the path lies is looked at once more.
+  if (journal.phase === 'arrived') await context.pathGate.admit(stagedUpload, input, context.signal);
   const staged = stagedOf(journal);
   const partPath = partialPath(path, context.task.id);
   const sha256 = transferDirectives.sha256 ?? null;
