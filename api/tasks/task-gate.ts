@@ -21,7 +21,7 @@ import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } fro
 import type { StoreRoom } from './store-room.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WaitedFor, Waiters } from './waiters.ts';
-import { wakeTicket } from './wake-ticket.ts';
+import { isForsaken, wakeTicket } from './wake-ticket.ts';
 
 export interface AcceptRequest {
   operation: OperationName;
@@ -354,7 +354,11 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
 
     countOpen: (principal, queueNames) => store.countOpen(principalKey(principal), queueNames),
 
-    get: owned,
+    async get(id, principal) {
+      const task = await owned(id, principal);
+      if (isForsaken(task, Date.now())) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
+      return task;
+    },
     find: async (id) => (taskId.test(id) ? store.read(id) : null),
 
     async wait(id, principal, waitMs, signal) {

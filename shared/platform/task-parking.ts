@@ -9,6 +9,8 @@ export interface ParkOptions {
   place: 'aside' | 'kept' | 'turn';
   /** Milliseconds since the epoch. */
   notBeforeAt: number;
+  /** The worker that laid it by glances at it meanwhile. */
+  isGlancedAt?: boolean;
   journal?: Record<string, unknown>;
   progress?: Progress;
 }
@@ -28,7 +30,15 @@ export interface ParkingRedis {
 export async function parkTask(
   redis: ParkingRedis,
   { keyPrefix, admittedPerUserMax }: TaskStoreSettings,
-  { id, fence, place, notBeforeAt, journal, progress }: ParkOptions & { id: string; fence: number },
+  {
+    id,
+    fence,
+    place,
+    notBeforeAt,
+    isGlancedAt = false,
+    journal,
+    progress,
+  }: ParkOptions & { id: string; fence: number },
 ): Promise<Parking> {
   // With its place it stays active, and what comes for it takes it over; else it is pending and claimed anew.
   const state = place === 'kept' ? 'active' : 'pending';
@@ -42,6 +52,7 @@ export async function parkTask(
     ...(progress === undefined ? [] : ['progress', JSON.stringify(progress)]),
   ];
   const now = Date.now();
+  if (isGlancedAt) fields.push('glancedAt', String(now));
   const [outcome, hasTurn, ...flat] = await redis.gcPark(
     ...[`${keyPrefix}:task:${id}`, keyPrefix, id, fence, now, notBeforeAt, place, state, admittedPerUserMax],
     ...[entryName(ticket), ...fields, 'updatedAt', now],

@@ -197,7 +197,7 @@ if isContinued then timeline = task[8]
 else timeline = timeline .. to .. '@' .. ARGV[6] .. '@' .. attempt .. mark end
 redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, unpack(ARGV, 14))
 if to == 'active' then
-  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '')
+  redis.call('HSET', KEYS[1], 'attempt', attempt, 'fence', tonumber(task[2]) + 1, 'entryId', ARGV[8], 'claimId', ARGV[11], 'notBeforeAt', '', 'glancedAt', '')
   redis.call('HSETNX', KEYS[1], 'startedAt', ARGV[10])
   if task[15] and not isContinued then emit(prefix, KEYS[1], id, 'started', now) end
   local claimed = redis.call('HGETALL', KEYS[1])
@@ -277,6 +277,6 @@ export const tellProgressScript = `
 local task = redis.call('HMGET', KEYS[1], 'fence', 'notBeforeAt', 'state', 'cancel')
 if task[1] ~= ARGV[1] or task[3] ~= 'active' or not task[2] or task[2] == '' then return 'taken' end
 if task[4] then return 'canceled' end
-redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3])
+redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3], 'glancedAt', ARGV[3])
 return 'told'
 `;

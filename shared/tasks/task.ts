@@ -94,6 +94,8 @@ export interface Task {
   entryId: string | null;
   /** Of a task that was laid by: when a worker looks at it again. */
   notBeforeAt: number | null;
+  /** Of a task that was laid by and is glanced at meanwhile: when that was last; null: it is not. */
+  glancedAt: number | null;
   progress: Progress | null;
   /** The job that FirecREST's clients know it as; null where they know of no job. */
   jobId: string | null;
@@ -148,6 +150,7 @@ const storedHash = z.object({
   isHeld: z.string().default('0'),
   replyTo: z.string().default(''),
   notBeforeAt: z.string().default(''),
+  glancedAt: z.string().default(''),
   progress: z.string().optional(),
   jobId: z.string().optional(),
   tags: z.string().default(''),
@@ -192,6 +195,7 @@ export function parseTask(fields: Record<string, string>): Task {
     replyTo: hash.replyTo === '' ? null : hash.replyTo,
     entryId: hash.entryId === '' ? null : hash.entryId,
     notBeforeAt: hash.notBeforeAt === '' ? null : Number(hash.notBeforeAt),
+    glancedAt: hash.glancedAt === '' ? null : Number(hash.glancedAt),
     progress: hash.progress === undefined ? null : (JSON.parse(hash.progress) as Progress),
     jobId: hash.jobId ?? null,
     tags: hash.tags.split(',').filter((tag) => tag !== ''),

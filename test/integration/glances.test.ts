@@ -1,9 +1,10 @@
 /** Glances at the work of parked tasks: no queue, no claim, the progress told, and a look as soon as one is due. */
+import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest';
-import type { Progress } from '../../shared/tasks/task.ts';
+import { type Progress, principalKey } from '../../shared/tasks/task.ts';
 import { type Glance, Parked } from '../../workers/operations/parked.ts';
 import { glancesMax } from '../../workers/runtime/glances.ts';
-import { openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
+import { alice, openTasks, queue, statResult, type TaskFixture } from './task-fixture.ts';
 
 const { redis } = inject('lab');
 let fixture: TaskFixture;
@@ -65,6 +66,23 @@ it('end when another worker takes the task up, and write nothing over what that 
   expect(await fixture.store.tellProgress(id, 1, far(-1))).toBe('taken');
   await fixture.glances.stop();
   expect((await read(id))?.progress?.done).toBeGreaterThan(0);
+});
+
+it('of a worker that is lost are missed by whoever asks for the progress, and another takes the task up then', async () => {
+  let glances = 0;
+  let end = (_progress: null): void => {};
+  // The second one does not end: as much as those of a worker that was killed.
+  const hung = new Promise<null>((resolve) => {
+    end = resolve;
+  });
+  const look = async () => (++glances === 1 ? far(1) : hung);
+  const { id, calls } = await glancedAt(look, { task: { id: uuidv7(), owner: principalKey(alice) } });
+  await until(async () => expect((await read(id))?.progress).not.toBeNull());
+  expect((await fixture.gate.get(id, alice)).state).toBe('active');
+  expect(await fixture.queues.has(queue, `${id}.0.kt`)).toBe(false);
+  await until(async () => expect((await fixture.gate.get(id, alice)).state).toBe('completed'));
+  expect(calls()).toBe(2);
+  end(null);
 });
 
 it('of a worker that stops leave the task to another one, at once', async () => {

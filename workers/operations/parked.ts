@@ -16,7 +16,7 @@ export interface Glance {
  * be later, after `waitMs`; a worker that has no room for glances looks through the queue as often.
  */
 export class Parked {
-  readonly options: Omit<ParkOptions, 'notBeforeAt'> & { waitMs: number; glance?: Glance };
+  readonly options: Omit<ParkOptions, 'notBeforeAt' | 'isGlancedAt'> & { waitMs: number; glance?: Glance };
 
   constructor(options: Parked['options']) {
     this.options = options;

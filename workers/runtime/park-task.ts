@@ -29,7 +29,8 @@ export async function parkTask(
   const isGlancedAt = glance !== undefined && deps.glances.hasRoom();
   // The queue takes whole milliseconds; with a fraction, an entry comes seconds late.
   const delayMs = signal.aborted ? 0 : Math.round(untilLookMs(deps, task, parked, isGlancedAt));
-  const result = await deps.store.park(task.id, task.fence, { ...options, notBeforeAt: Date.now() + delayMs });
+  const notBeforeAt = Date.now() + delayMs;
+  const result = await deps.store.park(task.id, task.fence, { ...options, notBeforeAt, isGlancedAt });
   if (result.outcome !== 'parked') {
     log.warn({ outcome: result.outcome }, 'the task had moved on');
     return;
