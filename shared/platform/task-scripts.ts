@@ -8,7 +8,7 @@ import { keepTraitsFunction } from './list-script.ts';
 import { nextStepFunction } from './step-script.ts';
 
 /** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
-const repliedBytesMax = 4_096;
+export const repliedBytesMax = 4_096;
 
 /** The table of legal transitions as a Lua table, so that there is one table only. */
 function luaTransitions(): string {
@@ -217,11 +217,13 @@ if task[7] then redis.call('PEXPIRE', task[7], keep) end
 local answer = {'ok', state, '', 0}
 promote(prefix, queue .. ':' .. owner, admittedMax, answer)
 answer[4] = (#answer - 4) / 2
-if task[6] and task[6] ~= '' then
+-- Of one that was told already nobody waits any more.
+local replyTo = redis.call('HGET', KEYS[1], 'replyTo')
+if replyTo and replyTo ~= '' then
   local message = id .. ' ' .. to
   local result = redis.call('HGET', KEYS[1], 'result')
   if result and #result <= ${repliedBytesMax} then message = message .. ' ' .. result end
-  redis.call('PUBLISH', prefix .. ':reply:' .. task[6], message)
+  redis.call('PUBLISH', prefix .. ':reply:' .. replyTo, message)
 end
 return answer
 `;

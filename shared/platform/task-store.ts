@@ -162,6 +162,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
   writeJournal(id: string, fence: number, entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
   announce(task: Pick<Task, 'id' | 'replyTo'>, url: string): Promise<number>;
+  /** Tells the process that waits for a read its result, before the end does. Resolves with how many heard it. */
+  tellResult(task: Pick<Task, 'id' | 'replyTo'>, resultJson: string): Promise<number>;
   /** Notes the wish to cancel and tells the workers. */
   requestCancel(id: string): Promise<void>;
   read(id: string): Promise<Task | null>;
@@ -184,7 +186,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
 }
 
 export type TaskEnd =
-  | { state: 'completed'; resultJson: string }
+  /** `isTold`: to whoever waits for it. */
+  | { state: 'completed'; resultJson: string; isTold?: boolean }
   /** Too large for the record: the API fetches it there, once, or as often as it likes until a time. */
   | { state: 'completed'; resultUrl: string; kept?: { sizeBytes: number; until: number } }
   | { state: 'failed' | 'canceled'; errorJson: string };
@@ -262,6 +265,11 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
     if (queue === '') return { outcome: 'settled', promoted };
     return { outcome: 'settled', promoted, next: { queue, promoted: promotedOf(rest.slice(ownMax)) } };
   };
+  const tell = ({ id, replyTo }: Pick<Task, 'id' | 'replyTo'>, word: string, text: string): Promise<number> =>
+    withStore(async () => {
+      if (replyTo === null) return 0;
+      return await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${word} ${text}`);
+    });
 
   return {
     accept: (task) => acceptTask(scripted, settings, task),
@@ -295,11 +303,8 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry), ...told] });
       return outcome === 'ok';
     },
-    announce: ({ id, replyTo }, url) =>
-      withStore(async () => {
-        if (replyTo === null) return 0;
-        return await redis.publish(replyChannel(keyPrefix, replyTo), `${id} ${offerWord} ${url}`);
-      }),
+    announce: (task, url) => tell(task, offerWord, url),
+    tellResult: (task, resultJson) => tell(task, 'completed', resultJson),
     requestCancel: (id) =>
       withStore(async () => {
         // HSET on a record that just expired would leave a fragment behind, hence the fields' own expiry by the script.
@@ -383,7 +388,7 @@ export function claimedOf(from: TaskState, fields: Record<string, string>): Clai
 
 function endFields(end: TaskEnd): (string | number)[] {
   if (end.state !== 'completed') return ['error', end.errorJson];
-  if (!('resultUrl' in end)) return ['result', end.resultJson];
+  if (!('resultUrl' in end)) return ['result', end.resultJson, ...(end.isTold ? ['replyTo', ''] : [])];
   const kept = end.kept === undefined ? [] : ['resultBytes', end.kept.sizeBytes, 'resultUntil', end.kept.until];
   return ['resultUrl', end.resultUrl, ...kept];
 }

@@ -88,6 +88,8 @@ export interface Task {
   traceparent: string | null;
   /** Whether a request was held for its end when it was accepted. */
   isHeld: boolean;
+  /** Whether a small result may be told to that request before it is stored. */
+  isToldFirst: boolean;
   /** The API process that waits for its end; null: nobody. */
   replyTo: string | null;
   /** The queue entry that carries it, where that is known. */
@@ -148,6 +150,7 @@ const storedHash = z.object({
   entryId: z.string().default(''),
   handBacks: z.coerce.number().default(0),
   isHeld: z.string().default('0'),
+  isToldFirst: z.string().optional(),
   replyTo: z.string().default(''),
   notBeforeAt: z.string().default(''),
   glancedAt: z.string().default(''),
@@ -192,6 +195,7 @@ export function parseTask(fields: Record<string, string>): Task {
     requestId: hash.requestId ?? null,
     traceparent: hash.traceparent ?? null,
     isHeld: hash.isHeld === '1',
+    isToldFirst: hash.isToldFirst === '1',
     replyTo: hash.replyTo === '' ? null : hash.replyTo,
     entryId: hash.entryId === '' ? null : hash.entryId,
     notBeforeAt: hash.notBeforeAt === '' ? null : Number(hash.notBeforeAt),

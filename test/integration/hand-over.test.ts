@@ -125,7 +125,13 @@ describe('a task that is handed to a worker', () => {
     for (let n = 0; n < 20; n += 1) {
       const { id, state } = await tasks.gate.acceptAndWait(request, never);
       expect(state).toBe('completed');
-      const { timeline, fence } = (await tasks.store.read(id)) ?? {};
+      // A read is answered a moment before its end is stored.
+      const ended = async () => {
+        const task = await tasks.store.read(id);
+        expect(task?.state).toBe('completed');
+        return task;
+      };
+      const { timeline, fence } = (await (request === change ? ended() : eventually(ended))) ?? {};
       expect(timeline?.map((step) => step.state)).toEqual(['pending', 'active', 'completed']);
       expect(fence).toBe(1);
     }

@@ -133,6 +133,7 @@ export class EarlyWorker extends Worker<QueueEntry> {
         if (!isClaimed) this.#endLulls();
       },
       isOurs: Promise.resolve(true),
+      isHanded: true,
       lock: { key: this.toKey(`${entryId}:lock`), token },
     };
     const begun = { entryId, ...this.#beginTasks(entryId, entry.data ?? '', () => [known], taking) };

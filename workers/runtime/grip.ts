@@ -14,6 +14,8 @@ import type { Progress, Task } from '../../shared/tasks/task.ts';
 import type { Taking } from './taking.ts';
 
 export interface Grip {
+  /** Whether the entry was taken for this worker, which it is when nothing else waits. */
+  readonly isHanded: boolean;
   /** Claims the task now, once; the same answer however often it is asked. */
   claim(): Promise<Claim>;
   /** Sends the claim; resolves when it is on its way. Never rejects: what comes of it is told to who asks for the claim. */
@@ -70,6 +72,7 @@ export function createGrip(
     return claiming;
   };
   return {
+    isHanded: taking?.isHanded === true,
     claim: () => claim(),
     async sendClaim() {
       claim().catch(() => undefined);

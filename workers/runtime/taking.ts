@@ -12,6 +12,8 @@ export interface Taking {
   isOurs: Promise<boolean>;
   /** What tells Redis so. */
   lock: EntryLock;
+  /** Said of an entry that the API took for this worker. */
+  isHanded?: true;
 }
 
 export interface EntriesTaking {

@@ -29,6 +29,7 @@ import type { RunWatch } from './run-watch.ts';
 import type { StillAllowed } from './still-allowed.ts';
 import { type ResultBounds, successOf } from './success-of.ts';
 import type { Taking } from './taking.ts';
+import { tellFirst } from './tell-first.ts';
 
 /** What one attempt is given to build its handler's context from. */
 export interface Attempt {
@@ -253,7 +254,7 @@ async function attempt(
   if (!(outcome instanceof Parked)) recordEnd(endingOf(outcome));
   if (outcome instanceof Parked) await parkTask(deps, grip, outcome, controller.signal, log);
   else if (outcome instanceof BrokerError) await fail(deps, operation, grip, task, outcome, log);
-  else await finish(deps, grip, task, outcome, log);
+  else await finish(deps, grip, task, await tellFirst(deps.store, grip, operation, task, outcome), log);
 }
 
 /** Stops the attempt at its time limit, or at the task's deadline; each call of `prolong` begins the limit anew. */
