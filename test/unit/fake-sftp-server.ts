@@ -72,9 +72,12 @@ export function createFakeSftpServer(limits: FakeLimits, initial = Buffer.alloc(
   const feed = createPacketReader(1024 * 1024, serve);
   const stream = new Duplex({
     read: () => undefined,
+    // As ssh2 while its window is full: what is written is looked at later, and must be the same until then.
     write: (chunk: Buffer, _encoding, done) => {
-      feed(chunk);
-      done();
+      setImmediate(() => {
+        feed(chunk);
+        done();
+      });
     },
   });
   const channel = {

@@ -37,10 +37,28 @@ describe.each(servers)('a fake SFTP server that %s', (_what, limits, expected) =
     const read = await withReadHandle(channel, '/file', attributes, fresh, (file) => file.read(0, data.length));
     expect(read.equals(data)).toBe(true);
     expect(Math.max(...server.asked.reads)).toBe(expected);
-    // With its head, a write fills packets of SSH; but for the last one they are all of a size.
-    expect(new Set(server.asked.writes.slice(0, -1))).toEqual(new Set([expected - 64]));
+    // With its head, of 25 bytes and the handle, a write fills packets of SSH; but for the last one they are all of a size.
+    expect(new Set(server.asked.writes.slice(0, -1))).toEqual(new Set([expected - 26]));
     channel.close();
   });
+});
+
+it('two files that are written at once, in requests whose buffers are used again, each hold their own bytes', async () => {
+  const told = { read: 255 * kib, write: 255 * kib };
+  const writeOne = async (content: Buffer): Promise<Buffer> => {
+    const server = createFakeSftpServer({ ...told, told });
+    const channel = await startSftp(server.channel, fresh(), () => undefined);
+    await withNewFile(channel, '/file', undefined, fresh, async (file) => {
+      for (let at = 0; at < content.length; at += 65_400) await file.append(content.subarray(at, at + 65_400));
+      await file.finish();
+    });
+    channel.close();
+    return server.content();
+  };
+  const other = Buffer.from(data.map((byte) => byte ^ 0x55));
+  const [first, second] = await Promise.all([writeOne(data), writeOne(other)]);
+  expect(first.equals(data)).toBe(true);
+  expect(second.equals(other)).toBe(true);
 });
 
 it('a fake SFTP server that answers with less than it was asked for is asked for the rest', async () => {

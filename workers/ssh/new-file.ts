@@ -5,6 +5,7 @@ import type { RemotePath } from './remote-files.ts';
 import type { RequestLimits, SftpChannel } from './sftp-channel.ts';
 import * as sftp from './sftp-requests.ts';
 import { openFlag } from './sftp-wire.ts';
+import { openWriteRequest, type WriteRequest } from './write-requests.ts';
 
 /** Filled from its beginning, by one caller. */
 export interface NewFile {
@@ -35,26 +36,20 @@ export async function withNewFile<T>(
   }
 }
 
-/** What stands in a request before its bytes, and more: with it, full requests fill whole packets of SSH, which OpenSSH takes 32 KiB of. */
-const headBytesMax = 64;
-/** Pieces of one request; more of them are joined, so that a client who sends byte by byte costs no more memory than its bytes. */
-const piecesMax = 64;
-
 function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits) {
   const { signal } = fresh();
   const unaborted = (): RequestLimits => ({ deadlineAt: fresh().deadlineAt });
   const aheadMax = requestsAhead(channel);
   const underWay = new Set<Promise<void>>();
   let at = 0;
-  /** What the next request will hold. */
-  let pieces: Buffer[] = [];
-  let gatheredBytes = 0;
+  /** Filled, and not sent until it is full. */
+  let next: WriteRequest | undefined;
   let failure: { error: unknown } | undefined;
   let isFinished = false;
 
-  const send = (): void => {
-    if (gatheredBytes === 0) return;
-    const written = sftp.write(channel, handle, at, pieces, unaborted()).then(
+  const send = (request: WriteRequest): void => {
+    next = undefined;
+    const written = request.send(at, unaborted()).then(
       () => void underWay.delete(written),
       (error: unknown) => {
         underWay.delete(written);
@@ -62,14 +57,7 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
       },
     );
     underWay.add(written);
-    at += gatheredBytes;
-    pieces = [];
-    gatheredBytes = 0;
-  };
-  const gather = (piece: Buffer): void => {
-    if (pieces.length === piecesMax) pieces = [Buffer.concat(pieces)];
-    pieces.push(piece);
-    gatheredBytes += piece.length;
+    at += request.filledBytes;
   };
   const throwFailure = (): void => {
     if (failure) throw failure.error;
@@ -87,18 +75,16 @@ function createNewFile(channel: SftpChannel, handle: Buffer, fresh: FreshLimits)
     append(bytes: Buffer): undefined | Promise<void> {
       throwFailure();
       signal?.throwIfAborted();
-      const requestBytes = Math.max(1, channel.requestBytes - headBytesMax);
-      for (let from = 0; from < bytes.length; ) {
-        const until = Math.min(bytes.length, from + requestBytes - gatheredBytes);
-        gather(bytes.subarray(from, until));
-        from = until;
-        if (gatheredBytes === requestBytes) send();
+      for (let rest = bytes; rest.length > 0; ) {
+        next ??= openWriteRequest(channel, handle);
+        rest = rest.subarray(next.fill(rest));
+        if (next.isFull) send(next);
       }
       return underWay.size > aheadMax ? untilRoom() : undefined;
     },
     async finish(): Promise<void> {
       // Right behind the writes: the server answers in order, so this is one round trip for all of them.
-      send();
+      if (next) send(next);
       isFinished = true;
       const closed = sftp.close(channel, handle, unaborted());
       closed.catch(() => undefined); // told below, behind the failure of a write

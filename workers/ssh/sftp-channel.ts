@@ -1,7 +1,7 @@
 /** One SFTP session on one channel: requests go out at once, answers are matched by id, each with a deadline. */
 
 import { readWire, sshString, uint32, type WireReader } from '../../shared/ssh/wire.ts';
-import { batchedWrites } from './batched-writes.ts';
+import { batchedWrites, type OnTaken } from './batched-writes.ts';
 import type { LentChannel } from './connection-pool.ts';
 import { createPacketReader, encodePacket, packet, packetFields, status } from './sftp-wire.ts';
 
@@ -40,6 +40,8 @@ export interface SftpChannel {
    * reason of `signal`, whose abort leaves the channel in use.
    */
   request(type: number, fields: readonly Buffer[], limits: RequestLimits): Promise<WireReader>;
+  /** The same of a whole packet, made for its id, whose bytes are the caller's again when `onTaken` is called. */
+  requestWith(packetOf: (id: number) => Buffer, limits: RequestLimits, onTaken: OnTaken): Promise<WireReader>;
   /** At once; requests still pending reject with SftpChannelLost. */
   close(): void;
 }
@@ -62,7 +64,7 @@ const version = 3;
 
 const requestBytesOfAll = 32 * 1024;
 /** OpenSSH (8.5 and later) takes 255 KiB; half of that costs hardly more, and its first bytes go on sooner. */
-const requestBytesMax = 128 * 1024;
+export const requestBytesMax = 128 * 1024;
 /** By which a server says what it takes: OpenSSH's PROTOCOL, section 4.8. */
 const limitsExtension = 'limits@openssh.com';
 
@@ -154,15 +156,21 @@ export async function startSftp(
   stream.write(sshString(Buffer.concat([Buffer.from([packet.init]), uint32(version)])));
   await hello;
 
-  async function request(type: number, fields: readonly Buffer[], within: RequestLimits): Promise<WireReader> {
+  async function requestWith(
+    packetOf: (id: number) => Buffer,
+    within: RequestLimits,
+    onTaken?: OnTaken,
+  ): Promise<WireReader> {
     within.signal?.throwIfAborted();
     if (!isOpen) throw new SftpChannelLost('The SFTP channel is closed');
     const id = nextId;
     nextId = (nextId + 1) >>> 0 || 1;
     const answer = wait(id, within);
-    send(encodePacket(type, id, ...fields));
+    send(packetOf(id), onTaken);
     return await answer;
   }
+  const request: SftpChannel['request'] = (type, fields, within) =>
+    requestWith((id) => encodePacket(type, id, ...fields), within);
 
   if (tellsLimits) requestBytes = await askLimit(() => request(packet.extended, [sshString(limitsExtension)], limits));
 
@@ -184,6 +192,7 @@ export async function startSftp(
       return requestBytes;
     },
     request,
+    requestWith,
     close: () => end(new Error('The SFTP channel was closed')),
   };
 }

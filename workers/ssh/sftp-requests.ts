@@ -21,6 +21,9 @@ export async function realpath(channel: SftpChannel, path: RemotePath, limits: R
   return onlyName(await channel.request(packet.realpath, [pathField(path)], limits));
 }
 
+/** By the protocol: draft-ietf-secsh-filexfer-02, section 6.2. */
+const handleBytesMax = 256;
+
 /** Answers a handle. */
 export async function open(
   channel: SftpChannel,
@@ -30,7 +33,9 @@ export async function open(
   limits: RequestLimits,
 ): Promise<Buffer> {
   const answer = await channel.request(packet.open, [pathField(path), uint32(flags), encodeMode(mode)], limits);
-  return Buffer.from(answer.string());
+  const handle = Buffer.from(answer.string());
+  if (handle.length <= handleBytesMax) return handle;
+  throw new BrokerError('RemoteCommandFailed', 'The SFTP server answered with a handle that is too long.');
 }
 
 /** Answers a handle. */
