@@ -25,15 +25,16 @@ const sizes = [
   ['5 MiB', 5 * 1024 * 1024],
 ] as const;
 
-/** The files are there when this resolves. */
+/** The files are there when this resolves; those that pass up and down are in `memory`, a folder of the user's. */
 export async function prepareFileCells(
   face: Face,
   floor: Floor,
   streams: SftpStreams,
   { home, username }: Pick<LabUser, 'home' | 'username'>,
+  memory: string,
 ): Promise<FileCell[]> {
-  const subjects = benchFiles(home);
-  const { folder, prepare, small, many, sized, inFolder } = subjects;
+  const subjects = benchFiles(home, memory);
+  const { prepare, small, many, sized, inMemory } = subjects;
   await floor.shell.run(prepare, { timeoutMs: 120_000 });
   const { files } = floor;
   const read = (name: string, query: Record<string, string>) =>
@@ -93,14 +94,14 @@ export async function prepareFileCells(
       floorWhat: `floor: SFTP stream in (${title})`,
       byHttp: face.prepare(
         'POST',
-        `ops/upload?${new URLSearchParams({ path: folder })}`,
+        `ops/upload?${new URLSearchParams({ path: memory })}`,
         204,
         formOf(`up-${sizeBytes}`, data),
         'multipart/form-data; boundary=bench',
       ),
       floor: async () => {
         written += 1;
-        const path = inFolder(`floor-${written}`);
+        const path = inMemory(`floor-${written}`);
         await files.withNewFile(path, async (file) => {
           await file.append(data);
           await file.finish();
@@ -109,7 +110,7 @@ export async function prepareFileCells(
       },
       plain: {
         what: `plain: ssh2's createWriteStream (${title})`,
-        work: () => streams.write(inFolder(`plain-${sizeBytes}`), data),
+        work: () => streams.write(inMemory(`plain-${sizeBytes}`), data),
       },
       target: { sharePercentMin: 70 },
     };

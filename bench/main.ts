@@ -14,6 +14,7 @@ import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
 import { crowdClients, judgeCrowd, prepareJobCells } from './job-cells.ts';
 import { type Load, measure } from './measure.ts';
+import { memoryFolder } from './memory-folder.ts';
 import { judge, judgeFiles, judgeListingMemory, performancePage, type Verdict } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
@@ -74,9 +75,16 @@ async function main(): Promise<void> {
   const isWithoutJobs = values['no-submit'] === true || values.files === true;
   const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
   const lab = await startLab({ parts: isWithoutJobs ? parts.slice(0, 3) : parts });
+  const alice = userNamed(lab.users, 'alice');
+  const inMemory = memoryFolder(alice);
   try {
-    const broker = await startBroker(lab, { isCompiled: true, scheduler: isWithoutJobs ? 'process' : 'slurm' });
-    const alice = userNamed(lab.users, 'alice');
+    const broker = await startBroker(lab, {
+      ...{ isCompiled: true, scheduler: isWithoutJobs ? 'process' : 'slurm' },
+      fileSystems: [
+        { path: alice.home, data_type: 'users', default_work_dir: true },
+        { path: inMemory.path, data_type: 'scratch' },
+      ],
+    });
     const floor = await openFloor(lab, alice);
     const streams = await openSftpStreams(lab, alice);
     const face = await openFace(lab, broker);
@@ -138,7 +146,7 @@ async function main(): Promise<void> {
       await cancelAll();
     }
     const jobVerdicts = isWithoutJobs || isOne ? [] : await measureJobs();
-    const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, streams, alice);
+    const cells = values.jobs || isOne ? [] : await prepareFileCells(face, floor, streams, alice, inMemory.path);
     for (const cell of cells) {
       for (const callers of cell.clients) {
         // As above: a route that is used is compiled.
@@ -169,6 +177,7 @@ async function main(): Promise<void> {
     await broker.stop();
   } finally {
     await lab.stop();
+    inMemory.remove();
   }
 }
 

@@ -13,18 +13,18 @@ export const benchScript = '#!/bin/sh\n#SBATCH --hold\n#SBATCH --output=/dev/nul
 /** Files that can be removed, one by each request. */
 const removableCount = 20_000;
 
-/** Files to read, to list and to remove in a user's home, a folder to write into, and the command that makes them anew. */
-export function benchFiles(home: string) {
+/** Files to read, to list and to remove in a user's home, those that pass in `memory`, and the command that makes them anew. */
+export function benchFiles(home: string, memory: string) {
   const folder = `${home}/goldcrest-bench-files`;
   const script = `rm -rf "$1" && mkdir -p "$1/many" "$1/made" "$1/gone" "$1/unpacked" && cd "$1" &&
 head -c 1024 /etc/services >small && tar -czf small.tar.gz small &&
-for size in 65536 1048576 5242880; do head -c $size /dev/urandom >"sized-$size"; done &&
+for size in 65536 1048576 5242880; do head -c $size /dev/urandom >"$2/sized-$size"; done &&
 cd many && seq -f entry-%g 10000 | xargs touch && cd ../gone && seq -f %g 1 ${removableCount} | xargs touch`;
   let made = 0;
   let gone = 0;
   return {
     folder,
-    prepare: ['sh', '-c', script, 'sh', folder],
+    prepare: ['sh', '-c', script, 'sh', folder, memory],
     /** A path that nothing has yet. */
     newPath: () => `${folder}/made/${++made}`,
     /** A file that has not been removed yet. Throws when all of them were. */
@@ -34,8 +34,9 @@ cd many && seq -f entry-%g 10000 | xargs touch && cd ../gone && seq -f %g 1 ${re
     },
     small: `${folder}/small`,
     many: `${folder}/many`,
-    sized: (sizeBytes: number) => `${folder}/sized-${sizeBytes}`,
+    sized: (sizeBytes: number) => `${memory}/sized-${sizeBytes}`,
     inFolder: (name: string) => `${folder}/${name}`,
+    inMemory: (name: string) => `${memory}/${name}`,
   };
 }
 

@@ -1,7 +1,6 @@
-/** What the bench of transfers stands on: files in memory, and a client's own way with a transfer. */
+/** What the bench of transfers stands on: its files, and a client's own way with a transfer. */
 import { createHash, randomBytes } from 'node:crypto';
-import { createWriteStream, mkdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { createWriteStream, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Broker } from '../lab/broker.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -95,18 +94,6 @@ export async function sendParts(
     const answer = await fetch(completeUploadUrl, { method: 'POST', body });
     if (!answer.ok) throw new Error(`completing the upload: ${answer.status} ${await answer.text()}`);
   };
-}
-
-/** A folder of alice's in memory, so that the disk of the machine is not what is measured. */
-export function memoryFolder({ uid, gid }: LabUser): {
-  path: string;
-  at: (name: string) => string;
-  remove: () => void;
-} {
-  const path = join('/dev/shm', `goldcrest-bench-${randomBytes(4).toString('hex')}`);
-  mkdirSync(path);
-  run('chown', [`${uid}:${gid}`, path]);
-  return { path, at: (name) => join(path, name), remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** A file that belongs to the user: 64 MiB of random bytes, which are given, again and again. */

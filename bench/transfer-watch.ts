@@ -2,13 +2,13 @@
 import { type Broker, type BrokerOptions, startBroker } from '../lab/broker.ts';
 import type { Lab } from '../lab/lab.ts';
 import { type LabUser, userNamed } from '../lab/users.ts';
+import { type MemoryFolder, memoryFolder, memoryRoot } from './memory-folder.ts';
 import { machineCpuSeconds, preciseCpuSeconds } from './process-cpu.ts';
 import {
   type Begun,
   contentOf,
   inPlace,
   mebi,
-  memoryFolder,
   openTransferClient,
   sendParts,
   type TransferClient,
@@ -39,7 +39,7 @@ export interface Ground {
   broker: Broker;
   client: TransferClient;
   alice: LabUser;
-  folder: ReturnType<typeof memoryFolder>;
+  folder: MemoryFolder;
 }
 
 /** Parts that move at once, and the parts of an upload. */
@@ -59,7 +59,7 @@ export async function onGround<T>(
     ...{ scheduler: mover === 'job' ? 'slurm' : 'process' },
     ...options,
     staging: { multipart: { max_part_size: partBytes, parallel_runs: lanes }, ...options.staging },
-    fileSystems: [{ path: '/dev/shm', data_type: 'scratch', default_work_dir: true }],
+    fileSystems: [{ path: memoryRoot, data_type: 'scratch', default_work_dir: true }],
     goldcrest: { systems: { lab: { host_keys: { pinned: [lab.sshd.hostKey] }, transfers: { mover } } } },
   });
   try {
