@@ -138,6 +138,18 @@ describe('an upload', () => {
     }
   });
 
+  it.concurrent('whose directory is gone by the time it is complete says so, and nothing else', async () => {
+    mkdirSync(at('brief'));
+    put('brief/there', 'old');
+    const answer = await startUpload(at('brief/new'), 3_000);
+    const etags = await putParts(directivesOf(answer), randomBytes(3_000));
+    rmSync(at('brief'), { recursive: true });
+    await completeUpload(directivesOf(answer), etags);
+    expect((await jobEnd(client, jobOf(answer))).error).toMatch(/error message:[^\n]*: No such file or directory\n?$/);
+    const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
+    expect([body.error.code, await stagedOf(taskIdOf(answer))]).toEqual(['FileNotFound', []]);
+  });
+
   it.concurrent('that the client cancels while it is expected leaves nothing, and its addresses are of no more use', async () => {
     const answer = await startUpload(at('unwanted'), 3);
     const etags = await putParts(directivesOf(answer), Buffer.from('abc'));

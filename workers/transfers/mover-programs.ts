@@ -194,7 +194,8 @@ make_room() {
     # Without it nothing is done, whatever an earlier run says.
     rm -f done
     free=$(df -Pk -- "\${part%/*}/" | awk 'NR == 2 { print $4 }')
-    [ "\${free:-0}" -ge $((size/1024)) ] || { fail 73 'No space left on device'; exit 73; }
+    [ -n "$free" ] || exit 73 # df has said why
+    [ "$free" -ge $((size/1024)) ] || { fail 73 'No space left on device'; exit 73; }
     : >"$part" || exit 73
   fi
   dd if=/dev/null of="$part" bs=1 seek="$size" 2>err.dd || { cat err.dd >&2; exit 73; }
