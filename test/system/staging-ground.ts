@@ -70,3 +70,11 @@ export async function openStagingGround(
     },
   };
 }
+
+/** The same with a second system, `other`, whose one file system is alice's home. */
+export function openGroundOfTwo(lab: LabFacts): Promise<StagingGround> {
+  const homes = [{ path: userNamed(lab.users, 'alice').home, data_type: 'users', default_work_dir: true }];
+  return openStagingGround(lab, {
+    otherSystems: [{ name: 'other', sshd: lab.sshd, cluster: { file_systems: homes } }],
+  });
+}

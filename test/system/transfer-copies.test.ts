@@ -12,9 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { userNamed } from '../../lab/users.ts';
 import type { Client } from './broker-fixture.ts';
-import { openStagingGround, type StagingGround } from './staging-ground.ts';
+import { openGroundOfTwo, type StagingGround } from './staging-ground.ts';
 import { giveTree, makeTree, seenTree } from './tree-fixture.ts';
 
 const lab = inject('lab');
@@ -22,10 +21,7 @@ let ground: StagingGround;
 let client: Client;
 
 beforeAll(async () => {
-  const homes = [{ path: userNamed(lab.users, 'alice').home, data_type: 'users', default_work_dir: true }];
-  ground = await openStagingGround(lab, {
-    otherSystems: [{ name: 'other', sshd: lab.sshd, cluster: { file_systems: homes } }],
-  });
+  ground = await openGroundOfTwo(lab);
   client = ground.client;
 });
 

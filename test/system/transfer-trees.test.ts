@@ -19,10 +19,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { runCommand } from '../../lab/run-command.ts';
-import { userNamed } from '../../lab/users.ts';
 import { type Client, taskEnd } from './broker-fixture.ts';
 import { hostileNames } from './hostile-names.ts';
-import { openStagingGround, type StagingGround } from './staging-ground.ts';
+import { openGroundOfTwo, type StagingGround } from './staging-ground.ts';
 import {
   type ArchiveEntry,
   addressesOf,
@@ -38,10 +37,7 @@ let ground: StagingGround;
 let client: Client;
 
 beforeAll(async () => {
-  const homes = [{ path: userNamed(lab.users, 'alice').home, data_type: 'users', default_work_dir: true }];
-  ground = await openStagingGround(lab, {
-    otherSystems: [{ name: 'other', sshd: lab.sshd, cluster: { file_systems: homes } }],
-  });
+  ground = await openGroundOfTwo(lab);
   client = ground.client;
 });
 
