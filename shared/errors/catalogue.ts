@@ -38,7 +38,7 @@ export const errorCatalogue = {
     'caller',
     false,
     'The system has no such transfer method',
-    'Use the method that the answer names (`errors`); `GET /status/systems` tells each system’s as `dataOperation.data_transfer.service_type`.',
+    'Use the method that the answer names (`errors`); `GET /status/systems` tells each system’s as `dataOperation.data_transfer.serviceType`.',
   ),
   PathNotAbsolute: entry(400, 'caller', false, 'Path is not absolute', 'Send a path that begins with a slash.'),
   PathNotAllowed: entry(
