@@ -11,6 +11,7 @@ import re
 BLOCK = sys.stdin.buffer.read()
 # Of a part, by its size.
 DIGESTS = {count * len(BLOCK): hashlib.md5(BLOCK * count).hexdigest() for count in (1, 2)}
+SHA256S = {count * len(BLOCK): hashlib.sha256(BLOCK * count).hexdigest() for count in (1, 2)}
 STEP = 1 << 20
 RULE = '<ID>fake</ID><Status>Enabled</Status><Filter><Prefix/></Filter><Expiration><Days>1</Days></Expiration>'
 LIFECYCLE = f'<LifecycleConfiguration><Rule>{RULE}</Rule></LifecycleConfiguration>'
@@ -40,8 +41,12 @@ class Store(BaseHTTPRequestHandler):
         return parse_qs(urlsplit(self.path).query, keep_blank_values=True)
 
     def do_PUT(self):
-        """A part: every byte is held against the one that it should be."""
+        """A part: every byte is held against the one that it should be, and the digest that it was signed with against theirs."""
         size = int(self.headers['Content-Length'])
+        signed = self.headers.get('x-amz-content-sha256', 'UNSIGNED-PAYLOAD')
+        if 'partNumber' not in self.words() and size < STEP:
+            is_same = signed == hashlib.sha256(self.rfile.read(size)).hexdigest()
+            return self.answer(200) if is_same else self.refuse_digest()
         if 'partNumber' not in self.words() or size not in DIGESTS:
             self.close_connection = True
             return self.answer(501, f'{size} bytes')
@@ -52,7 +57,17 @@ class Store(BaseHTTPRequestHandler):
                 return None
             at = begun % len(BLOCK)
             is_same = is_same and room == wanted[at : at + STEP]
-        return self.answer(200, '', DIGESTS[size]) if is_same else self.answer(400, 'other bytes than those of the file')
+        if not is_same:
+            return self.answer(400, 'other bytes than those of the file')
+        return self.answer(200, '', DIGESTS[size]) if signed in ('UNSIGNED-PAYLOAD', SHA256S[size]) else self.refuse_digest()
+
+    def refuse_digest(self):
+        """A mover that asks whether digests are held has this answer once."""
+        text = '<Error><Code>XAmzContentSHA256Mismatch</Code></Error>'
+        self.send_response(400)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
 
     def do_POST(self):
         """The beginning and the end of an upload; the ETag of an object is the MD5 of the MD5s of its parts."""

@@ -135,8 +135,9 @@ round. An upload is one for which the client named a digest, where nothing else 
 
 Rows of a \`${elsewhere}\` have a fake in the place of the store (\`bench/fake-store.ts\`), since what the lab's own takes is of the same
 cores, and a raw SSH stream, which they are held against, has no store. The mover and all that it does are the real ones: every byte
-passes, the cluster makes the MD5 of each part and the SHA-256 of the whole, and the mover holds the first against the store's
-answer. The fake compares each byte with the file's and answers with MD5s that were made beforehand. The target of a download by \`stream\` is
+passes, the cluster makes the SHA-256 of each part and of the whole, and each part goes with its own signed, to which the store has to
+hold it. The fake compares each byte with the file's, and the digest with one that was made beforehand; a real store makes it, 0.6 s a GiB here
+([decision 73](decisions/0073-the-store-holds-parts-of-a-relay-to-their-sha-256.md)). The target of a download by \`stream\` is
 judged by that row, and no longer by the one into the lab's store: it was set beside a relay that hashes nothing, which had 0.63 to
 0.71 of the raw stream into a sink of this kind ([decision 67](decisions/0067-what-passed-is-freed-and-the-store-is-taken-out.md)).
 

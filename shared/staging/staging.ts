@@ -25,6 +25,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { S3Config } from '../platform/config/data-transfer.ts';
 import { qualifiedBucket } from './bucket-name.ts';
+import { refusesOtherBytes, type SignedPut, signHeldPart } from './held-digest.ts';
 import { hasName, storeFault } from './store-fault.ts';
 
 /** An object, present or to come. `bucket` is without its tenant. */
@@ -65,6 +66,10 @@ export interface Staging {
   look(object: StagedObject): Promise<ObjectFacts | null>;
   /** Addresses to PUT parts `first` … `first + count - 1` to; made in slices, so that others get their turn. */
   signParts(upload: StagedUpload, first: number, count: number, audience: Audience): Promise<string[]>;
+  /** Whether the store itself holds parts against their SHA-256; asked of it once. */
+  holdsDigests({ bucket }: Pick<StagedObject, 'bucket'>): Promise<boolean>;
+  /** A part that such a store takes only if it is of that many bytes and that digest; for the private endpoint, at once. */
+  signHeldPart(upload: StagedUpload, number: number, part: { sizeBytes: number; sha256: string }): Promise<SignedPut>;
   /** Address to GET the list of the parts that are there, from number `first` on, 1,000 at most. */
   signPartsList(upload: StagedUpload, first: number): Promise<string>;
   /** Address to POST the list of parts to. */
@@ -105,6 +110,7 @@ export function createStaging(config: S3Config): Staging {
   const client = connect(config, config.privateUrl.reveal());
   const publicClient = connect(config, config.publicUrl);
   const prepared = new Set<string>();
+  let holdsDigests: Promise<boolean> | undefined;
   const signerOf = (audience: Audience): S3Client => (audience === 'client' ? publicClient : client);
   const place = ({ bucket, key }: StagedObject) => ({ Bucket: qualifiedBucket(bucket, config.tenant), Key: key });
   // Parts and the object are encrypted as the upload says, so that signed addresses need no header of it.
@@ -230,6 +236,20 @@ export function createStaging(config: S3Config): Staging {
         if (urls.length % signedPerTurn === 0) await endOfTurn();
       }
       return urls;
+    },
+    holdsDigests: ({ bucket }) =>
+      withStaging(async () => {
+        holdsDigests ??= refusesOtherBytes(client, qualifiedBucket(bucket, config.tenant));
+        try {
+          return await holdsDigests;
+        } catch (error) {
+          holdsDigests = undefined;
+          throw error;
+        }
+      }),
+    signHeldPart(upload, number, { sizeBytes, sha256 }) {
+      const part = { ...place(upload), UploadId: upload.uploadId, PartNumber: number, ContentLength: sizeBytes };
+      return withStaging(() => signHeldPart(client, part, sha256));
     },
     signPartsList(upload, first) {
       // What comes behind the marker is listed.

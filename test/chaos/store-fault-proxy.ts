@@ -135,7 +135,7 @@ async function answerInstead(
 ): Promise<void> {
   for await (const _chunk of incoming);
   outgoing.writeHead(status, { 'content-type': 'application/xml' });
-  outgoing.end(`<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
+  outgoing.end(status < 400 ? '' : `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
 }
 
 /** The body with what is to happen to it. A cut is an error, after which nobody gets another byte. */

@@ -3,13 +3,14 @@
  * the input of a command on the cluster on the other. A few MiB are under way at a time, whatever the size of the part;
  * each side waits for the other.
  */
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { remoteFailure } from '../operations/remote-failure.ts';
 import type { RemoteShell, RunResult } from '../ssh/remote-shell.ts';
 import { moverExit, spaceSayings } from './mover-programs.ts';
 import { readPartProgram, writePartProgram } from './relay-programs.ts';
+import { callStore, drained, otherBytes, passing, type StoreCall } from './store-call.ts';
+import type { WayIn } from './way-in.ts';
 
 /** A part of a file. */
 export interface PartRange {
@@ -33,16 +34,8 @@ const aheadBytes = 2 ** 20;
 const writeBytes = 2 ** 18;
 /** What does not come to as much goes after this: a source that is slow must not make the store seem silent. */
 const gatherMs = 10;
-/** Without a byte for so long, a store is taken for dead. */
-const silenceMs = 30_000;
 /** A part may take very long over a slow link; who is silent is found out before. */
 const partTimeoutMs = 24 * 3_600_000;
-
-interface Call {
-  method: 'GET' | 'PUT';
-  headers: Record<string, string | number>;
-  signal: AbortSignal;
-}
 
 /** What a command says where its work has ended before its time, or is not there. */
 export const workIsOver = 72;
@@ -55,56 +48,94 @@ export function endedFromOutside({ exitCode }: Pick<RunResult, 'exitCode'>): Bro
 
 /**
  * From the file into the store; null: the work on the cluster has ended. What arrived in the store is what the cluster
- * read, by its MD5. StagingUnavailable, TransferFailed.
+ * read, by a digest that was made before. StagingUnavailable, TransferFailed.
  */
 export async function sendPart(
   { path, offsetBytes, sizeBytes }: PartRange,
-  url: string,
+  { algorithm, sign }: WayIn,
   workName: string,
   { shell, signal, onBytes }: Relay,
 ): Promise<{ etag: string } | null> {
   const stop = new AbortController();
-  const call = open(url, {
-    method: 'PUT',
-    headers: { 'content-length': sizeBytes },
-    signal: AbortSignal.any([signal, stop.signal]),
-  });
-  const answered = call.answer.then(drained);
-  answered.catch(() => undefined); // told below
-  let sent = 0;
-  const gathered = gatheredWrites(call.body);
-  const onOutput = (chunk: Buffer): undefined | Promise<void> => {
-    sent += chunk.length;
-    onBytes(chunk.length);
-    // A store that refused has ended the call before all was sent.
-    if (call.body.destroyed) return answered.then(() => undefined);
-    if (gathered.write(chunk) || call.body.writableLength < aheadBytes) return undefined;
-    return roomIn(call.body).then(() => (call.body.destroyed ? answered.then(() => undefined) : undefined));
+  let begun: Sending | undefined;
+  const begin = async (digest: string): Promise<Sending> => {
+    const { url, headers } = await sign(digest);
+    const wish = { method: 'PUT', headers, signal: AbortSignal.any([signal, stop.signal]) } as const;
+    begun = beginSending(url, wish, digest, onBytes);
+    return begun;
   };
-  const words = [workName, path, String(offsetBytes), String(sizeBytes)];
+  const words = [workName, path, String(offsetBytes), String(sizeBytes), algorithm];
   const argv = ['sh', '-c', readPartProgram, 'goldcrest-push', ...words];
-  let said: string;
   try {
+    const onOutput = behindLine(begin, (chunk) => begun?.take(chunk));
     const result = await shell.run(argv, { signal, onOutput, timeoutMs: partTimeoutMs });
-    said = result.stderr.toString();
     if (result.exitCode === workIsOver) {
       stop.abort();
       return null;
     }
     const ended = endedFromOutside(result);
     if (ended !== null) throw ended;
-    if (sent !== sizeBytes) throw new BrokerError('TransferFailed', 'The file changed while it was read.');
+    if (begun?.sentBytes() !== sizeBytes)
+      throw new BrokerError('TransferFailed', 'The file changed while it was read.');
   } catch (error) {
     stop.abort();
     throw error;
   }
-  gathered.end();
-  const { headers } = await answered;
-  const etag = (headers.etag ?? '').replaceAll('"', '');
-  // An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
-  const isDigest = /^[0-9a-f]{32}$/.test(etag) && headers['x-amz-server-side-encryption'] !== 'aws:kms';
-  if (etag === '' || (isDigest && !said.includes(etag))) throw passing('The store has not what was sent.');
-  return { etag };
+  return { etag: await begun.end(algorithm) };
+}
+
+/** A part that is on its way into the store. */
+interface Sending {
+  /** What it returns is to be waited for. */
+  take: (chunk: Buffer) => undefined | Promise<void>;
+  sentBytes: () => number;
+  /** The part's ETag, once the store has it. */
+  end: (algorithm: WayIn['algorithm']) => Promise<string>;
+}
+
+function beginSending(url: string, wish: StoreCall, digest: string, onBytes: Relay['onBytes']): Sending {
+  const { body, answer } = callStore(url, wish);
+  const answered = answer.then(drained);
+  answered.catch(() => undefined); // told below
+  const gathered = gatheredWrites(body);
+  let sent = 0;
+  return {
+    take(chunk) {
+      sent += chunk.length;
+      onBytes(chunk.length);
+      // A store that refused has ended the call before all was sent.
+      if (body.destroyed) return answered.then(() => undefined);
+      if (gathered.write(chunk) || body.writableLength < aheadBytes) return undefined;
+      return roomIn(body).then(() => (body.destroyed ? answered.then(() => undefined) : undefined));
+    },
+    sentBytes: () => sent,
+    async end(algorithm) {
+      gathered.end();
+      const { headers } = await answered;
+      const etag = (headers.etag ?? '').replaceAll('"', '');
+      // An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
+      const isDigest = /^[0-9a-f]{32}$/.test(etag) && headers['x-amz-server-side-encryption'] !== 'aws:kms';
+      if (etag === '' || (algorithm === 'md5' && isDigest && etag !== digest)) throw passing(otherBytes);
+      return etag;
+    },
+  };
+}
+
+/** Hands the first line of an output to `begin`, and what follows, once that is done, to `take`. */
+function behindLine(
+  begin: (line: string) => Promise<unknown>,
+  take: (chunk: Buffer) => undefined | Promise<void>,
+): (chunk: Buffer) => undefined | Promise<void> {
+  let line: Buffer | null = Buffer.alloc(0);
+  return (chunk) => {
+    if (line === null) return take(chunk);
+    line = Buffer.concat([line, chunk]);
+    const end = line.indexOf('\n');
+    if (end < 0) return undefined;
+    const [digest, rest] = [line.toString('latin1', 0, end), line.subarray(end + 1)];
+    line = null;
+    return begin(digest).then(() => (rest.length > 0 ? take(rest) : undefined));
+  };
 }
 
 /**
@@ -118,7 +149,7 @@ export async function fetchPart(
   { shell, signal, onBytes }: Relay,
 ): Promise<{ etag?: never } | null> {
   const range = `bytes=${offsetBytes}-${offsetBytes + sizeBytes - 1}`;
-  const call = open(url, { method: 'GET', headers: { range }, signal });
+  const call = callStore(url, { method: 'GET', headers: { range }, signal });
   call.body.end();
   const answer = await call.answer;
   if (Number(answer.headers['content-length']) !== sizeBytes) {
@@ -152,47 +183,6 @@ async function* counted(answer: IncomingMessage, onBytes: (count: number) => voi
     onBytes(value.length);
     yield value;
   }
-}
-
-/** A request of which the head goes at once. `answer` rejects unless the store took it; an abort rejects with its reason. */
-function open(url: string, { method, headers, signal }: Call) {
-  const request = url.startsWith('https:') ? requestHttps : requestHttp;
-  const body = request(url, { method, headers, signal });
-  const answer = new Promise<IncomingMessage>((resolve, reject) => {
-    body.setTimeout(silenceMs, () => body.destroy(new Error('the store is silent')));
-    body.on('error', (error) => reject(signal.aborted ? signal.reason : passing('The store does not answer.', error)));
-    body.on('response', (response) => {
-      const status = response.statusCode ?? 0;
-      if (status === 200 || status === 206) resolve(response);
-      else {
-        response.resume();
-        body.destroy();
-        reject(refusal(status, url));
-      }
-    });
-  });
-  answer.catch(() => undefined); // told to who waits for it
-  return { body, answer };
-}
-
-function refusal(status: number, url: string): BrokerError {
-  if (status === 403 && hasRunOut(url)) return passing('The address of a part ran out before it was used.');
-  if (status >= 500 || status === 429 || status === 408) return passing(`The staging store answered ${status}.`);
-  return new BrokerError('TransferFailed', `The staging store refused a part with status ${status}.`);
-}
-
-/** Whether the time of a signed address is up, as it says itself. */
-function hasRunOut(url: string): boolean {
-  const { searchParams } = new URL(url);
-  const signed = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(searchParams.get('X-Amz-Date') ?? '');
-  if (signed === null) return false;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = signed.slice(1).map(Number);
-  const signedAt = Date.UTC(year, month - 1, day, hour, minute, second);
-  return Date.now() >= signedAt + Number(searchParams.get('X-Amz-Expires')) * 1_000;
-}
-
-function passing(message: string, cause?: unknown): BrokerError {
-  return new BrokerError('StagingUnavailable', message, { cause, retryAfterSeconds: 2 });
 }
 
 /** Chunks of an SSH packet each go to the socket in one system call for many; few wait for no more than `gatherMs`. */
@@ -239,9 +229,4 @@ function roomIn(body: ClientRequest): Promise<void> {
     body.on('drain', done);
     body.on('close', done);
   });
-}
-
-async function drained(answer: IncomingMessage): Promise<IncomingMessage> {
-  for await (const _chunk of answer);
-  return answer;
 }

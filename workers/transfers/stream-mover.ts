@@ -19,6 +19,7 @@ import { checkWords, digestOf } from './script-mover.ts';
 import { movedPartBytes, stagingOf, whenStoreAnswers } from './staged-transfer.ts';
 import type { StreamedPart, TransferJournal, WorkEnd } from './transfer-journal.ts';
 import { transferProgress } from './transfer-progress.ts';
+import { wayInto } from './way-in.ts';
 
 /** A look lasts so long, and the parts more that are under way then. */
 const lookMs = 5_000;
@@ -73,8 +74,7 @@ export const streamMover: Mover = {
       // The store has them.
       forgotten: {},
       async move(range, relay) {
-        const [url = ''] = await stagingOf(context).signParts(staged, range.number + 1, 1, 'cluster');
-        return sendPart(range, url, workName(context.task.id), relay);
+        return sendPart(range, await wayInto(staged, range, stagingOf(context)), workName(context.task.id), relay);
       },
       async whenMoved() {
         const argv = ['sh', '-c', allSentProgram, 'goldcrest-push', workName(context.task.id)];
