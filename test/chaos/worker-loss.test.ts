@@ -1,12 +1,15 @@
 /** Workers that die, hang and are stopped in the middle of their work; whatever happens, a task ends once and a job is made once. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Daemon } from '../../lab/daemon.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { runCommand } from '../../lab/run-command.ts';
 import { type LabUser, userNamed } from '../../lab/users.ts';
+import { handChannel, handedOf } from '../../shared/platform/hand-over.ts';
+import { connectRedis } from '../../shared/platform/redis.ts';
 import { eventually } from '../eventually.ts';
 import { hasUnreadRequest } from '../integration/handed-over.ts';
 import {
@@ -76,6 +79,24 @@ async function workerOf(taskId: string): Promise<Daemon> {
   return worker ?? expect.unreachable(`no worker holds the task: ${stdout}`);
 }
 
+/** The tasks of changes that are handed to workers from now on; resolves when the API knows of workers that take some. */
+async function handOvers(): Promise<{ tasks: string[]; close(): void }> {
+  const redis = connectRedis(lab.redis.url, 'persist', pino({ level: 'silent' }));
+  let handedCount = 0;
+  const tasks: string[] = [];
+  redis.on('pmessage', (_pattern, _channel, message: string) => {
+    const handed = handedOf(message); // null: a worker that hears itself
+    if (handed !== null) handedCount += 1;
+    if (handed?.claimed !== undefined) tasks.push(handed.claimed.task.id);
+  });
+  await redis.psubscribe(handChannel(broker.keyPrefix, '*'));
+  await eventually(async () => {
+    expect((await client.get(`/filesystem/lab/ops/stat?${pathQuery(own.path)}`)).status).toBe(200);
+    expect(handedCount).toBeGreaterThan(0);
+  });
+  return { tasks, close: () => redis.disconnect() };
+}
+
 /** What is asked while the controller stands still; resolves with the task when its sbatch waits for the controller. */
 async function intoSilence(ask: () => Promise<Answer>): Promise<{ location: string; id: string; worker: Daemon }> {
   lab.slurm.controller.pause();
@@ -125,6 +146,24 @@ describe('a worker that is killed', () => {
     await killed;
     expect(broker.workers[0]?.pid()).toBeUndefined();
     expect(Object.fromEntries(statuses)).toEqual({ 200: requests.length });
+  });
+
+  it('between the hand-over of a change and its effect: another worker makes it, once', async () => {
+    const handed = await handOvers();
+    const made = join(own.path, 'handed');
+    for (const worker of broker.workers) worker.pause(); // what is handed over now is sent, and not read
+    const answer = client.post('/filesystem/lab/ops/mkdir', { path: made });
+    const id = await eventually(() => handed.tasks.at(-1) ?? expect.unreachable());
+    await (await workerOf(id)).kill();
+    handed.close();
+    expect(existsSync(made)).toBe(false);
+    for (const worker of broker.workers) worker.resume();
+    const { status, text } = await answer;
+    expect(status, text).toBe(201);
+    const { attempt, timeline } = (await client.get(`/tasks/${id}`)).body;
+    const states = (timeline as { state: string; attempt: number }[]).map(({ state, attempt: n }) => `${state} ${n}`);
+    expect([attempt, states]).toEqual([2, ['pending 0', 'active 1', 'active 2', 'completed 2']]);
+    expect(existsSync(made)).toBe(true);
   });
 
   it('while its sbatch waits: another worker finds the one job', async () => {
