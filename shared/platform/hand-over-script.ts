@@ -14,8 +14,10 @@ const unsure = operationNames.filter((name) => findOperation(name)?.recover === 
 const luaUnsure = `{${unsure.map((name) => `['${name}']=true`).join(',')}}`;
 
 /**
- * With more open tasks in a queue, this one included, none is handed over: where there is more to do, workers take what waits
- * together, which costs all of it one write and one sync of Redis's file.
+ * With more tasks in a queue that could run now, this one included, none is handed over: where there is more to do, workers take
+ * what waits together, which costs all of it one write and one sync of Redis's file. Of the open ones those do not count that wait
+ * for their time or are laid by: each has an entry that BullMQ delays. (One that ended before its time is taken off for nothing
+ * until then; what waits and is at work is looked at by itself.)
  */
 const openTasksMax = 2;
 
@@ -41,7 +43,7 @@ if redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then return 'nobody' end
 if redis.call('LLEN', KEYS[2]) > 0 or redis.call('ZCARD', KEYS[4]) > 0 then return 'ahead' end
 -- BullMQ's scores of delayed entries are milliseconds times 4096.
 if redis.call('ZCOUNT', KEYS[5], '-inf', (tonumber(now) + 1) * 4096 - 1) > 0 then return 'ahead' end
-if redis.call('ZCARD', prefix .. ':open:' .. ARGV[12]) > ${openTasksMax} then return 'busy' end
+if redis.call('ZCARD', prefix .. ':open:' .. ARGV[12]) - redis.call('ZCARD', KEYS[5]) > ${openTasksMax} then return 'busy' end
 if redis.call('LLEN', KEYS[3]) >= tonumber(ARGV[10]) then return 'busy' end
 local held = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
 if held[1] or held[2] or held[3] then return 'held' end

@@ -10,7 +10,7 @@ import { openHandedEntries } from '../../workers/runtime/handed-entries.ts';
 import type { Attempt } from '../../workers/runtime/task-runner.ts';
 import { eventually } from '../eventually.ts';
 import { type DeafWorker, type DeafWorkerOptions, startDeafWorker } from './deaf-worker.ts';
-import { openTasks, silent, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
+import { by, openTasks, silent, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
 const batch = 'batch@lab';
 const never = new AbortController().signal;
@@ -191,6 +191,25 @@ describe('a task that is handed to a worker', () => {
     expect(attempts).toEqual([2]);
     expect(await tasks.store.read(id)).toMatchObject({ fence: 2, attempt: 2 });
     await isEmpty();
+  });
+
+  it('is handed over beside any number that wait for their time or are laid by', async () => {
+    const { messages } = await beDeaf();
+    const laterMs = 3_600_000;
+    for (let n = 0; n < 3; n += 1) {
+      await tasks.gate.accept({ ...change, isHeld: false, startAt: Date.now() + laterMs });
+      const parked = tasks.newTask({ queue: batch });
+      await tasks.store.accept(parked);
+      const claim = await tasks.store.claim({ id: parked.id, fence: 0 }, by(`e${n}`, 'w'));
+      const fence = claim.outcome === 'claimed' ? claim.fence : expect.unreachable(claim.outcome);
+      const place = n === 0 ? 'aside' : 'kept';
+      const laid = await tasks.store.park(parked.id, fence, { place, notBeforeAt: Date.now() + laterMs });
+      const ticket = laid.outcome === 'parked' ? laid.ticket : null;
+      await tasks.queues.add(batch, ticket ?? expect.unreachable(laid.outcome), laterMs).done;
+    }
+    void tasks.gate.acceptAndWait({ ...change, holdMs: 1 }, never);
+    await placed('active');
+    await eventually(() => expect(messages).toHaveLength(1));
   });
 
   it('is given back by a worker that stops before it begins', async () => {
