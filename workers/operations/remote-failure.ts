@@ -24,7 +24,9 @@ const sayings: readonly Saying[] = [
   [/: Is a directory$/m, 'InvalidRequest'],
   [/: File name too long$/m, 'InvalidRequest'],
   // cp and mv, of what they are asked to do.
-  [/^(?:cp|mv): .* (?:are the same file|into itself, .*|to a subdirectory of itself, .*)$/m, 'InvalidRequest'],
+  [/^(?:cp|mv): '.*' and '.*' are the same file$/m, 'InvalidRequest'],
+  [/^cp: cannot copy a directory, '.*', into itself, '.*'$/m, 'InvalidRequest'],
+  [/^mv: cannot move '.*' to a subdirectory of itself, '.*'$/m, 'InvalidRequest'],
   [/^(?:cp|mv): cannot overwrite (?:non-)?directory /m, 'InvalidRequest'],
   [/^chown: invalid (?:user|group|spec)\b/m, 'InvalidUser'],
   [/^chmod: invalid mode\b/m, 'InvalidRequest'],

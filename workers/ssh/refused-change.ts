@@ -23,5 +23,5 @@ export async function reasonOfFailure(
 
 /** Byte for byte: names need not be UTF-8. */
 function directoryOf(path: RemotePath): Buffer {
-  return Buffer.from(posix.dirname(Buffer.from(path as Buffer).toString('latin1')), 'latin1');
+  return Buffer.from(posix.dirname(Buffer.from(path).toString('latin1')), 'latin1');
 }
