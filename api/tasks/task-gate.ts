@@ -248,6 +248,13 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
     throw new BrokerError('TaskNotFound', 'Task not found.');
   };
 
+  /** The same, and what nobody glances at any more is taken up. */
+  const lookedAt = async (id: string, principal: Principal): Promise<Task> => {
+    const task = await owned(id, principal);
+    if (isForsaken(task, Date.now())) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
+    return task;
+  };
+
   /** Ends a waiting task; asks the worker of an active one. */
   const stop = async (id: string): Promise<void> => {
     await store.requestCancel(id);
@@ -354,17 +361,13 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
 
     countOpen: (principal, queueNames) => store.countOpen(principalKey(principal), queueNames),
 
-    async get(id, principal) {
-      const task = await owned(id, principal);
-      if (isForsaken(task, Date.now())) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
-      return task;
-    },
+    get: lookedAt,
     find: async (id) => (taskId.test(id) ? store.read(id) : null),
 
     async wait(id, principal, waitMs, signal) {
       const { ended, abandon } = waiters.wait(id, waitMs);
       try {
-        const task = await owned(id, principal);
+        const task = await lookedAt(id, principal);
         if (isTerminal(task.state)) return task;
         await untilAborted(ended, abandon, signal);
         return await owned(id, principal);
