@@ -22,7 +22,7 @@ export interface StoreMemory {
 export interface StoreRoom {
   /** Throws StoreFull when the last look found too little room. A look that failed says nothing. */
   check(): void;
-  /** What the last look found; null before the first. */
+  /** What the last look found; null before the first, and where the last one failed. */
   memory(): StoreMemory | null;
   close(): void;
 }
@@ -48,7 +48,10 @@ export function watchStoreRoom(redis: Redis, log: Logger): StoreRoom {
       ? `The task store holds ${usedBytes} bytes; from ${Math.round(acceptBytesMax)} on it takes no task.`
       : null;
   };
-  const timer = setInterval(() => void look().catch(() => undefined), lookEveryMs);
+  const forget = (): void => {
+    memory = null;
+  };
+  const timer = setInterval(() => void look().catch(forget), lookEveryMs);
   timer.unref();
   return {
     check() {

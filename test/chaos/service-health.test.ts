@@ -9,6 +9,7 @@ import { userNamed } from '../../lab/users.ts';
 import { createHungFileSystem, type HungFileSystem } from '../integration/hung-file-system.ts';
 import { type Answer, type Broker, type Client, clientOf, pathQuery, startBroker } from '../system/broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from '../system/home-directory.ts';
+import { scrape, scraped } from '../system/scrape.ts';
 
 /** Longest wait for a change to be noticed: probes every second or two, on a machine that others load as well. */
 const noticed = { timeout: 60_000, interval: 100 };
@@ -76,7 +77,7 @@ beforeAll(async () => {
         cluster: { service_account: { client_id: 'service', secret: 'wrong-and-long-enough-to-be-looked-for' } },
       },
     ],
-    goldcrest: { health: { recheck: '300ms', recovery_interval: '1s' } },
+    goldcrest: { ...scraped, health: { recheck: '300ms', recovery_interval: '1s' } },
     // What was let through before the API knew hangs for no longer than this.
     ssh: { timeout: { command_execution: 5 } },
   });
@@ -208,6 +209,9 @@ describe('a host that poses as the login node', () => {
   it('is unhealthy with the reason, and nothing is sent to it', async () => {
     await refused(() => stat('impostor'), /^The ssh service .*\(impostor\) is unhealthy\..* is not the expected one/);
     expect(await serviceOf('impostor', 'ssh')).toMatchObject({ healthy: false });
+    const { value } = await scrape(broker.api);
+    expect(value('goldcrest_service_up', { system: 'impostor', service: 'ssh' })).toBe(0);
+    expect(value('goldcrest_service_up', { system: 'lab', service: 'ssh' })).toBe(1);
   });
 });
 

@@ -3,6 +3,8 @@ import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { outboxKey } from '../../shared/platform/event-script.ts';
 import { createEventStore } from '../../shared/platform/event-store.ts';
+import { silentMeter } from '../../shared/platform/metrics/meter.ts';
+import { readQueues } from '../../shared/platform/metrics/queue-readings.ts';
 import { createSealer } from '../../shared/platform/sealing.ts';
 import { Secret } from '../../shared/platform/secret.ts';
 import { principalKey } from '../../shared/tasks/task.ts';
@@ -26,6 +28,9 @@ describe('the outbox', () => {
   it('keeps what happened while no worker was there, and is empty when it was told', async () => {
     const { secret } = await endpoint();
     const ids = await Promise.all(Array.from({ length: 20 }, () => end()));
+    const { redis, keyPrefix } = hooks.tasks;
+    const backlog = (await readQueues(redis, keyPrefix, [])()).map(({ labels, value }) => [labels.state, value]);
+    expect(Object.fromEntries(backlog)).toEqual({ event: await redis.xlen(outboxKey(keyPrefix)), due: 0, later: 0 });
     work();
     work();
     const received = await hooks.receiver.until(20);
@@ -117,7 +122,8 @@ describe('a webhook', () => {
   });
 
   it('that fails is tried again with the same id and a new time, and the log says what came of it', async () => {
-    work();
+    const counted: unknown[] = [];
+    work({ meter: { ...silentMeter, count: (...of) => void counted.push(of) } });
     const { id, secret } = await endpoint();
     hooks.respond = (response, count) => response.writeHead(count === 1 ? 503 : 204).end();
     await end();
@@ -134,6 +140,10 @@ describe('a webhook', () => {
         state: 'delivered',
         attempts: [{ status: 503 }, { status: 204, error: null }],
       }),
+    );
+    const outcomes = [{ outcome: 'to-retry' }, { outcome: 'delivered' }];
+    await eventually(() =>
+      expect(counted).toEqual(outcomes.map((labels) => ['goldcrest_webhook_attempts_total', labels])),
     );
   });
 

@@ -5,6 +5,7 @@ import { Webhook } from 'standardwebhooks';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, expect, inject } from 'vitest';
 import { createKeptAnswers } from '../../shared/platform/kept-answers.ts';
+import type { Meter } from '../../shared/platform/metrics/meter.ts';
 import { connectRedis, type Redis } from '../../shared/platform/redis.ts';
 import { createSealer, type Sealer } from '../../shared/platform/sealing.ts';
 import { Secret } from '../../shared/platform/secret.ts';
@@ -58,7 +59,7 @@ export function useWebhooks(): void {
 
 const targets = () => ({ allowHttp: true, ports: [hooks.receiver.port], networks: ['127.0.0.1/32'] });
 
-export function work(over: { giveUpAfterMs?: number; timeoutMs?: number; sealer?: Sealer } = {}): void {
+export function work(over: { giveUpAfterMs?: number; timeoutMs?: number; sealer?: Sealer; meter?: Meter } = {}): void {
   if (sealer === null) throw new Error('no sealer');
   const blocking = connectRedis(inject('lab').redis.url, 'persist', silent);
   const deliverer = startDeliverer({

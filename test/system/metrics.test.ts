@@ -5,15 +5,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import type { Daemon } from '../../lab/daemon.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { requestToken } from '../../lab/oidc/token-client.ts';
 import { plainEnvironment } from '../../lab/plain-environment.ts';
 import { userNamed } from '../../lab/users.ts';
 import { eventually } from '../eventually.ts';
-import { parseMetrics, seriesKey } from '../prometheus-text.ts';
 import { type Broker, type Client, clientOf, locationOf, pathQuery, startBroker, taskEnd } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { addressOf, scrape, scraped, textOf } from './scrape.ts';
 
 /** In everything that a client can send. */
 const sentinel = `sentinel-${randomBytes(6).toString('hex')}`;
@@ -28,7 +27,7 @@ beforeAll(async () => {
   own = homeDirectory(userNamed(lab.users, 'alice'));
   broker = await startBroker(lab, {
     scheduler: 'process',
-    goldcrest: { metrics: { api_port: 0, worker_port: 0 }, tasks: { attempts_max: 1 } },
+    goldcrest: { ...scraped, tasks: { attempts_max: 1 } },
     otherSystems: [{ name: 'gone', sshd: { ...lab.sshd, port: 1 } }],
   });
   client = await clientOf(lab.oidc, broker.url, 'alice');
@@ -39,34 +38,6 @@ afterAll(async () => {
   own?.remove();
   await lab?.stop();
 }, 60_000);
-
-/** Where a process says that it can be scraped; the last, where it was started again. */
-function addressOf({ logFile }: Daemon): string {
-  const lines = readFileSync(logFile, 'utf8').split('\n');
-  const line = lines.findLast((each) => each.includes('"metrics can be scraped"')) ?? '{}';
-  return `http://127.0.0.1:${(JSON.parse(line) as { port: number }).port}/metrics`;
-}
-
-async function textOf(daemon: Daemon | undefined): Promise<string> {
-  const response = await fetch(addressOf(daemon as Daemon));
-  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
-  return response.text();
-}
-
-interface Scrape {
-  /** Undefined: there is no such series. */
-  value(name: string, labels?: Record<string, string>): number | undefined;
-}
-
-async function scrape(daemon: Daemon | undefined): Promise<Scrape> {
-  const families = parseMetrics(await textOf(daemon));
-  return {
-    value(name, labels) {
-      const family = families.get(name) ?? families.get(name.replace(/_(count|sum)$/, ''));
-      return family?.samples.get(seriesKey(name, labels));
-    },
-  };
-}
 
 const [system, ls] = ['lab', 'filesystem.ls'];
 const stat = (status: string) => ({ operation: 'filesystem.stat', method: 'GET', status });
@@ -207,7 +178,11 @@ it('tells what it knows while Redis is away, and that it is', async () => {
       expect(value('goldcrest_build_info', { version: '0.1.0' })).toBe(1);
     });
   }
-  expect((await scrape(broker.api)).value(requests, stat('2xx'))).toBe(3);
+  await eventually(async () => {
+    const { value } = await scrape(broker.api);
+    expect(value(requests, stat('2xx'))).toBe(3);
+    expect(value('goldcrest_redis_memory_used_bytes')).toBeUndefined();
+  });
   await lab.redis.start();
   for (const daemon of [broker.api, broker.workers[0]]) {
     await eventually(async () => {

@@ -8,6 +8,7 @@ import { type LabUser, userNamed } from '../../lab/users.ts';
 import { eventually } from '../eventually.ts';
 import { type Broker, type Client, clientOf, startBroker } from './broker-fixture.ts';
 import { homeDirectory, type OwnDirectory } from './home-directory.ts';
+import { scrape, scraped } from './scrape.ts';
 import {
   completeUpload,
   directivesOf,
@@ -54,7 +55,10 @@ export function describeMover(
         s3: lab.s3,
         staging: { multipart: { max_part_size: 6 * mebi } },
         ...options,
-        goldcrest: { systems: { lab: { host_keys: { pinned: [lab.sshd.hostKey] }, transfers: { mover } } } },
+        goldcrest: {
+          ...scraped,
+          systems: { lab: { host_keys: { pinned: [lab.sshd.hostKey] }, transfers: { mover } } },
+        },
       });
       client = await clientOf(lab.oidc, broker.url, 'alice');
       owner = userNamed(lab.users, 'alice');
@@ -82,6 +86,14 @@ export function describeMover(
       return [...(objects.Contents ?? []), ...(uploads.Uploads ?? [])].map(({ Key }) => Key ?? '');
     }
 
+    async function movedBytes(direction: 'in' | 'out'): Promise<number> {
+      const labels = { system: 'lab', mover, direction };
+      const told = (await Promise.all(broker.workers.map(scrape))).map(({ value }) =>
+        value('goldcrest_transfer_bytes_total', labels),
+      );
+      return told.reduce<number>((sum, bytes = 0) => sum + bytes, 0);
+    }
+
     async function upload(path: string, content: Buffer, more: Record<string, unknown> = {}) {
       const transferDirectives = { transferMethod: 's3', fileSize: content.length, ...more };
       const answer = await client.post(`${transfer}/upload`, { path, transferDirectives });
@@ -100,6 +112,7 @@ export function describeMover(
     it('puts a file of several parts in place, and tells its bytes, digest, seconds and rate', async () => {
       const content = randomBytes(15 * mebi + 7);
       const name = 'it’s a\nname & <b>';
+      const before = await movedBytes('in');
       const { job, id } = await upload(at(name), content);
       expect(await jobEnd(client, job)).toMatchObject({ state: 'COMPLETED', exitCode: 0, error: '' });
       expect(digest(readFileSync(at(name)))).toBe(digest(content));
@@ -108,6 +121,7 @@ export function describeMover(
       const { seconds, megabytesPerSecond, ...facts } = body.result;
       expect(facts).toEqual({ path: at(name), bytes: content.length, sha256: digest(content), quotaBytesLeft: null });
       expect([seconds, megabytesPerSecond]).toEqual([expect.any(Number), expect.any(Number)]);
+      await eventually(async () => expect((await movedBytes('in')) - before).toBe(content.length));
     });
 
     it('moves a file without bytes both ways', async () => {
@@ -133,6 +147,7 @@ export function describeMover(
       const content = randomBytes(15 * mebi + 7);
       writeFileSync(at('out'), content);
       own.giveAway();
+      const before = await movedBytes('out');
       const answer = await download(at('out'));
       expect(answer.status, answer.text).toBe(201);
       expect(await jobEnd(client, jobOf(answer))).toMatchObject({ state: 'COMPLETED', error: '' });
@@ -140,6 +155,7 @@ export function describeMover(
       expect(digest(got)).toBe(digest(content));
       const { body } = await client.get(`/tasks/${taskIdOf(answer)}`);
       expect(body.result).toMatchObject({ bytes: content.length, sha256: digest(content) });
+      await eventually(async () => expect((await movedBytes('out')) - before).toBe(content.length));
     });
 
     it('that is canceled leaves no file, no process and nothing staged', async () => {

@@ -174,11 +174,15 @@ describe('a trail', () => {
       },
       close: () => {},
     };
-    const trail = createAuditTrail({ writer: 'w', key: null, lines, store: { append: async () => true }, log });
+    const failures: string[] = [];
+    const onFailure = (place: string): void => void failures.push(place);
+    const store = { append: async () => true };
+    const trail = createAuditTrail({ writer: 'w', key: null, lines, store, log, onFailure });
     trail.requireWritable();
     isFull = true;
     trail.append(facts);
     trail.append(facts);
+    expect(failures).toEqual(['file', 'file']);
     expect(() => trail.requireWritable()).toThrow('The audit trail cannot be written');
     isFull = false;
     await vi.waitFor(() => trail.requireWritable(), { timeout: 5_000 });

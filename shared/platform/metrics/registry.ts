@@ -57,8 +57,13 @@ export function createMetricRegistry(
 
   return {
     meter: {
-      count: (name, labels, by = 1) => counters.get(name)?.inc(labels, by),
-      observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, Math.max(0, seconds)),
+      // prom-client throws for what is no number, and who counts must not fail for it.
+      count(name, labels, by = 1) {
+        if (by >= 0 && by < Number.POSITIVE_INFINITY) counters.get(name)?.inc(labels, by);
+      },
+      observe(name, labels, seconds) {
+        if (Number.isFinite(seconds)) histograms.get(name)?.observe(labels, Math.max(0, seconds));
+      },
     },
     read: (source) => void sources.push(source),
     scrape() {
