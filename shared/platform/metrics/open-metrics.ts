@@ -27,11 +27,11 @@ const silent: Metrics = {
   close: async () => undefined,
 };
 
-export async function openMetrics(process: 'api' | 'worker', config: MetricsConfig, log: Logger): Promise<Metrics> {
-  const port = process === 'api' ? config.apiPort : config.workerPort;
+export async function openMetrics(kind: 'api' | 'worker', config: MetricsConfig, log: Logger): Promise<Metrics> {
+  const port = kind === 'api' ? config.apiPort : config.workerPort;
   if (port === null) return silent;
   const { createMetricRegistry } = await import('./registry.ts');
-  const registry = createMetricRegistry(process, (error) =>
+  const registry = createMetricRegistry(kind, (error) =>
     log.debug({ err: error }, 'a scrape is answered without all metrics'),
   );
   registry.read(() => [reading('goldcrest_build_info', { version }, 1)]);
@@ -43,9 +43,9 @@ export async function openMetrics(process: 'api' | 'worker', config: MetricsConf
       try {
         await listenOn(server, port, config.host);
       } catch (error) {
-        const key = `goldcrest.metrics.${process}_port`;
-        log.fatal({ err: error }, `${key}: port ${port} of ${config.host} cannot be had. ${portAdvice(process)}`);
-        globalThis.process.exit(exitConfig);
+        const key = `goldcrest.metrics.${kind}_port`;
+        log.fatal({ err: error }, `${key}: port ${port} of ${config.host} cannot be had. ${portAdvice(kind)}`);
+        process.exit(exitConfig);
       }
       const { address, port: bound } = server.address() as AddressInfo;
       log.info({ host: address, port: bound }, 'metrics can be scraped');
@@ -58,8 +58,8 @@ export async function openMetrics(process: 'api' | 'worker', config: MetricsConf
   };
 }
 
-function portAdvice(process: 'api' | 'worker'): string {
-  const variable = `GOLDCREST_METRICS__${process.toUpperCase()}_PORT`;
+function portAdvice(kind: 'api' | 'worker'): string {
+  const variable = `GOLDCREST_METRICS__${kind.toUpperCase()}_PORT`;
   return `Each process of a machine needs one of its own: give it by ${variable}, or take 0, and the log tells which it got.`;
 }
 

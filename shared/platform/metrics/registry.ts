@@ -15,22 +15,19 @@ export interface MetricRegistry {
   contentType: string;
 }
 
-export function createMetricRegistry(
-  process: 'api' | 'worker',
-  onSourceFailed: (error: unknown) => void,
-): MetricRegistry {
+export function createMetricRegistry(kind: 'api' | 'worker', onSourceFailed: (error: unknown) => void): MetricRegistry {
   const registry = new Registry();
   const counters = new Map<MetricName, Counter>();
   const histograms = new Map<MetricName, Histogram>();
   const gauges = new Map<MetricName, Gauge>();
   const tallies = new Map<MetricName, Counter>();
   for (const name of metricNames) {
-    const { kind, of, help, labels, buckets = [] } = describeMetric(name);
-    if (of !== 'both' && of !== process) continue;
+    const { kind: sort, of, help, labels, buckets = [] } = describeMetric(name);
+    if (of !== 'both' && of !== kind) continue;
     const options = { name, help, labelNames: [...labels], registers: [registry] };
-    if (kind === 'counter') counters.set(name, new Counter(options));
-    else if (kind === 'tally') tallies.set(name, new Counter(options));
-    else if (kind === 'gauge') gauges.set(name, new Gauge(options));
+    if (sort === 'counter') counters.set(name, new Counter(options));
+    else if (sort === 'tally') tallies.set(name, new Counter(options));
+    else if (sort === 'gauge') gauges.set(name, new Gauge(options));
     else histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
   }
   collectDefaultMetrics({ register: registry });
