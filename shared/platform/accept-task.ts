@@ -18,18 +18,6 @@ function openKeysOf(keyPrefix: string, system: string): string {
   return lanes.map((lane) => `${keyPrefix}:open:${queueName(lane, system)}`).join('\n');
 }
 
-/**
- * With less room for open tasks, one that was answered and whose end is not stored for a moment could keep out its client's next.
- * No more than two are open where one is told first.
- */
-const toldFirstOpenMin = 32;
-
-/** Whether a small result may be told before it is stored: of a read that only its request knows of, which no other one can join. */
-function isToldFirst(settings: TaskStoreSettings, { isHeld, isIndexed, idempotency }: NewTask): boolean {
-  const room = Math.min(settings.openPerUserMax, settings.openPerQueueMax, settings.openPerSystemMax);
-  return isHeld && !isIndexed && idempotency === undefined && room >= toldFirstOpenMin;
-}
-
 /** StoreUnavailable, IdempotencyMismatch, QueueFull, UserQueueFull, RateLimited. */
 export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSettings, task: NewTask): Promise<Accepted> {
   const { keyPrefix } = settings;
@@ -51,7 +39,6 @@ export async function acceptTask(redis: AcceptingRedis, settings: TaskStoreSetti
       entryId,
     },
     isHeld: task.isHeld ? '1' : '0',
-    ...(isToldFirst(settings, task) ? { isToldFirst: '1' } : {}),
     timeline: `pending@${task.createdAt}@0${task.chain === undefined ? '' : `@${task.chain.at}`}`,
     ...(task.chain === undefined ? {} : chainFields(task.chain)),
     ...(task.retryOf === undefined ? {} : { retryOf: task.retryOf }),

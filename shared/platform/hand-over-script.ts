@@ -15,11 +15,33 @@ const luaUnsure = `{${unsure.map((name) => `['${name}']=true`).join(',')}}`;
 
 /**
  * With more tasks in a queue that could run now, this one included, none is handed over: where there is more to do, workers take
- * what waits together, which costs all of it one write and one sync of Redis's file. Of the open ones those do not count that wait
- * for their time or are laid by: each has an entry that BullMQ delays. (One that ended before its time is taken off for nothing
- * until then; what waits and is at work is looked at by itself.)
+ * what waits together, which costs all of it one write and one sync of Redis's file.
  */
-const openTasksMax = 2;
+const runnableMax = 2;
+
+/** So many of the newest open tasks are looked at. */
+const lookedAtMax = 8;
+
+/**
+ * Lua: whether there are more. Those that wait for their time, or are laid by, could not run: each has an entry that BullMQ
+ * delays. Such an entry may be of a task that has ended, so what was accepted last is looked at too.
+ */
+const isBusyFunction = `
+local function couldRun(key, now)
+  local task = redis.call('HMGET', key, 'state', 'notBeforeAt', 'startAt')
+  if not task[1] or (task[2] and task[2] ~= '') then return false end
+  return task[1] ~= 'pending' or not task[3] or tonumber(task[3]) <= tonumber(now)
+end
+local function isBusy(prefix, openKey, delayedKey, now)
+  local open = redis.call('ZCARD', openKey)
+  if open <= ${runnableMax} then return false end
+  if open - redis.call('ZCARD', delayedKey) > ${runnableMax} then return true end
+  local count = 0
+  for _, id in ipairs(redis.call('ZREVRANGE', openKey, 0, ${lookedAtMax - 1})) do
+    if couldRun(prefix .. ':task:' .. id, now) then count = count + 1 end
+  end
+  return count > ${runnableMax}
+end`;
 
 /**
  * Sent behind an accept and before BullMQ's own adding of the entry, all in one write. Where the entry would be the next and
@@ -33,7 +55,7 @@ const openTasksMax = 2;
  * ('unsure'); its record is 'large'.
  */
 export const handOverScript = `
-${peekFunction}
+${peekFunction}${isBusyFunction}
 local function transition(KEYS, ARGV)
 ${transitionScript}
 end
@@ -43,7 +65,7 @@ if redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then return 'nobody' end
 if redis.call('LLEN', KEYS[2]) > 0 or redis.call('ZCARD', KEYS[4]) > 0 then return 'ahead' end
 -- BullMQ's scores of delayed entries are milliseconds times 4096.
 if redis.call('ZCOUNT', KEYS[5], '-inf', (tonumber(now) + 1) * 4096 - 1) > 0 then return 'ahead' end
-if redis.call('ZCARD', prefix .. ':open:' .. ARGV[12]) - redis.call('ZCARD', KEYS[5]) > ${openTasksMax} then return 'busy' end
+if isBusy(prefix, prefix .. ':open:' .. ARGV[12], KEYS[5], now) then return 'busy' end
 if redis.call('LLEN', KEYS[3]) >= tonumber(ARGV[10]) then return 'busy' end
 local held = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max')
 if held[1] or held[2] or held[3] then return 'held' end

@@ -10,6 +10,12 @@ import { nextStepFunction } from './step-script.ts';
 /** Largest result that the message of a task's end carries along, so that the API need not read the record for it. */
 export const repliedBytesMax = 4_096;
 
+/**
+ * So much room for open tasks must be left for a read to be told before it is stored: for that moment it is still open, and where
+ * there is little room it could keep out what its client sends next.
+ */
+const toldFirstRoomMin = 32;
+
 /** The table of legal transitions as a Lua table, so that there is one table only. */
 function luaTransitions(): string {
   const rows = Object.entries(legalTransitions).map(
@@ -73,8 +79,8 @@ if ARGV[7] ~= '' then
   end
 end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return {'queue-full'} end
+local openThere = 0
 if ARGV[14] ~= '' then
-  local openThere = 0
   for key in string.gmatch(ARGV[15], '[^\\n]+') do openThere = openThere + redis.call('ZCARD', key) end
   if openThere >= tonumber(ARGV[14]) then return {'system-full'} end
 end
@@ -93,6 +99,12 @@ if ARGV[12] ~= '' then
   redis.call('SET', KEYS[10], string.format('%.3f', before + interval), 'PX', untilFull)
 end
 redis.call('HSET', KEYS[1], 'id', id, 'state', 'pending', 'attempt', 0, 'fence', 0, 'createdAt', now, unpack(ARGV, 17))
+-- A read that nobody but its request knows of, and that no repeat can join.
+if ARGV[6] ~= '1' and ARGV[7] == '' then
+  local room = math.min(tonumber(ARGV[3]) - redis.call('ZCARD', KEYS[3]), tonumber(ARGV[4]) - open)
+  if ARGV[14] ~= '' then room = math.min(room, tonumber(ARGV[14]) - openThere) end
+  if room >= ${toldFirstRoomMin} then redis.call('HSET', KEYS[1], 'isToldFirst', '1') end
+end
 redis.call('ZADD', KEYS[3], now, id)
 redis.call('SADD', KEYS[9], ARGV[11])
 if ARGV[6] == '1' then

@@ -10,7 +10,7 @@ import { openHandedEntries } from '../../workers/runtime/handed-entries.ts';
 import type { Attempt } from '../../workers/runtime/task-runner.ts';
 import { eventually } from '../eventually.ts';
 import { type DeafWorker, type DeafWorkerOptions, startDeafWorker } from './deaf-worker.ts';
-import { by, openTasks, silent, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
+import { alice, by, openTasks, silent, statRequest, statResult, type TaskFixture } from './task-fixture.ts';
 
 const batch = 'batch@lab';
 const never = new AbortController().signal;
@@ -318,6 +318,17 @@ describe('a task goes its usual way', () => {
     [
       'where more tasks are open',
       async () => {
+        for (let n = 0; n < 2; n += 1) await tasks.store.accept(tasks.newTask({ queue: batch }));
+      },
+    ],
+    [
+      'where more tasks are open, though canceled ones have left delayed entries',
+      async () => {
+        for (let n = 0; n < 5; n += 1) {
+          const later = { ...change, isHeld: false, startAt: Date.now() + 3_600_000 };
+          const { id } = await tasks.gate.accept(later);
+          await tasks.gate.cancel(id, alice);
+        }
         for (let n = 0; n < 2; n += 1) await tasks.store.accept(tasks.newTask({ queue: batch }));
       },
     ],

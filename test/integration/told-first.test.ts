@@ -119,7 +119,9 @@ describe('nobody is told before the end is stored', () => {
   });
 
   it.each<[string, Partial<TaskStoreSettings>, boolean]>([
-    ['where it would keep the next one of its client out for a moment', { openPerUserMax: 2 }, true],
+    ['where it would keep the next one of its client out for a moment', { openPerUserMax: 31 }, true],
+    ['where its queue has little room left', { openPerQueueMax: 31 }, true],
+    ['where its system has little room left', { openPerSystemMax: 31 }, true],
     ['where the worker took the entry itself: there may be more to do', {}, false],
   ])('%s', async (_where, over, handsOver) => {
     await close();
