@@ -61,6 +61,22 @@ it('two files that are written at once, in requests whose buffers are used again
   expect(second.equals(other)).toBe(true);
 });
 
+it('what waits to go to a fake SFTP server that takes little in one request has little room', async () => {
+  const requestBytes = 4 * kib;
+  const limits = { read: requestBytes, write: requestBytes, told: { read: requestBytes, write: requestBytes } };
+  const server = createFakeSftpServer(limits);
+  const channel = await startSftp(server.channel, fresh(), () => undefined);
+  await withNewFile(channel, '/file', undefined, fresh, async (file) => {
+    const before = process.memoryUsage().arrayBuffers;
+    // All of it is under way when this returns: nothing of it is taken before the event loop goes on.
+    file.append(data.subarray(0, 1_000 * kib));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000 * kib);
+    await file.finish();
+  });
+  expect(server.content().equals(data.subarray(0, 1_000 * kib))).toBe(true);
+  channel.close();
+});
+
 it('a fake SFTP server that answers with less than it was asked for is asked for the rest', async () => {
   const server = createFakeSftpServer({ read: 10_000, write: 1, told: { read: 32 * kib, write: 32 * kib } }, data);
   const channel = await startSftp(server.channel, fresh(), () => undefined);

@@ -6,7 +6,7 @@ import { uint64 } from '../../shared/ssh/wire.ts';
 import { type RequestLimits, requestBytesMax, type SftpChannel } from './sftp-channel.ts';
 import { packet } from './sftp-wire.ts';
 
-/** Most of them that wait for their next use, whoever's file that is; the others are let go. */
+/** Most of them that wait for their next use, whoever's file that is; the others, and those of servers that take less, are let go. */
 const idleMax = 16;
 const idle: Buffer[] = [];
 
@@ -25,10 +25,11 @@ export interface WriteRequest {
 
 /** One that is empty, of about the channel's largest size. */
 export function openWriteRequest(channel: SftpChannel, handle: Buffer): WriteRequest {
-  const buffer = idle.pop() ?? Buffer.allocUnsafeSlow(requestBytesMax);
   const headBytes = fixedHeadBytes + handle.length;
   // Its head among them, so that a full one fills whole packets of SSH, of which OpenSSH takes 32 KiB.
   const end = Math.max(headBytes + 1, Math.min(requestBytesMax, channel.requestBytes));
+  const isWhole = end === requestBytesMax;
+  const buffer = (isWhole ? idle.pop() : undefined) ?? Buffer.allocUnsafeSlow(end);
   let at = headBytes;
   return {
     fill(bytes) {
@@ -49,7 +50,7 @@ export function openWriteRequest(channel: SftpChannel, handle: Buffer): WriteReq
         return buffer.subarray(0, at);
       };
       await channel.requestWith(packetOf, limits, () => {
-        if (idle.length < idleMax) idle.push(buffer);
+        if (isWhole && idle.length < idleMax) idle.push(buffer);
       });
     },
   };
