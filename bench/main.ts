@@ -14,7 +14,7 @@ import { prepareFileCells } from './file-cells.ts';
 import { openFloor } from './floor.ts';
 import { crowdClients, judgeCrowd, prepareJobCells } from './job-cells.ts';
 import { type Load, measure } from './measure.ts';
-import { memoryFolder } from './memory-folder.ts';
+import { type MemoryFolder, memoryFolder } from './memory-folder.ts';
 import { judge, judgeFiles, judgeListingMemory, performancePage, type Verdict } from './page.ts';
 import { residentMebibytes } from './process-cpu.ts';
 import { type Row, terminalHead, terminalLine } from './report.ts';
@@ -75,9 +75,10 @@ async function main(): Promise<void> {
   const isWithoutJobs = values['no-submit'] === true || values.files === true;
   const parts = ['redis', 'sshd', 'oidc', 'slurm'] as const;
   const lab = await startLab({ parts: isWithoutJobs ? parts.slice(0, 3) : parts });
-  const alice = userNamed(lab.users, 'alice');
-  const inMemory = memoryFolder(alice);
+  let inMemory: MemoryFolder | undefined;
   try {
+    const alice = userNamed(lab.users, 'alice');
+    inMemory = memoryFolder(alice);
     const broker = await startBroker(lab, {
       ...{ isCompiled: true, scheduler: isWithoutJobs ? 'process' : 'slurm' },
       fileSystems: [
@@ -177,7 +178,7 @@ async function main(): Promise<void> {
     await broker.stop();
   } finally {
     await lab.stop();
-    inMemory.remove();
+    inMemory?.remove();
   }
 }
 
