@@ -264,3 +264,22 @@ export function waitAfterFault(error: unknown, { log }: Pick<CarryContext, 'log'
   log.info({ err: error }, 'the work on the cluster could not be looked at');
   return new Parked({ place: 'kept', waitMs: faultWaitMs });
 }
+
+/**
+ * Looks once more, before work begins that was long in coming, whether it may reach its place. Null: it may, or nobody wants it
+ * any more, which is told elsewhere. Parked: nobody could tell just now. Throws what refuses it.
+ */
+export async function admitAnew(
+  admit: () => Promise<void>,
+  context: Pick<OperationContext, 'task' | 'log'>,
+): Promise<Parked | null> {
+  if (isUnwanted(context)) return null;
+  try {
+    await admit();
+    return null;
+  } catch (error) {
+    if (!isPassing(error) && !(error instanceof BrokerError && error.code === 'AuthorizationUnavailable')) throw error;
+    context.log.info({ err: error }, 'the place of the work could not be looked at');
+    return new Parked({ place: 'kept', waitMs: faultWaitMs });
+  }
+}

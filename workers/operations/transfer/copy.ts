@@ -4,7 +4,7 @@
  */
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import type { copyBetween } from '../../../shared/operations/transfer/copy.ts';
-import { mayBeRepeated } from '../../transfers/carry-out.ts';
+import { admitAnew, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { stagedOf } from '../../transfers/transfer-journal.ts';
 import { copiedFacts, packedFacts, packedOf } from '../../transfers/trees/tree-facts.ts';
 import { atStage, readTreeJournal, type TreeJournal } from '../../transfers/trees/tree-journal.ts';
@@ -142,7 +142,8 @@ async function unpack(input: Input, journal: TreeJournal, way: Way): Promise<Res
   const { targetPath, merge } = input;
   const { packed, measured } = journal;
   // Packing may have taken days: where the target lies is looked at once more.
-  if (journal.phase === 'prepared') await admitTarget(input, way);
+  const later = journal.phase === 'prepared' ? await admitAnew(() => admitTarget(input, way), way.source) : null;
+  if (later !== null) return later;
   const { sizeBytes } = stagedOf(journal);
   const store = way.store.accessOf(way.target);
   const part = partialPath(way.targetPath, way.source.task.id);

@@ -5,7 +5,7 @@
 import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import { uploadTree } from '../../../shared/operations/transfer/upload-tree.ts';
-import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { admitAnew, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { clientWaitMs } from '../../transfers/client-wait.ts';
 import { objectCheckOf } from '../../transfers/object-check.ts';
 import { movedPartBytes, whenStoreAnswers } from '../../transfers/staged-transfer.ts';
@@ -83,7 +83,9 @@ async function waitForClient(journal: TreeJournal, context: OperationContext): P
 async function unpack(input: Input, journal: TreeJournal, context: OperationContext): Promise<Result | Parked> {
   const { path, merge, sync } = input;
   // Its client may have taken days: where the path lies is looked at once more.
-  if (journal.phase === 'prepared') await context.pathGate.admit(uploadTree, input, context.signal);
+  const admit = () => context.pathGate.admit(uploadTree, input, context.signal);
+  const later = journal.phase === 'prepared' ? await admitAnew(admit, context) : null;
+  if (later !== null) return later;
   const target = withoutSlash(path);
   const staged = stagedOf(journal);
   const { sizeBytes } = staged;

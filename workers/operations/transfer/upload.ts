@@ -7,7 +7,7 @@ import { BrokerError } from '../../../shared/errors/broker-error.ts';
 import type { InputOf, ResultOf } from '../../../shared/operations/operation.ts';
 import { stagedUpload } from '../../../shared/operations/transfer/upload.ts';
 import type { StagedFile } from '../../../shared/tasks/staged-file.ts';
-import { isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
+import { admitAnew, isUnwanted, mayBeRepeated } from '../../transfers/carry-out.ts';
 import { moverOf } from '../../transfers/choose-mover.ts';
 import { clientWaitMs } from '../../transfers/client-wait.ts';
 import { objectCheckOf } from '../../transfers/object-check.ts';
@@ -113,7 +113,9 @@ async function waitForClient(journal: TransferJournal, context: OperationContext
 async function fetchParts(input: Input, journal: TransferJournal, context: OperationContext): Promise<Result | Parked> {
   const { path, account, transferDirectives } = input;
   // Its client may have taken days: where the path lies is looked at once more.
-  if (journal.phase === 'arrived') await context.pathGate.admit(stagedUpload, input, context.signal);
+  const admit = () => context.pathGate.admit(stagedUpload, input, context.signal);
+  const later = journal.phase === 'arrived' ? await admitAnew(admit, context) : null;
+  if (later !== null) return later;
   const staged = stagedOf(journal);
   const partPath = partialPath(path, context.task.id);
   const sha256 = transferDirectives.sha256 ?? null;
