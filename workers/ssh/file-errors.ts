@@ -6,14 +6,16 @@ import { status } from './sftp-wire.ts';
 
 /**
  * SFTP version 3 folds ENOTDIR and ELOOP into "no such file" and everything without a code of its own into failure. OpenSSH
- * says "bad message" of names that are too long, and of what is not valid otherwise.
+ * says "bad message" for ENAMETOOLONG and EINVAL alike.
  */
 const byStatus: ReadonlyMap<number, Reason> = new Map<number, Reason>([
   [status.noSuchFile, ['FileNotFound', 'No such file or directory']],
   [status.permissionDenied, ['PermissionDenied', 'Permission denied']],
-  [status.badMessage, ['InvalidRequest', 'File name too long, or not valid there']],
   [status.unsupported, ['NotSupported', 'Operation not supported']],
 ]);
+
+/** Of one name, with Linux's file systems; some take less. */
+const nameBytesMax = 255;
 
 /** A code and what coreutils would say. */
 export type Reason = readonly [ErrorCode, string];
@@ -31,10 +33,17 @@ export async function explained<T>(
     return await work;
   } catch (error) {
     if (!(error instanceof SftpStatusError)) throw error;
-    const found = error.status === status.failure ? await look() : byStatus.get(error.status);
+    const found = error.status === status.failure ? await look() : reasonOf(error.status, said);
     const [code, reason] = found ?? ['RemoteCommandFailed', error.message];
     throw new BrokerError(code, `${said}: ${reason}`, { cause: error, detail: { status: error.status } });
   }
+}
+
+/** `said` holds the path as it was sent. */
+function reasonOf(code: number, said: string): Reason | undefined {
+  if (code !== status.badMessage) return byStatus.get(code);
+  const isTooLong = said.split('/').some((name) => Buffer.byteLength(name) > nameBytesMax);
+  return isTooLong ? ['InvalidRequest', 'File name too long'] : undefined;
 }
 
 /** A path as text. */
