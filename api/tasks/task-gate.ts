@@ -15,13 +15,14 @@ import { openJobsOf } from '../../shared/tasks/chain.ts';
 import { type ConsentLives, consentKindOf, usualEndOf } from '../../shared/tasks/consent.ts';
 import { isTerminal, type TaskState } from '../../shared/tasks/states.ts';
 import { type Policy, type Principal, principalKey, type Task } from '../../shared/tasks/task.ts';
+import { takeUpForsaken } from './forsaken-task.ts';
 import { type EarlierTransfer, type HeldTransfer, holdTransfer } from './hold-transfer.ts';
 import { isStoreAway, mayBeKept, type NotNew, whatIsKnown } from './lost-accept.ts';
 import { type AdmissionBounds, admittedMaxOf, placeChain, type WishedChain } from './place-chain.ts';
 import type { StoreRoom } from './store-room.ts';
 import { untilAborted } from './until-aborted.ts';
 import type { WaitedFor, Waiters } from './waiters.ts';
-import { isForsaken, wakeTicket } from './wake-ticket.ts';
+import { wakeTicket } from './wake-ticket.ts';
 
 export interface AcceptRequest {
   operation: OperationName;
@@ -251,7 +252,7 @@ export function createTaskGate(deps: TaskGateDependencies): TaskGate {
   /** The same, and what nobody glances at any more is taken up. */
   const lookedAt = async (id: string, principal: Principal): Promise<Task> => {
     const task = await owned(id, principal);
-    if (isForsaken(task, Date.now())) queues.add(task.queue, wakeTicket(task)).done.catch(() => undefined);
+    void takeUpForsaken(task, deps);
     return task;
   };
 

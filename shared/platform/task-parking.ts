@@ -24,6 +24,7 @@ export type Telling = 'told' | 'taken' | 'canceled';
 export interface ParkingRedis {
   gcPark(...args: (string | number)[]): Promise<(string | number)[]>;
   gcTellProgress(...args: (string | number)[]): Promise<string>;
+  gcForsaken(...args: (string | number)[]): Promise<number>;
 }
 
 /** See `TaskStore.park`. */
@@ -52,10 +53,9 @@ export async function parkTask(
     ...(progress === undefined ? [] : ['progress', JSON.stringify(progress)]),
   ];
   const now = Date.now();
-  if (isGlancedAt) fields.push('glancedAt', String(now));
   const [outcome, hasTurn, ...flat] = await redis.gcPark(
     ...[`${keyPrefix}:task:${id}`, keyPrefix, id, fence, now, notBeforeAt, place, state, admittedPerUserMax],
-    ...[entryName(ticket), ...fields, 'updatedAt', now],
+    ...[entryName(ticket), isGlancedAt ? 1 : 0, ...fields, 'updatedAt', now],
   );
   if (outcome !== 'ok') return { outcome: outcome as Refusal };
   return { outcome: 'parked', ticket: Number(hasTurn) === 1 ? ticket : null, promoted: promotedOf(flat.map(String)) };

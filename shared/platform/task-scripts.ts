@@ -240,15 +240,24 @@ end
 return answer
 `;
 
+/** Clocks of machines differ: when a task was glanced at is said, and judged, by that of Redis. */
+const storeTimeFunction = `
+local function storeTime()
+  local time = redis.call('TIME')
+  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+`;
+
 /**
  * Lays an active task by until a time, without a worker. KEYS: task. ARGV: key prefix, id, fence, now, not before, the
  * place (`aside`: it waits for somebody else and takes no place of its owner's; `turn`: it takes one, or waits for one;
- * `kept`: it has one and keeps it), state (pending | active), admitted bound, id of the entry that will carry it, then
- * field, value … The first park of a task tells who waits for it that it is prepared. Returns {'gone'} |
+ * `kept`: it has one and keeps it), state (pending | active), admitted bound, id of the entry that will carry it, whether it is
+ * glanced at meanwhile (1|0), then field, value … The first park of a task tells who waits for it that it is prepared. Returns {'gone'} |
  * {'stale', state} | {'illegal', state} | {'ok', has its turn 1|0, id and fence of each promoted task …}.
  */
 export const parkScript = `
 ${promoteFunction}
+${storeTimeFunction}
 local prefix, id, now, place, to = ARGV[1], ARGV[2], ARGV[4], ARGV[6], ARGV[7]
 local task = redis.call('HMGET', KEYS[1], 'state', 'fence', 'queue', 'owner', 'timeline', 'attempt', 'replyTo', 'admittedMax', 'createdAt', 'waitScore', 'step')
 if not task[1] then return {'gone'} end
@@ -262,7 +271,7 @@ local mark = task[11] and ('@' .. task[11]) or ''
 if string.match(timeline, '(%a+)@[%d@]+$') ~= to then
   timeline = timeline .. ';' .. to .. '@' .. now .. '@' .. task[6] .. mark
 end
-redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, 'notBeforeAt', ARGV[5], 'entryId', ARGV[9], unpack(ARGV, 10))
+redis.call('HSET', KEYS[1], 'state', to, 'timeline', timeline, 'notBeforeAt', ARGV[5], 'entryId', ARGV[9], 'glancedAt', ARGV[10] == '1' and storeTime() or '', unpack(ARGV, 11))
 local answer = {'ok', 1}
 if place == 'aside' then
   redis.call('SREM', admittedKey, id)
@@ -288,9 +297,18 @@ return answer
  * been taken up since, or is gone; 'canceled' where that is wished, and nobody has had it taken up for that yet.
  */
 export const tellProgressScript = `
+${storeTimeFunction}
 local task = redis.call('HMGET', KEYS[1], 'fence', 'notBeforeAt', 'state', 'cancel')
 if task[1] ~= ARGV[1] or task[3] ~= 'active' or not task[2] or task[2] == '' then return 'taken' end
 if task[4] then return 'canceled' end
-redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3], 'glancedAt', ARGV[3])
+redis.call('HSET', KEYS[1], 'progress', ARGV[2], 'updatedAt', ARGV[3], 'glancedAt', storeTime())
 return 'told'
+`;
+
+/** Whether a task that is laid by was not glanced at for so long, though it is to be. KEYS: task. ARGV: milliseconds. Returns 1 | 0. */
+export const forsakenScript = `
+${storeTimeFunction}
+local task = redis.call('HMGET', KEYS[1], 'glancedAt', 'notBeforeAt')
+if not tonumber(task[1] or '') or not tonumber(task[2] or '') then return 0 end
+return storeTime() - task[1] > tonumber(ARGV[1]) and 1 or 0
 `;

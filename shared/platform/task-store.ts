@@ -13,7 +13,7 @@ import { type Redis, withStore } from './redis.ts';
 import { fieldsOf, type Peeked, type PeekedFields, peekedOf, promotedOf } from './task-answers.ts';
 import { createTaskLists, type TaskLists } from './task-lists.ts';
 import { type Parking, type ParkingRedis, type ParkOptions, parkTask, type Telling } from './task-parking.ts';
-import { acceptScript, parkScript, tellProgressScript, transitionScript } from './task-scripts.ts';
+import { acceptScript, forsakenScript, parkScript, tellProgressScript, transitionScript } from './task-scripts.ts';
 import { type RateLimit, type RateState, readRate } from './user-rate.ts';
 
 export interface TaskStoreSettings {
@@ -158,6 +158,8 @@ export interface TaskStore extends TaskLists, BatchKeys {
   park(id: string, fence: number, options: ParkOptions): Promise<Parking>;
   /** Tells how far a task is that was laid by with its place, while it lies so and nobody wishes to cancel it. */
   tellProgress(id: string, fence: number, progress: Progress): Promise<Telling>;
+  /** Whether a task that is to be glanced at was not for longer than that. */
+  isForsaken(id: string, glanceMsMax: number): Promise<boolean>;
   /** Writes what the next attempt must find, and how far the task is. False: another claim came after. */
   writeJournal(id: string, fence: number, entry: Record<string, unknown>, progress?: Progress): Promise<boolean>;
   /** Tells the process that waits for a task where a worker waits for it. Resolves with how many heard it. */
@@ -216,6 +218,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
   const scripted = redis as unknown as ScriptedRedis;
   redis.defineCommand('gcAccept', { numberOfKeys: 10, lua: acceptScript });
   redis.defineCommand('gcPark', { numberOfKeys: 1, lua: parkScript });
+  redis.defineCommand('gcForsaken', { numberOfKeys: 1, lua: forsakenScript });
   redis.defineCommand('gcTellProgress', { numberOfKeys: 1, lua: tellProgressScript });
   redis.defineCommand('gcTransition', { numberOfKeys: 1, lua: transitionScript });
   redis.defineCommand('gcPeek', { numberOfKeys: 1, lua: peekScript });
@@ -298,6 +301,7 @@ export function createTaskStore(redis: Redis, settings: TaskStoreSettings): Task
         const told = await scripted.gcTellProgress(taskKey(id), fence, JSON.stringify(progress), Date.now());
         return told as Telling;
       }),
+    isForsaken: (id, mostMs) => withStore(async () => (await scripted.gcForsaken(taskKey(id), mostMs)) === 1),
     async writeJournal(id, fence, entry, progress) {
       const told = progress === undefined ? [] : ['progress', JSON.stringify(progress)];
       const [outcome] = await move(id, { to: '', fence, fields: ['journal', JSON.stringify(entry), ...told] });

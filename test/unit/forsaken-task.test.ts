@@ -1,6 +1,6 @@
-/** Whom a client's question has taken up: tasks that are glanced at no more, and no others. */
+/** When Redis is asked whether a task is glanced at no more. */
 import { expect, it } from 'vitest';
-import { isForsaken } from '../../api/tasks/wake-ticket.ts';
+import { seemsForsaken } from '../../api/tasks/forsaken-task.ts';
 
 const now = 1_795_000_000_000;
 
@@ -10,5 +10,5 @@ it.each([
   ['is looked at through the queue alone', { glancedAt: null, notBeforeAt: now + 9_000 }, false],
   ['is not laid by', { glancedAt: now - 60_000, notBeforeAt: null }, false],
 ])('a task that %s', (_title, task, isIt) => {
-  expect(isForsaken(task, now)).toBe(isIt);
+  expect(seemsForsaken(task, now)).toBe(isIt);
 });
