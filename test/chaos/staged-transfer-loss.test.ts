@@ -162,6 +162,22 @@ it('an upload that waits outlives the absence of the store', async () => {
   expect([readFileSync(path, 'utf8'), existsSync(wish.path)]).toEqual(['abc', false]);
 }, 240_000);
 
+it('an upload whose login node is away when its client has completed it is fetched when that is back', async () => {
+  const path = ground.put(ground.at('met nobody'), 'old');
+  const begun = await ground.beginUpload('command', path, 3);
+  await lab.sshd.stop();
+  try {
+    await ground.sendParts(begun, Buffer.from('abc'));
+    // A worker has met with it, and lays the task by.
+    const laidBy = ['active', expect.stringMatching(/^\d+$/)];
+    const seen = () => redis.hmget(keyOf(begun), 'state', 'notBeforeAt');
+    await vi.waitFor(async () => expect(await seen()).toEqual(laidBy), { timeout: 60_000 });
+  } finally {
+    await lab.sshd.start();
+  }
+  await ground.expectUploaded(begun, path, Buffer.from('abc'));
+}, 240_000);
+
 it.each(['by-node', 'stream-by-node'])(
   'a system with a data-transfer node moves its files there, whatever becomes of its login node: %s',
   async (system) => {
