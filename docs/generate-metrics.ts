@@ -1,4 +1,6 @@
 /** The page of metrics, from their catalogue. */
+import { lanes } from '../shared/operations/lanes.ts';
+import { operationNames } from '../shared/operations/registry.ts';
 import { describeMetric, labelValues, metricNames } from '../shared/platform/metrics/metric-names.ts';
 
 const intro = `# Metrics
@@ -17,7 +19,10 @@ What Prometheus fetches from \`/metrics\` of API and workers, where \`goldcrest.
 const labelsIntro = `
 ## Labels
 
-No value comes from a request: no user, path, id, address or token is ever in them, and their number has a bound.
+No value comes from a request: no user, path, id, address or token is ever in one. So their number has a bound, for ${operationNames.length}
+operations and S systems. An API has at most 14 series for each operation or group of routes, method and status that it answered
+(some 60 × 2 × 6 in practice), 14 for each operation, one for each error code, and for each system
+2 × ${operationNames.length} + 5 + ${4 * lanes.length}. A worker has 14 for each operation, and for each system 5 × ${operationNames.length} + ${15 * lanes.length} + 50.
 
 | Label | Values |
 |---|---|

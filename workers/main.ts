@@ -166,6 +166,11 @@ const runner = createTaskRunner({
 const queueNames = queuePlacesOf(served)
   .filter(({ lane }) => config.worker.lanes?.includes(lane) ?? true)
   .map(({ queue }) => queue);
+metrics.read(readRedisUp(redis));
+metrics.read(() => sshReadings(ssh.poolStats()));
+metrics.read(runs.read);
+// Before a task is taken: where the port cannot be had, the process ends.
+await metrics.listen();
 const consumer = startConsumer({
   queues: queueNames,
   concurrencyPerQueue: config.worker.concurrencyPerSystem,
@@ -258,9 +263,5 @@ onShutdown(
   log,
 );
 
-metrics.read(readRedisUp(redis));
-metrics.read(() => sshReadings(ssh.poolStats()));
-metrics.read(runs.read);
-await metrics.listen();
 await consumer.ready();
 log.info({ worker, queues: queueNames }, 'worker is ready');

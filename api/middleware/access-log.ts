@@ -12,13 +12,15 @@ export function accessLog(log: Logger, observe: (request: AnsweredRequest) => vo
     const ms = performance.now() - startedMs;
     const { method } = c.req;
     const route = c.get('route');
-    const status = c.get('relayed')?.status ?? c.res.status;
+    const relayed = c.get('relayed');
+    const status = relayed?.status ?? c.res.status;
+    const brokenOffBy = relayed?.brokenOffBy;
     const code = c.get('problem');
     const line = {
       method,
       route: route ?? 'unmatched',
       status,
-      brokenOffBy: c.get('relayed')?.brokenOffBy,
+      brokenOffBy,
       ms: Math.round(ms * 100) / 100,
       user: c.get('principal')?.username,
       taskId: c.get('taskId'),
@@ -27,7 +29,7 @@ export function accessLog(log: Logger, observe: (request: AnsweredRequest) => vo
     // After the answer is on its way: the line is a system call that the client would wait for.
     setImmediate(() => {
       log.info(line, 'request');
-      observe({ method, route, status, code, ms });
+      observe({ method, route, status, isBrokenOff: brokenOffBy !== undefined, code, ms });
     });
   };
 }

@@ -9,6 +9,8 @@ export interface AnsweredRequest {
   /** Template of the route; undefined: none matched. */
   route: string | undefined;
   status: number;
+  /** Its bytes did not all go out, or come in. */
+  isBrokenOff: boolean;
   /** Of an answer that is an error. */
   code: ErrorCode | undefined;
   ms: number;
@@ -17,18 +19,18 @@ export interface AnsweredRequest {
 const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
 
 /** The operation, or for a route of the broker's own its first step: `tasks`, `webhooks`, `livez` … */
-function operationLabel(method: string, route: string | undefined): string {
+function routeLabel(method: string, route: string | undefined): string {
   if (route === undefined) return 'unmatched';
   return operationOfRoute(method, route) ?? route.split('/', 2)[1] ?? '';
 }
 
 export function observeRequest(meter: Meter): (request: AnsweredRequest) => void {
-  return ({ method, route, status, code, ms }) => {
-    const operation = operationLabel(method, route);
+  return ({ method, route, status, isBrokenOff, code, ms }) => {
+    const operation = routeLabel(method, route);
     const labels = {
       operation,
       method: methods.has(method) ? method : 'other',
-      status: `${Math.floor(status / 100)}xx`,
+      status: isBrokenOff ? 'broken-off' : `${Math.floor(status / 100)}xx`,
     };
     meter.observe('goldcrest_http_request_duration_seconds', labels, ms / 1_000);
     if (code !== undefined) meter.count('goldcrest_http_errors_total', { code });

@@ -137,6 +137,32 @@ it('tells how many tasks wait while no worker runs, and that none does any more'
   expect(worker.value(ended, { operation: ls, system, state: 'completed', fault: '' })).toBe(3);
 });
 
+it('counts once what several workers began, and a chain as one task', async () => {
+  await broker.addWorker();
+  const steps = ['filesystem.stat', ls].map((operation, at) => ({
+    name: `step-${at}`,
+    operation,
+    input: { path: own.path },
+  }));
+  const sumOf = async (name: string, labels: Record<string, string>): Promise<number> => {
+    const told = await Promise.all([broker.api, ...broker.workers].map(scrape));
+    return told.reduce((sum, { value }) => sum + (value(name, labels) ?? 0), 0);
+  };
+  const waits = () => sumOf('goldcrest_task_wait_seconds_count', { lane: 'interactive', system });
+  const before = await waits();
+  const chain = await client.post('/tasks', { system, steps });
+  expect((await taskEnd(client, locationOf(chain))).state).toBe('completed');
+  const target = `/filesystem/lab/ops/stat?${pathQuery(own.path)}`;
+  const answers = await Promise.all(Array.from({ length: 64 }, () => client.get(target)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  await eventually(async () => {
+    expect(await sumOf('goldcrest_tasks_running', { lane: 'interactive', system })).toBe(0);
+    expect((await waits()) - before).toBe(65);
+    expect(await sumOf('goldcrest_tasks_accepted_total', { operation: 'chain', system })).toBe(1);
+    expect(await sumOf(ended, { operation: 'chain', system, state: 'completed', fault: '' })).toBe(1);
+  });
+});
+
 it('names nobody and nothing that a client sent', async () => {
   const token = await requestToken(lab.oidc, 'alice');
   const texts = await Promise.all([broker.api, broker.workers[0]].map(textOf));
@@ -180,7 +206,7 @@ it('tells what it knows while Redis is away, and that it is', async () => {
   }
   await eventually(async () => {
     const { value } = await scrape(broker.api);
-    expect(value(requests, stat('2xx'))).toBe(3);
+    expect(value(requests, stat('2xx'))).toBe(3 + 64);
     expect(value('goldcrest_redis_memory_used_bytes')).toBeUndefined();
   });
   await lab.redis.start();

@@ -16,6 +16,8 @@ import type { Taking } from './taking.ts';
 export interface Grip {
   /** Whether the entry was taken for this worker, which it is when nothing else waits. */
   readonly isHanded: boolean;
+  /** Whether this worker got the entry, once that is known. Never rejects. */
+  readonly isOurs: Promise<boolean>;
   /** Claims the task now, once; the same answer however often it is asked. */
   claim(): Promise<Claim>;
   /** Sends the claim; resolves when it is on its way. Never rejects: what comes of it is told to who asks for the claim. */
@@ -73,6 +75,7 @@ export function createGrip(
   };
   return {
     isHanded: taking?.isHanded === true,
+    isOurs: taking?.isOurs ?? Promise.resolve(true),
     claim: () => claim(),
     async sendClaim() {
       claim().catch(() => undefined);

@@ -7,27 +7,37 @@ import type { Task } from '../../shared/tasks/task.ts';
 type Waited = Pick<Task, 'queue' | 'system' | 'attempt' | 'journal' | 'chain' | 'createdAt' | 'startAt'>;
 
 export interface RunWatch {
-  /** An attempt begins; what it returns is to be called at its end, once. */
-  begin(task: Waited): () => void;
+  /**
+   * An attempt begins; what it returns is to be called at its end, once. Nothing counts of an attempt that began before its entry
+   * was taken, where another worker got that (`isOurs`).
+   */
+  begin(task: Waited, isOurs: Promise<boolean>): () => void;
   read(): readonly Reading[];
 }
 
 export function createRunWatch(meter: Meter): RunWatch {
   const running = new Map<string, { lane: string; system: string; count: number }>();
   return {
-    begin(task) {
+    begin(task, isOurs) {
       const { queue, system, createdAt, startAt } = task;
       const known = running.get(queue);
       const place = known ?? { lane: laneOf(queue), system: systemLabel(system), count: 0 };
       if (known === undefined) running.set(queue, place);
-      place.count += 1;
-      if (isFirst(task)) {
+      const waitedMs = Date.now() - Math.max(createdAt, startAt ?? 0);
+      const first = isFirst(task);
+      let isCounted = false;
+      let isOver = false;
+      isOurs.then((isMine) => {
+        if (!isMine) return;
         const { lane, system: on } = place;
-        const since = Math.max(createdAt, startAt ?? 0);
-        meter.observe('goldcrest_task_wait_seconds', { lane, system: on }, (Date.now() - since) / 1_000);
-      }
+        if (first) meter.observe('goldcrest_task_wait_seconds', { lane, system: on }, waitedMs / 1_000);
+        if (isOver) return;
+        isCounted = true;
+        place.count += 1;
+      });
       return () => {
-        place.count -= 1;
+        isOver = true;
+        if (isCounted) place.count -= 1;
       };
     },
     read: () =>

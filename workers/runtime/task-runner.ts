@@ -218,7 +218,7 @@ async function attempt(
   log: Logger,
   refusal?: BrokerError,
 ): Promise<void> {
-  const endRun = deps.runs?.begin(task);
+  const endRun = deps.runs?.begin(task, grip.isOurs);
   const limit = limitTime(task, operation, controller);
   const claimTimer = setTimeout(() => void grip.claim().catch(() => undefined), unclaimedReadMs);
   // The paths of a mutation are looked at while it is claimed; its handler begins when it is.

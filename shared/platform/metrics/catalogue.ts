@@ -22,7 +22,7 @@ export const metricCatalogue = {
   goldcrest_http_request_duration_seconds: {
     kind: 'histogram',
     of: 'api',
-    help: 'Time from a request to its answer, by operation of the registry or group of routes. Of a stream: to its beginning.',
+    help: 'Time from a request to its answer; of a stream of events to its beginning, of a download to its last byte. Without what is no HTTP.',
     labels: ['operation', 'method', 'status'],
     use: 'GoldcrestServerErrors; graph: requests and their time by operation',
     buckets: answerBuckets,
@@ -37,7 +37,7 @@ export const metricCatalogue = {
   goldcrest_tasks_accepted_total: {
     kind: 'counter',
     of: 'api',
-    help: 'Tasks that were accepted.',
+    help: 'Tasks that were accepted; a chain with the system of its first step.',
     labels: ['operation', 'system'],
     use: 'graph: accepted against ended',
   },
@@ -51,7 +51,7 @@ export const metricCatalogue = {
   goldcrest_tasks_ended_total: {
     kind: 'counter',
     of: 'both',
-    help: 'Tasks that ended: completed, failed or canceled; fault says whose a failure is.',
+    help: 'Tasks that ended: completed, failed or canceled; a chain with the system of its last step.',
     labels: ['operation', 'system', 'state', 'fault'],
     use: 'GoldcrestTasksFailing; graph: tasks by end',
   },
@@ -66,9 +66,9 @@ export const metricCatalogue = {
   goldcrest_task_wait_seconds: {
     kind: 'histogram',
     of: 'worker',
-    help: 'Time from the accept of a task, or from its start time, until a worker began its first attempt.',
+    help: 'Time from the accept of a task, or from its start time, until a worker began its first attempt; also for a place among those of its owner.',
     labels: ['lane', 'system'],
-    use: 'GoldcrestTasksWaitLong',
+    use: 'GoldcrestTasksWaitLong; graph: waits by lane',
     buckets: taskBuckets,
   },
   goldcrest_tasks_running: {
@@ -90,7 +90,7 @@ export const metricCatalogue = {
     of: 'api',
     help: 'Entries of a queue, of one to sixteen tasks each: waiting for a worker, active at one, delayed until a time.',
     labels: ['lane', 'system', 'state'],
-    use: 'GoldcrestQueueStuck; graph: how many workers are needed',
+    use: 'GoldcrestQueueStuck; GoldcrestTasksWaitLong; graph: how many workers are needed',
   },
   goldcrest_webhook_attempts_total: {
     kind: 'counter',

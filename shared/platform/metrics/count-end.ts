@@ -2,17 +2,18 @@
 import type { StoredError } from '../../errors/broker-error.ts';
 import type { Task } from '../../tasks/task.ts';
 import type { Settlement, TaskEnd } from '../task-store.ts';
-import { type Meter, systemLabel } from './meter.ts';
+import { type Meter, operationLabel, systemLabel } from './meter.ts';
 
 /** To be called with what became of each attempt to end a task; a step of a chain that goes on is no end. */
 export function countEnd(
   meter: Meter,
-  task: Pick<Task, 'operation' | 'system' | 'createdAt'>,
+  task: Pick<Task, 'operation' | 'system' | 'chain' | 'createdAt'>,
   end: TaskEnd,
   settled: Settlement,
 ): void {
   if (settled.outcome !== 'settled' || settled.next !== undefined) return;
-  const { operation, system, createdAt } = task;
+  const { system, chain, createdAt } = task;
+  const operation = operationLabel(task.operation, chain);
   const labels = { operation, system: systemLabel(system), state: end.state, fault: faultOf(end) };
   meter.count('goldcrest_tasks_ended_total', labels);
   meter.observe('goldcrest_task_duration_seconds', { operation }, (Date.now() - createdAt) / 1_000);

@@ -28,3 +28,8 @@ export type ReadAtScrape = () => readonly Reading[] | Promise<readonly Reading[]
 export function systemLabel(system: string | null): string {
   return system ?? '';
 }
+
+/** The label of a task's operation: a chain is none of its steps. */
+export function operationLabel(operation: string, chain: object | null | undefined): string {
+  return chain ? 'chain' : operation;
+}

@@ -32,14 +32,14 @@ export const labelValues: Readonly<Record<LabelName, string>> = {
   mover:
     '`command`, `job` or `stream` as the system is configured, `streamer`, `wormhole`, or `direct` for bytes in the request itself',
   operation:
-    'a name of the operation registry; of a request for anything else the first step of its route (`tasks`, `webhooks`, `livez` …), or `unmatched`',
+    'a name of the operation registry, or `chain` for a task of several; of a request for anything else the first step of its route (`tasks`, `webhooks`, `livez` …), or `unmatched`',
   outcome: '`delivered`, `to-retry`, `given-up`',
   place: '`file` or `redis`',
   purpose: '`answer` (for what a client waits for) or `persist`',
   query: 'a question that schedulers are asked: `submit`, `get`, `lookUp`, `list` …',
   service: '`ssh`, `scheduler`, `filesystem`, `s3`, `wormhole`',
   state: 'as the metric says',
-  status: '`2xx` to `5xx`',
+  status: '`2xx` to `5xx`, or `broken-off` for an answer of bytes that did not come to its end',
   system: 'a configured system; empty for work on none',
   version: 'that of the process',
 };
