@@ -13,6 +13,7 @@ import { carryOut, endWork, isUnwanted, mayBeRepeated, waitAfterFault } from './
 import type { Mover } from './mover.ts';
 import { moverExit } from './mover-programs.ts';
 import { endedFromOutside, fetchPart, type PartRange, type Relay, sendPart, workIsOver } from './part-relay.ts';
+import { openRelayHeap } from './relay-heap.ts';
 import { allSentProgram, checkProgram, placeProgram } from './relay-programs.ts';
 import { type RemoteWork, workName } from './remote-work.ts';
 import { checkWords, digestOf } from './script-mover.ts';
@@ -139,6 +140,7 @@ async function moveParts(
   journal: TransferJournal,
   context: OperationContext,
 ): Promise<TransferJournal | Parked> {
+  openRelayHeap();
   const until = Date.now() + lookMs;
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
