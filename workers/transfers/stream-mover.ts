@@ -24,8 +24,10 @@ import { wayInto } from './way-in.ts';
 
 /** A look lasts so long, and the parts more that are under way then. */
 const lookMs = 5_000;
-/** While the store takes the last bytes of one part and answers, the next one comes. */
+/** While the last bytes of one part are on their way, and whoever takes them answers, the next one begins. */
 const partsAtOnce = 2;
+/** So many bytes before the end of one that comes from the store: two that come beside each other take twice the memory. */
+const overlapBytes = 16 * 2 ** 20;
 /** Progress is told so often while parts move. */
 const tellMs = 900;
 
@@ -34,6 +36,8 @@ interface Way {
   path: string;
   sizeBytes: number;
   partSizeBytes: number;
+  /** Bytes that are left of a part when the next one begins. */
+  overlapBytes: number;
   /** What goes on on the cluster meanwhile; `areAllMoved`: from its beginning no part is to come. */
   argv: (areAllMoved: boolean) => RemoteWork['argv'];
   /** Parts that were moved are nowhere, where the cluster has lost what it kept of the work. */
@@ -50,7 +54,7 @@ export const streamMover: Mover = {
     const sizes = [sizeBytes, movedPartBytes].map(String);
     const sums = [sha256 ?? '', ...checkWords(check)];
     const way: Way = {
-      ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes },
+      ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes, overlapBytes },
       argv: () => ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...sizes, ...sums],
       forgotten: { streamed: [] },
       async move(range, relay) {
@@ -70,7 +74,8 @@ export const streamMover: Mover = {
     const { sizeBytes, partSizeBytes } = staged;
     const facts = [path, String(sizeBytes), String(mtime)];
     const way: Way = {
-      ...{ path, sizeBytes, partSizeBytes },
+      // The cluster reads and hashes the next one meanwhile.
+      ...{ path, sizeBytes, partSizeBytes, overlapBytes: partSizeBytes },
       argv: (areAllMoved) => ['sh', '-c', checkProgram, 'goldcrest-push', ...facts, areAllMoved ? 'sent' : ''],
       // The store has them.
       forgotten: {},
@@ -145,13 +150,14 @@ async function moveParts(
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   /** In their order, which is that of the journal. */
-  const underWay: Promise<StreamedPart | Parked | null>[] = [];
+  const underWay: MovingPart[] = [];
   let seen = journal;
   let next = seen.streamed?.length ?? 0;
   let movedBytes = next * way.partSizeBytes;
   const onBytes = (count: number): void => {
     movedBytes += count;
-    freePassed(count);
+    // More is on its way here than elsewhere: what is dead is looked for twice as often.
+    freePassed(2 * count);
   };
   const progress = () => progressOf(seen, movedBytes, way.sizeBytes);
   const endTelling = tellMoving(
@@ -162,14 +168,14 @@ async function moveParts(
   try {
     for (;;) {
       while (underWay.length < partsAtOnce && next < partsCount && Date.now() < until) {
-        const part = movePart(way, next, { shell: context.shell, signal, onBytes }, context);
-        part.catch(() => undefined); // told in its turn
-        underWay.push(part);
+        await underWay.at(-1)?.nearEnd;
+        if (Date.now() >= until) break;
+        underWay.push(movePart(way, next, { shell: context.shell, signal, onBytes }, context));
         next += 1;
       }
       const first = underWay.shift();
       if (first === undefined) break;
-      const part = await first;
+      const part = await first.end;
       if (part instanceof Parked) return part;
       if (part === null) return seen;
       seen = { ...seen, streamed: [...(seen.streamed ?? []), part], streamedUntil: Date.now() };
@@ -181,7 +187,7 @@ async function moveParts(
   } finally {
     endTelling();
     stop.abort();
-    await Promise.allSettled(underWay);
+    await Promise.allSettled(underWay.map(({ end }) => end));
   }
 }
 
@@ -196,16 +202,31 @@ function tellMoving(movedBytes: () => number, tell: () => Promise<void>, stop: A
   return () => clearInterval(timer);
 }
 
-function movePart(
-  way: Way,
-  number: number,
-  relay: Relay,
-  context: OperationContext,
-): Promise<StreamedPart | Parked | null> {
+interface MovingPart {
+  /** What came of it. */
+  end: Promise<StreamedPart | Parked | null>;
+  /** Resolves when the next part may begin, at the end of this one at the latest. */
+  nearEnd: Promise<void>;
+}
+
+function movePart(way: Way, number: number, relay: Relay, context: OperationContext): MovingPart {
   const offsetBytes = number * way.partSizeBytes;
   const sizeBytes = Math.min(way.partSizeBytes, way.sizeBytes - offsetBytes);
   const range = { path: way.path, number, offsetBytes, sizeBytes };
-  return whenStoreAnswers(() => way.move(range, relay), 'kept', context);
+  let isNear = (): void => undefined;
+  const nearEnd = new Promise<void>((resolve) => {
+    isNear = resolve;
+  });
+  let left = sizeBytes;
+  const onBytes = (count: number): void => {
+    relay.onBytes(count);
+    left -= count;
+    if (left <= way.overlapBytes) isNear();
+  };
+  if (left <= way.overlapBytes) isNear();
+  const end = whenStoreAnswers(() => way.move(range, { ...relay, onBytes }), 'kept', context);
+  end.then(isNear, isNear); // what it threw is told in its turn
+  return { end, nearEnd };
 }
 
 /** Which part was damaged nobody can tell: all of them once more. */
