@@ -2,7 +2,8 @@
  * The one error class. Its message is written for the caller; what only the operators may see goes into `detail` and
  * `cause`, which reach the log and never an answer.
  */
-import { describeError, type ErrorCode, type Fault, isErrorCode } from './catalogue.ts';
+import { describeError, type ErrorCode, isErrorCode } from './catalogue.ts';
+import type { Fault } from './error-entry.ts';
 
 /** One input field that was wrong; `pointer` is a JSON pointer into the body or the name of a query parameter. */
 export interface FieldProblem {
