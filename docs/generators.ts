@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authorizationModel } from '../shared/authorization/authorization-model.ts';
 import { configurationPage, configurationSchemaFile } from './generate-configuration.ts';
+import { decisionsPage } from './generate-decisions.ts';
 import { errorsPage } from './generate-errors.ts';
 import { metricsPage } from './generate-metrics.ts';
 
@@ -19,6 +20,7 @@ export interface Generator {
 export const generators: Generator[] = [
   { file: 'docs/configuration.md', generate: configurationPage },
   { file: 'docs/configuration.schema.json', generate: configurationSchemaFile },
+  { file: 'docs/decisions/README.md', generate: decisionsPage },
   { file: 'docs/errors.md', generate: errorsPage },
   { file: 'docs/metrics.md', generate: metricsPage },
   { file: 'deploy/openfga/model.json', generate: () => `${JSON.stringify(authorizationModel, null, 2)}\n` },
