@@ -22,7 +22,7 @@ export const metricCatalogue = {
   goldcrest_http_request_duration_seconds: {
     kind: 'histogram',
     of: 'api',
-    help: 'Time from a request to its answer; of a stream of events to its beginning, of a download to its last byte. Without what is no HTTP.',
+    help: 'Time from a request to its answer; of a stream of events to its beginning, of a download to its last byte.',
     labels: ['operation', 'method', 'status'],
     use: 'GoldcrestServerErrors; graph: requests and their time by operation',
     buckets: answerBuckets,
