@@ -3,8 +3,8 @@
  * in `x-amz-content-sha256` (Amazon S3 API Reference, "Signature Calculations for the Authorization Header"). Unlike a
  * signed address, which says nothing of the bytes.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { DeleteObjectCommand, PutObjectCommand, type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
+import { type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { hasName } from './store-fault.ts';
 
 /** A PUT to be sent as it is, within the minutes that its signature is good for. The headers are secrets. */
@@ -57,30 +57,30 @@ export async function signHeldPart(
 }
 
 /**
- * Whether the store refuses a body that is not the one that was signed, found out by such a body. Where it takes it, or
- * has another reason to refuse, false, and nothing is left there. Throws what the client throws where it does not answer.
+ * Whether the store refuses a part that is not the one that was signed, found out by such a part; null: it refuses it for another
+ * reason. Throws what the client throws where the store does not answer just now.
  */
-export async function refusesOtherBytes(client: S3Client, Bucket: string): Promise<boolean> {
-  const place = { Bucket, Key: `${randomUUID()}/probe` };
-  const command = new PutObjectCommand({ ...place, Body: 'one' });
+export async function refusesOtherBytes(
+  client: S3Client,
+  upload: { Bucket: string; Key: string; UploadId: string },
+): Promise<boolean | null> {
+  const command = new UploadPartCommand({ ...upload, PartNumber: 1, Body: 'one' });
   addDigest(command, createHash('sha256').update('another').digest('hex'));
   try {
     await client.send(command);
+    return false;
   } catch (error) {
     if (refusals.some((name) => hasName(error, name))) return true;
-    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-    if (status === 400 || status === 403) return false;
-    throw error;
+    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 503;
+    const mayPass = status === 408 || status === 429 || (status >= 500 && status !== 501);
+    if (mayPass) throw error;
+    return null;
   }
-  await client.send(new DeleteObjectCommand(place));
-  return false;
 }
 
 /** The client signs the digest that it finds, and makes none. */
-function addDigest(command: Pick<UploadPartCommand | PutObjectCommand, 'middlewareStack'>, sha256: string): void {
-  // What is added cares for the request alone, which is alike for both.
-  const stack = command.middlewareStack as UploadPartCommand['middlewareStack'];
-  stack.add(
+function addDigest({ middlewareStack }: UploadPartCommand, sha256: string): void {
+  middlewareStack.add(
     (next) => (args) => {
       (args.request as Signed).headers[digestHeader] = sha256;
       return next(args);

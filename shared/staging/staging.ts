@@ -3,6 +3,7 @@
  * workers act on the store and sign addresses for the cluster. Signed addresses are secrets: they are made when they are
  * handed out and kept nowhere.
  */
+import { randomUUID } from 'node:crypto';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
@@ -66,7 +67,7 @@ export interface Staging {
   look(object: StagedObject): Promise<ObjectFacts | null>;
   /** Addresses to PUT parts `first` … `first + count - 1` to; made in slices, so that others get their turn. */
   signParts(upload: StagedUpload, first: number, count: number, audience: Audience): Promise<string[]>;
-  /** Whether the store itself holds parts against their SHA-256; asked of it once. */
+  /** Whether the store itself holds parts against their SHA-256; asked of it now and then. */
   holdsDigests({ bucket }: Pick<StagedObject, 'bucket'>): Promise<boolean>;
   /** A part that such a store takes only if it is of that many bytes and that digest; for the private endpoint, at once. */
   signHeldPart(upload: StagedUpload, number: number, part: { sizeBytes: number; sha256: string }): Promise<SignedPut>;
@@ -82,6 +83,8 @@ export interface Staging {
 const requestTimeoutMs = 15_000;
 /** Addresses signed before others get their turn: a few milliseconds of work. */
 const signedPerTurn = 4;
+/** What a store was found to do about digests is believed for so long. */
+const holdsForMs = 3_600_000;
 const corsRuleId = 'goldcrest-staging';
 /** Buckets that are known to be prepared; beyond it all are looked at once more. */
 const knownBucketsMax = 10_000;
@@ -110,7 +113,7 @@ export function createStaging(config: S3Config): Staging {
   const client = connect(config, config.privateUrl.reveal());
   const publicClient = connect(config, config.publicUrl);
   const prepared = new Set<string>();
-  let holdsDigests: Promise<boolean> | undefined;
+  let holds: { isSo: boolean; until: number } | null = null;
   const signerOf = (audience: Audience): S3Client => (audience === 'client' ? publicClient : client);
   const place = ({ bucket, key }: StagedObject) => ({ Bucket: qualifiedBucket(bucket, config.tenant), Key: key });
   // Parts and the object are encrypted as the upload says, so that signed addresses need no header of it.
@@ -177,6 +180,13 @@ export function createStaging(config: S3Config): Staging {
     await client.send(new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: rules }));
   };
 
+  const beginUpload = (object: StagedObject): Promise<string> =>
+    withStaging(async () => {
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...place(object), ...encryption }));
+      if (UploadId === undefined) throw new Error('the store named no upload');
+      return UploadId;
+    });
+
   return {
     prepareBucket: (bucket) =>
       withStaging(async () => {
@@ -190,12 +200,7 @@ export function createStaging(config: S3Config): Staging {
         if (prepared.size >= knownBucketsMax) prepared.clear();
         prepared.add(bucket);
       }),
-    beginUpload: (object) =>
-      withStaging(async () => {
-        const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...place(object), ...encryption }));
-        if (UploadId === undefined) throw new Error('the store named no upload');
-        return UploadId;
-      }),
+    beginUpload,
     completeUpload: (upload, etags) =>
       withStaging(async () => {
         const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
@@ -237,16 +242,17 @@ export function createStaging(config: S3Config): Staging {
       }
       return urls;
     },
-    holdsDigests: ({ bucket }) =>
-      withStaging(async () => {
-        holdsDigests ??= refusesOtherBytes(client, qualifiedBucket(bucket, config.tenant));
-        try {
-          return await holdsDigests;
-        } catch (error) {
-          holdsDigests = undefined;
-          throw error;
-        }
-      }),
+    async holdsDigests({ bucket }) {
+      if (holds !== null && Date.now() < holds.until) return holds.isSo;
+      const probe = { bucket, key: `${randomUUID()}/probe` };
+      const uploadId = await beginUpload(probe);
+      const isSo = await withStaging(() => refusesOtherBytes(client, { ...place(probe), UploadId: uploadId }));
+      const wish = { ...place(probe), UploadId: uploadId };
+      // What stays of it the bucket's rule takes.
+      await client.send(new AbortMultipartUploadCommand(wish)).catch(() => undefined);
+      if (isSo !== null) holds = { isSo, until: Date.now() + holdsForMs };
+      return isSo === true;
+    },
     signHeldPart(upload, number, { sizeBytes, sha256 }) {
       const part = { ...place(upload), UploadId: upload.uploadId, PartNumber: number, ContentLength: sizeBytes };
       return withStaging(() => signHeldPart(client, part, sha256));

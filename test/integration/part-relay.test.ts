@@ -87,3 +87,25 @@ describe.each([
     await staging.removeObject(staged);
   });
 });
+
+it.concurrent.each([
+  ['words', 'echo Welcome to the cluster', /no digest/],
+  ['what switches the check off', 'echo UNSIGNED-PAYLOAD', /no digest/],
+  ['bytes without end', 'cat /dev/zero', /no digest/],
+  ['more bytes than the part has', 'printf "%064d\\n" 0; cat /dev/zero', /more than the part/],
+])('a cluster that says %s is given up, and nothing of that reaches the store', async (_what, program, reason) => {
+  const { staging, staged } = await openStore(false);
+  const script =
+    'cd -- "$1" && mkdir "$3" && { echo "#!/bin/sh"; echo "$2"; } >"$3/python3" && chmod 755 "$3/python3" && pwd';
+  const bin = randomUUID();
+  const { stdout } = await shell.run(['sh', '-c', script, 'sh', work, program, bin]);
+  const env = { PATH: `${stdout.toString().trim()}/${bin}:/usr/bin:/bin` };
+  const run: RemoteShell['run'] = (argv, options) => shell.run(argv, { ...options, env });
+  let passed = 0;
+  const relay = { shell: { run }, signal: new AbortController().signal, onBytes: (count: number) => (passed += count) };
+  const range = { path, number: 0, offsetBytes: 0, sizeBytes: mebi };
+  const sending = sendPart(range, await wayInto(staged, range, staging), work, relay);
+  await expect(sending).rejects.toMatchObject({ code: 'TransferFailed', message: expect.stringMatching(reason) });
+  expect(passed).toBeLessThanOrEqual(mebi);
+  await staging.abortUploads(staged);
+});

@@ -61,13 +61,13 @@ export async function sendPart(
   const begin = async (digest: string): Promise<Sending> => {
     const { url, headers } = await sign(digest);
     const wish = { method: 'PUT', headers, signal: AbortSignal.any([signal, stop.signal]) } as const;
-    begun = beginSending(url, wish, digest, onBytes);
+    begun = beginSending({ url, wish, digest, sizeBytes }, onBytes);
     return begun;
   };
   const words = [workName, path, String(offsetBytes), String(sizeBytes), algorithm];
   const argv = ['sh', '-c', readPartProgram, 'goldcrest-push', ...words];
   try {
-    const onOutput = behindLine(begin, (chunk) => begun?.take(chunk));
+    const onOutput = behindDigest(algorithm, begin, (chunk) => begun?.take(chunk));
     const result = await shell.run(argv, { signal, onOutput, timeoutMs: partTimeoutMs });
     if (result.exitCode === workIsOver) {
       stop.abort();
@@ -93,7 +93,14 @@ interface Sending {
   end: (algorithm: WayIn['algorithm']) => Promise<string>;
 }
 
-function beginSending(url: string, wish: StoreCall, digest: string, onBytes: Relay['onBytes']): Sending {
+interface Begun {
+  url: string;
+  wish: StoreCall;
+  digest: string;
+  sizeBytes: number;
+}
+
+function beginSending({ url, wish, digest, sizeBytes }: Begun, onBytes: Relay['onBytes']): Sending {
   const { body, answer } = callStore(url, wish);
   const answered = answer.then(drained);
   answered.catch(() => undefined); // told below
@@ -102,6 +109,11 @@ function beginSending(url: string, wish: StoreCall, digest: string, onBytes: Rel
   return {
     take(chunk) {
       sent += chunk.length;
+      if (sent > sizeBytes) {
+        // The store would take it for another request.
+        body.destroy();
+        return Promise.reject(new BrokerError('TransferFailed', 'The cluster sent more than the part.'));
+      }
       onBytes(chunk.length);
       // A store that refused has ended the call before all was sent.
       if (body.destroyed) return answered.then(() => undefined);
@@ -114,27 +126,36 @@ function beginSending(url: string, wish: StoreCall, digest: string, onBytes: Rel
       const { headers } = await answered;
       const etag = (headers.etag ?? '').replaceAll('"', '');
       // An ETag of 32 digits is the part's MD5, but where the store encrypts with keys of a service.
-      const isDigest = /^[0-9a-f]{32}$/.test(etag) && headers['x-amz-server-side-encryption'] !== 'aws:kms';
+      const isDigest =
+        /^[0-9a-f]{32}$/.test(etag) && !/^aws:kms/.test(String(headers['x-amz-server-side-encryption'] ?? ''));
       if (etag === '' || (algorithm === 'md5' && isDigest && etag !== digest)) throw passing(otherBytes);
       return etag;
     },
   };
 }
 
-/** Hands the first line of an output to `begin`, and what follows, once that is done, to `take`. */
-function behindLine(
-  begin: (line: string) => Promise<unknown>,
+/** Characters of a digest in hexadecimal. */
+const digestChars = { sha256: 64, md5: 32 } as const;
+
+/** Hands the digest in the first line of an output to `begin`, and what follows, once that is done, to `take`. */
+function behindDigest(
+  algorithm: WayIn['algorithm'],
+  begin: (digest: string) => Promise<unknown>,
   take: (chunk: Buffer) => undefined | Promise<void>,
 ): (chunk: Buffer) => undefined | Promise<void> {
+  const length = digestChars[algorithm];
   let line: Buffer | null = Buffer.alloc(0);
   return (chunk) => {
     if (line === null) return take(chunk);
-    line = Buffer.concat([line, chunk]);
-    const end = line.indexOf('\n');
-    if (end < 0) return undefined;
-    const [digest, rest] = [line.toString('latin1', 0, end), line.subarray(end + 1)];
+    const said: Buffer = Buffer.concat([line, chunk.subarray(0, length + 1 - line.length)]);
+    const rest = chunk.subarray(said.length - line.length);
+    line = said;
+    if (!/^[0-9a-f]*\n?$/.test(said.toString('latin1')) || said.length > length !== said.includes('\n')) {
+      return Promise.reject(new BrokerError('TransferFailed', 'The cluster said no digest of the part.'));
+    }
+    if (said.length <= length) return undefined;
     line = null;
-    return begin(digest).then(() => (rest.length > 0 ? take(rest) : undefined));
+    return begin(said.toString('latin1', 0, length)).then(() => (rest.length > 0 ? take(rest) : undefined));
   };
 }
 

@@ -12,6 +12,12 @@ export interface StoreCall {
 
 /** Of bytes that came to the store, and not as they were. */
 export const otherBytes = 'The store has not what was sent.';
+
+/** Whether that is what a part failed with. */
+export function areOtherBytes(error: unknown): boolean {
+  return error instanceof BrokerError && error.message === otherBytes;
+}
+
 /** Without a byte for so long, a store is taken for dead. */
 const silenceMs = 30_000;
 /** Characters of a refusal that are read. */
