@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
  * Of what is alive after a collection of the whole heap, in percent. V8 takes buffers that are on their way for growth of what lives
  * long: with the measure that suits other work (workers/main.ts) it goes through the whole heap several times a second meanwhile.
  */
-const growingPercent = 100;
+const growingPercent = 50;
 
 let isOpen = false;
 

@@ -27,8 +27,11 @@ import { wayInto } from './way-in.ts';
 const lookMs = 5_000;
 /** While the last bytes of one part are on their way, and whoever takes them answers, the next one begins. */
 const partsAtOnce = 2;
-/** So many bytes before the end of one that comes from the store: two that come beside each other take twice the memory. */
-const overlapBytes = 16 * 2 ** 20;
+/**
+ * So many bytes before the end of the one before: two that move beside each other take twice the memory. One that goes to the store is
+ * read and hashed first.
+ */
+const overlapBytes = { pull: 16 * 2 ** 20, push: 48 * 2 ** 20 };
 /** Progress is told so often while parts move. */
 const tellMs = 900;
 
@@ -55,7 +58,7 @@ export const streamMover: Mover = {
     const sizes = [sizeBytes, movedPartBytes].map(String);
     const sums = [sha256 ?? '', ...checkWords(check)];
     const way: Way = {
-      ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes, overlapBytes },
+      ...{ path: partPath, sizeBytes, partSizeBytes: movedPartBytes, overlapBytes: overlapBytes.pull },
       argv: () => ['sh', '-c', placeProgram, 'goldcrest-pull', partPath, path, ...sizes, ...sums],
       forgotten: { streamed: [] },
       async move(range, relay) {
@@ -75,8 +78,7 @@ export const streamMover: Mover = {
     const { sizeBytes, partSizeBytes } = staged;
     const facts = [path, String(sizeBytes), String(mtime)];
     const way: Way = {
-      // The cluster reads and hashes the next one meanwhile.
-      ...{ path, sizeBytes, partSizeBytes, overlapBytes: partSizeBytes },
+      ...{ path, sizeBytes, partSizeBytes, overlapBytes: overlapBytes.push },
       argv: (areAllMoved) => ['sh', '-c', checkProgram, 'goldcrest-push', ...facts, areAllMoved ? 'sent' : ''],
       // The store has them.
       forgotten: {},
