@@ -88,21 +88,45 @@ describe.each([
   });
 });
 
-it.concurrent.each([
-  ['words', 'echo Welcome to the cluster', /no digest/],
-  ['what switches the check off', 'echo UNSIGNED-PAYLOAD', /no digest/],
-  ['bytes without end', 'cat /dev/zero', /no digest/],
-  ['more bytes than the part has', 'printf "%064d\\n" 0; cat /dev/zero', /more than the part/],
-])('a cluster that says %s is given up, and nothing of that reaches the store', async (_what, program, reason) => {
-  const { staging, staged } = await openStore(false);
+/** A host on which this shell program is what Python is. */
+async function shellWithPython(program: string): Promise<RemoteShell> {
   const script =
     'cd -- "$1" && mkdir "$3" && { echo "#!/bin/sh"; echo "$2"; } >"$3/python3" && chmod 755 "$3/python3" && pwd';
   const bin = randomUUID();
   const { stdout } = await shell.run(['sh', '-c', script, 'sh', work, program, bin]);
   const env = { PATH: `${stdout.toString().trim()}/${bin}:/usr/bin:/bin` };
-  const run: RemoteShell['run'] = (argv, options) => shell.run(argv, { ...options, env });
+  return { run: (argv, options) => shell.run(argv, { ...options, env }) };
+}
+
+it('a part that takes long to read is known to be read', async () => {
+  const { staging, staged } = await openStore(false);
+  const counts: number[] = [];
+  const relay = {
+    shell: await shellWithPython('printf "  "; exec /usr/bin/python3 "$@"'),
+    signal: new AbortController().signal,
+    onBytes: (count: number) => counts.push(count),
+  };
+  const range = { path, number: 0, offsetBytes: 0, sizeBytes: mebi };
+  expect(await sendPart(range, await wayInto(staged, range, staging), work, relay)).not.toBeNull();
+  expect(counts[0]).toBe(0);
+  expect(counts.reduce((sum, count) => sum + count)).toBe(mebi);
+  await staging.abortUploads(staged);
+});
+
+it.concurrent.each([
+  ['words', 'echo Welcome to the cluster', /no digest/],
+  ['what switches the check off', 'echo UNSIGNED-PAYLOAD', /no digest/],
+  ['bytes without end', 'cat /dev/zero', /no digest/],
+  ['spaces without end', 'tr "\\0" " " </dev/zero', /no digest/],
+  ['more bytes than the part has', 'printf "%064d\\n" 0; cat /dev/zero', /more than the part/],
+])('a cluster that says %s is given up, and nothing of that reaches the store', async (_what, program, reason) => {
+  const { staging, staged } = await openStore(false);
   let passed = 0;
-  const relay = { shell: { run }, signal: new AbortController().signal, onBytes: (count: number) => (passed += count) };
+  const relay = {
+    shell: await shellWithPython(program),
+    signal: new AbortController().signal,
+    onBytes: (count: number) => (passed += count),
+  };
   const range = { path, number: 0, offsetBytes: 0, sizeBytes: mebi };
   const sending = sendPart(range, await wayInto(staged, range, staging), work, relay);
   await expect(sending).rejects.toMatchObject({ code: 'TransferFailed', message: expect.stringMatching(reason) });

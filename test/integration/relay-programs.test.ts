@@ -45,8 +45,8 @@ function split(stdout: Buffer): { said: string; bytes: Buffer } {
   return { said: stdout.toString('latin1', 0, end), bytes: stdout.subarray(end + 1) };
 }
 
-function part(from: number, bytes: number, algorithm: string, path: string) {
-  const { status, stdout } = run(readPartProgram, ['work', file, from, bytes, algorithm], path);
+function part(from: number, bytes: number, algorithm: string, path: string, beatSeconds = 60) {
+  const { status, stdout } = run(readPartProgram, ['work', file, from, bytes, algorithm, beatSeconds], path);
   return { status, ...split(stdout) };
 }
 
@@ -83,11 +83,18 @@ describe.each([
   });
 });
 
+it('a part that takes long to read is known to be read, by spaces before its digest', () => {
+  const { status, said, bytes } = part(mebi, mebi + 5, 'sha256', pathWith(folder, `${needed} python3`), 0);
+  const wanted = content.subarray(mebi, 2 * mebi + 5);
+  expect(said).toMatch(/^ {2,}[0-9a-f]{64}$/);
+  expect([status, said.trimStart(), bytes.equals(wanted)]).toEqual([0, of('sha256', wanted), true]);
+});
+
 it('a part goes as it is where its bytes have to be copied', () => {
   const path = join(folder, 'appended');
   // sendfile(2) writes to no file that is open for appending.
   const output = openSync(path, 'a');
-  const words = ['-c', readPartProgram, 'goldcrest-push', 'work', file, mebi, mebi + 5, 'sha256'].map(String);
+  const words = ['-c', readPartProgram, 'goldcrest-push', 'work', file, mebi, mebi + 5, 'sha256', 60].map(String);
   const env = { HOME: folder, PATH: pathWith(folder, `${needed} python3`) };
   const { status } = spawnSync('sh', words, { env, stdio: ['ignore', output, 'ignore'] });
   closeSync(output);

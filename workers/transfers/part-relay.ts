@@ -24,7 +24,7 @@ export interface PartRange {
 export interface Relay {
   shell: RemoteShell;
   signal: AbortSignal;
-  /** Told of bytes that were passed on. */
+  /** Told of bytes that were passed on; of none where a part is still read for its digest. */
   onBytes: (count: number) => void;
 }
 
@@ -36,6 +36,9 @@ const writeBytes = 2 ** 18;
 const gatherMs = 10;
 /** A part may take very long over a slow link; who is silent is found out before. */
 const partTimeoutMs = 24 * 3_600_000;
+
+/** A cluster that reads a part for its digest says so after as many seconds: a slow file system is not silent. */
+const beatSeconds = 10;
 
 /** What a command says where its work has ended before its time, or is not there. */
 export const workIsOver = 72;
@@ -64,10 +67,10 @@ export async function sendPart(
     begun = beginSending({ url, wish, digest, sizeBytes }, onBytes);
     return begun;
   };
-  const words = [workName, path, String(offsetBytes), String(sizeBytes), algorithm];
+  const words = [workName, path, String(offsetBytes), String(sizeBytes), algorithm, String(beatSeconds)];
   const argv = ['sh', '-c', readPartProgram, 'goldcrest-push', ...words];
   try {
-    const onOutput = behindDigest(algorithm, begin, (chunk) => begun?.take(chunk));
+    const onOutput = behindDigest(algorithm, { begin, beat: () => onBytes(0), take: (chunk) => begun?.take(chunk) });
     const result = await shell.run(argv, { signal, onOutput, timeoutMs: partTimeoutMs });
     if (result.exitCode === workIsOver) {
       stop.abort();
@@ -137,16 +140,33 @@ function beginSending({ url, wish, digest, sizeBytes }: Begun, onBytes: Relay['o
 /** Characters of a digest in hexadecimal. */
 const digestChars = { sha256: 64, md5: 32 } as const;
 
+/** As many spaces as come before the digest at most; more are no sign of somebody who reads. */
+const beatsMax = partTimeoutMs / (beatSeconds * 1_000);
+
+interface DigestListener {
+  begin: (digest: string) => Promise<unknown>;
+  beat: () => void;
+  take: (chunk: Buffer) => undefined | Promise<void>;
+}
+
 /** Hands the digest in the first line of an output to `begin`, and what follows, once that is done, to `take`. */
 function behindDigest(
   algorithm: WayIn['algorithm'],
-  begin: (digest: string) => Promise<unknown>,
-  take: (chunk: Buffer) => undefined | Promise<void>,
+  { begin, beat, take }: DigestListener,
 ): (chunk: Buffer) => undefined | Promise<void> {
   const length = digestChars[algorithm];
+  let beats = 0;
   let line: Buffer | null = Buffer.alloc(0);
-  return (chunk) => {
-    if (line === null) return take(chunk);
+  const withoutBeats = (chunk: Buffer): Buffer => {
+    let at = 0;
+    while (chunk[at] === 0x20 && beats + at < beatsMax) at += 1;
+    beats += at;
+    if (at > 0) beat();
+    return chunk.subarray(at);
+  };
+  return (output) => {
+    if (line === null) return take(output);
+    const chunk = line.length > 0 ? output : withoutBeats(output);
     const said: Buffer = Buffer.concat([line, chunk.subarray(0, length + 1 - line.length)]);
     const rest = chunk.subarray(said.length - line.length);
     line = said;

@@ -9,21 +9,25 @@ const brokeOff = 73;
 
 /**
  * In Python, which needs neither a second process nor a pipe between the two: the digest of a range of a file to standard
- * output, a line, and behind it the range. Arguments: algorithm, file, first byte, bytes. It is read twice, the second time from
- * memory into the pipe without a copy, where the file system can. Every other exit code than 0 and 73 comes before the first byte.
+ * output, a line, and behind it the range. Arguments: algorithm, file, first byte, bytes, seconds after which a space before the
+ * digest says that it is still read. It is read twice, the second time from memory into the pipe without a copy, where the
+ * file system can. Every other exit code than 0 and 73 comes before the first byte.
  */
 const sendProgram = `
-import fcntl, hashlib, os, sys
+import fcntl, hashlib, os, sys, time
 digest = hashlib.new(sys.argv[1])
 try:
   file, at, left, room = os.open(sys.argv[2], os.O_RDONLY), int(sys.argv[3]), int(sys.argv[4]), memoryview(bytearray(1 << 18))
-  end = at + left
+  end, said = at + left, time.monotonic()
   while left > 0:
     read = os.preadv(file, [room[: min(len(room), left)]], end - left)
     if read == 0:
       sys.exit(${brokeOff})
     digest.update(room[:read])
     left -= read
+    if time.monotonic() - said >= float(sys.argv[5]):
+      os.write(1, bytes([32]))
+      said = time.monotonic()
   os.write(1, digest.hexdigest().encode() + bytes([10]))
   try:
     fcntl.fcntl(1, 1031, 1 << 20)
@@ -61,15 +65,15 @@ print(digest.hexdigest())
 `;
 
 /**
- * Arguments: directory of the work, file, first byte (whole MiB), bytes, `sha256` or `md5`. To standard output go that
- * digest of the bytes, a line, and the bytes. Exit code 72: the work has found fault with the file, or nobody is at work.
+ * Arguments: directory of the work, file, first byte (whole MiB), bytes, `sha256` or `md5`, seconds. To standard output go
+ * that digest of the bytes, a line, and the bytes; where Python makes it, a space before it each so many seconds. Exit code 72: the work has found fault with the file, or nobody is at work.
  */
 export const readPartProgram = `
 cd && cd -- "$1" || exit 72
 tries=300
 until [ -e ready ]; do [ -e ended ] || [ "$tries" -eq 0 ] && exit 72; tries=$((tries-1)); sleep 0.1; done
 if command -v python3 >/dev/null; then
-  python3 -IS -c '${sendProgram}' "$5" "$2" "$3" "$4" 2>/dev/null
+  python3 -IS -c '${sendProgram}' "$5" "$2" "$3" "$4" "$6" 2>/dev/null
   code=$?
   [ "$code" -ne 0 ] && [ "$code" -ne ${brokeOff} ] && [ "$code" -le 128 ] || exit "$code"
 fi

@@ -174,15 +174,17 @@ async function moveParts(
   let seen = journal;
   let next = seen.streamed?.length ?? 0;
   let movedBytes = next * way.partSizeBytes;
+  let signs = 0;
   const onBytes = (count: number): void => {
     movedBytes += count;
+    signs += 1;
     // More is on its way here than elsewhere: what is dead is looked for twice as often.
     freePassed(2 * count);
   };
   // A part that is sent twice is counted twice.
   const progress = () => progressOf(seen, Math.min(movedBytes, way.sizeBytes), way.sizeBytes);
   const endTelling = tellMoving(
-    () => movedBytes,
+    () => signs,
     () => context.journal.writeMoving(seen, progress()),
     stop,
   );
@@ -212,12 +214,12 @@ async function moveParts(
   }
 }
 
-/** Tells now and then how far it is; where nothing moves, the time limit goes on. What the telling throws stops the parts. */
-function tellMoving(movedBytes: () => number, tell: () => Promise<void>, stop: AbortController): () => void {
-  let told = movedBytes();
+/** Tells now and then how far it is; without a new sign of life the time limit goes on. What the telling throws stops the parts. */
+function tellMoving(signs: () => number, tell: () => Promise<void>, stop: AbortController): () => void {
+  let told = signs();
   const timer = setInterval(() => {
-    if (movedBytes() === told) return;
-    told = movedBytes();
+    if (signs() === told) return;
+    told = signs();
     tell().catch((error: unknown) => stop.abort(error));
   }, tellMs);
   return () => clearInterval(timer);
