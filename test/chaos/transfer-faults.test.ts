@@ -48,8 +48,9 @@ const faults: Record<string, (request: StoreRequest) => Fault | undefined> = {
     isPart(request) && request.time === 1 ? { kind: 'flip', atByte: 5 } : undefined,
   'a connection that is cut at the boundaries of parts': (request) =>
     isPart(request) && request.time === 1 ? { kind: 'cut', afterBytes: cutOf(request) } : undefined,
-  'a store that answers 503 to everything at first': ({ time }) =>
-    time === 1 ? { kind: 'answer', status: 503, code: 'SlowDown' } : undefined,
+  // A removal has nobody who comes back to it.
+  'a store that answers 503 to everything at first': ({ method, time }) =>
+    time <= (method === 'DELETE' ? 4 : 1) ? { kind: 'answer', status: 503, code: 'SlowDown' } : undefined,
 };
 
 const overMovers = (names: readonly string[]): (readonly [string, MoverName])[] =>

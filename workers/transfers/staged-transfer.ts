@@ -1,4 +1,5 @@
 /** What upload and download share: the staging store of the system, the mover's outcome, and cleaning up. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokerError } from '../../shared/errors/broker-error.ts';
 import { methodUnavailable } from '../../shared/operations/transfer/transfer-method.ts';
 import { bucketName, objectKey } from '../../shared/staging/bucket-name.ts';
@@ -74,7 +75,11 @@ export async function whenStoreAnswers<T>(
   }
 }
 
-/** Takes back what the store holds of a transfer. What cannot be removed now expires there. */
+/** Time for which a store that does not answer is asked again to remove something; the wait doubles. */
+const removeMsMax = 5_000;
+const firstRemoveWaitMs = 250;
+
+/** Takes back what the store holds of a transfer. What cannot be removed within seconds expires there. */
 export async function unstage(
   journal: TransferJournal | null,
   context: Pick<OperationContext, 'staging' | 'log'>,
@@ -90,9 +95,24 @@ export async function removeStaged(
   const { staging, log } = context;
   if (staging === null)
     return log.warn({ key: staged.key }, 'staged bytes were left: the system has no store any more');
-  const removed = await Promise.allSettled([staging.abortUploads(staged), staging.removeObject(staged)]);
+  const removals = [() => staging.abortUploads(staged), () => staging.removeObject(staged)];
+  const removed = await Promise.allSettled(removals.map(insist));
   for (const result of removed) {
     if (result.status === 'rejected') log.warn({ err: result.reason, key: staged.key }, 'staged bytes were left');
+  }
+}
+
+/** Nobody comes back to what is left, so a fault that may pass is waited for. */
+async function insist(remove: () => Promise<void>): Promise<void> {
+  const until = performance.now() + removeMsMax;
+  for (let waitMs = firstRemoveWaitMs; ; waitMs *= 2) {
+    try {
+      return await remove();
+    } catch (error) {
+      const mayPass = error instanceof BrokerError && error.code === 'StagingUnavailable';
+      if (!mayPass || performance.now() + waitMs > until) throw error;
+      await sleep(waitMs);
+    }
   }
 }
 
